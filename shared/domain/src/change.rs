@@ -1,0 +1,931 @@
+//! The one way a lead changes: facts go in, a [`Change`] comes out.
+//!
+//! [`decide`] is pure. It takes a lead (or none), what was delivered, the playbook and the time, and gives the new lead
+//! together with the timeline entries and outgoing events that belong to it, so that all of them can be stored in one
+//! transaction or not at all. [`advance`] does the same where only time has passed or the playbook has changed.
+//!
+//! Facts more than [`STALE_MS`] old on arrival, and everything delivered as history, change state but start no
+//! hand-off, promise or event.
+
+use crate::activity::Activity;
+use crate::attribute::{
+    Attribute, AttributeName, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes,
+};
+use crate::condition::{View, same};
+use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
+use crate::identity::{ExternalId, Identity, LeadId, Slug, is_free_mail};
+use crate::lead::{Company, Lead, RECENT_DELIVERIES, Touch, Touches};
+use crate::ledger::Ledger;
+use crate::playbook::{LeadWhen, Playbook};
+use crate::sales::{DeliveryId, Move, SalesFact, insert};
+use crate::score::{Engagement, Label, Score, score};
+use crate::segment::segments;
+use crate::stage::{Stage, Step};
+use crate::time::{DAY_MS, Day, HOUR_MS, Timestamp};
+use std::collections::BTreeSet;
+
+/// The most facts that one change may hold, so that it fits into one transaction.
+pub const MOST_FACTS: usize = 41;
+/// From which age on arrival a fact starts nothing any more: seven days, in milliseconds.
+pub const STALE_MS: i64 = 7 * DAY_MS;
+/// How many days ahead a score is looked at to find when it changes by itself.
+pub const LOOK_AHEAD_DAYS: i32 = 400;
+
+/// What was delivered: one fact with where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    /// Which delivery it is; a second one of the same id changes nothing.
+    pub delivery: DeliveryId,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// Whether it is an import of what happened long ago.
+    pub history: bool,
+    /// What brought it: `form:contact`, `api:…`.
+    pub by: String,
+    /// Whether to refuse a newest fact that makes no sense, rather than to record and skip it.
+    pub strict: bool,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// A profile that was sent: by a form, an import, a person.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Capture {
+    /// Attributes.
+    pub attributes: NewAttributes,
+    /// The company.
+    pub company: Company,
+    /// Where the lead came from.
+    pub touch: Option<Touch>,
+    /// What it agreed to.
+    pub consents: Vec<ConsentFact>,
+    /// What it did, for a form.
+    pub activity: Option<Activity>,
+    /// Whether this is a response to marketing; an imported contact's is not.
+    pub responded: bool,
+    /// Whether it is a customer already.
+    pub customer: bool,
+    /// Whether anybody could have sent it: then it only fills what is empty.
+    pub public: bool,
+}
+
+/// What a customer said about the marketing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarketingFeedback {
+    /// About which campaign.
+    pub campaign: Option<String>,
+    /// About which content.
+    pub content: Option<String>,
+    /// `positive`, `neutral` or `negative`.
+    pub sentiment: Option<String>,
+    /// In the customer's words.
+    pub quote: Option<String>,
+}
+
+/// A fact about a lead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A profile was sent.
+    Captured(Box<Capture>),
+    /// It did something.
+    Activity(Activity),
+    /// Sales reported something that moves its stage.
+    Sales {
+        /// What.
+        what: Move,
+        /// Who did it.
+        by: Option<Slug>,
+        /// In their words.
+        note: Option<String>,
+    },
+    /// Sales tried to reach it.
+    FollowUp {
+        /// By what: `phone`, `email`.
+        channel: String,
+        /// With what result.
+        result: Option<String>,
+        /// Who did it.
+        by: Option<Slug>,
+        /// In their words.
+        note: Option<String>,
+    },
+    /// Sales heard what the customer thinks of the marketing.
+    MarketingFeedback {
+        /// What was said.
+        said: MarketingFeedback,
+        /// Who heard it.
+        by: Option<Slug>,
+        /// In their words.
+        note: Option<String>,
+    },
+    /// Consent was given or withdrawn.
+    Consent(ConsentFact),
+    /// An earlier fact is taken back.
+    Withdrawn {
+        /// Which.
+        id: DeliveryId,
+        /// Why.
+        note: Option<String>,
+    },
+    /// Nothing happened but time, or another playbook; written by the system.
+    Reviewed,
+}
+
+impl Fact {
+    /// Names the kind of the fact, as the timeline has it.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Captured(capture) => {
+                if capture.activity.is_some() {
+                    "form"
+                } else {
+                    "profile"
+                }
+            }
+            Self::Activity(_) => "activity",
+            Self::Sales { what, .. } => what.step().as_str(),
+            Self::FollowUp { .. } => "follow_up",
+            Self::MarketingFeedback { .. } => "marketing_feedback",
+            Self::Consent(_) => "consent",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Reviewed => "reviewed",
+        }
+    }
+}
+
+/// What a fact changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// The lead is new.
+    Created,
+    /// It is now known by this kind of identity too.
+    IdentityAdded {
+        /// The kind.
+        kind: String,
+    },
+    /// Another lead may be the same person.
+    PossibleDuplicate {
+        /// Which.
+        lead: LeadId,
+    },
+    /// An attribute has another value.
+    AttributeChanged {
+        /// Which.
+        name: AttributeName,
+        /// The value before.
+        old: Option<AttributeValue>,
+        /// The value now.
+        new: AttributeValue,
+    },
+    /// A value was sent and not taken over: a public form may not overwrite, or the lead is full.
+    AttributeProposed {
+        /// Which.
+        name: AttributeName,
+        /// The value that was sent.
+        value: AttributeValue,
+    },
+    /// The consent for a purpose has another status.
+    ConsentChanged {
+        /// What for.
+        purpose: Purpose,
+        /// The status now.
+        status: ConsentStatus,
+    },
+    /// The score has other numbers or another label.
+    ScoreChanged {
+        /// Before; none for a new lead.
+        old: Option<Score>,
+        /// Now.
+        new: Score,
+    },
+    /// The stage is another.
+    StageChanged {
+        /// Before.
+        from: Stage,
+        /// Now.
+        to: Stage,
+        /// Those in between that it jumped over.
+        skipped: Vec<Stage>,
+    },
+    /// It was handed to somebody in sales.
+    HandedOff {
+        /// Whom.
+        to: Slug,
+        /// For which territory; none for the default.
+        territory: Option<Slug>,
+        /// When they promised to have answered.
+        promise_due_at: Timestamp,
+    },
+    /// It came into a segment.
+    SegmentEntered {
+        /// Which.
+        segment: Slug,
+    },
+    /// It left a segment.
+    SegmentLeft {
+        /// Which.
+        segment: Slug,
+    },
+    /// A fact made no sense in its stage; it is kept and skipped.
+    Impossible {
+        /// What it asked for.
+        step: Step,
+        /// The stage in which it came.
+        stage: Stage,
+    },
+    /// It is now evaluated with another playbook version.
+    PlaybookChanged {
+        /// Before.
+        from: u32,
+        /// Now.
+        to: u32,
+    },
+}
+
+/// An entry of the timeline: a fact with its effects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its id: the time and the delivery, so that entries sort by time and a second delivery meets the first one's key.
+    pub id: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// What brought it.
+    pub by: String,
+    /// Whether it came as history.
+    pub history: bool,
+    /// The fact.
+    pub fact: Fact,
+    /// What it changed.
+    pub effects: Vec<Effect>,
+    /// The playbook version that decided.
+    pub playbook_version: u32,
+}
+
+/// Makes the id of an entry.
+#[must_use]
+pub fn entry_id(at: Timestamp, delivery: DeliveryId) -> String {
+    let text = at.to_string();
+    // Fixed width, so that ids sort by time.
+    let text = if text.len() == 20 { text.replace('Z', ".000Z") } else { text };
+    format!("{text}-{delivery}")
+}
+
+/// A kind of event that leaves the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    /// A new lead.
+    Captured,
+    /// It met the definition.
+    BecameQualified,
+    /// It was handed to somebody.
+    HandedOff,
+    /// Its stage is another.
+    StageChanged,
+    /// It withdrew a consent.
+    ConsentWithdrawn,
+    /// A deal was won or lost.
+    Outcome,
+}
+
+impl EventKind {
+    /// Gives the word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::BecameQualified => "became_qualified",
+            Self::HandedOff => "handed_off",
+            Self::StageChanged => "stage_changed",
+            Self::ConsentWithdrawn => "consent_withdrawn",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
+/// An event that leaves the system; it carries the lead's version, since order is not promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its id: that of the entry that caused it, and its kind.
+    pub id: String,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: Timestamp,
+    /// Details, as words.
+    pub detail: Vec<(&'static str, String)>,
+}
+
+/// What became of one delivered fact.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It made a new lead.
+    Created {
+        /// The id of its entry.
+        entry: String,
+    },
+    /// It changed the lead.
+    Updated {
+        /// The id of its entry.
+        entry: String,
+    },
+    /// It had come before, or says nothing new.
+    Unchanged,
+    /// It makes no sense in this stage.
+    Illegal {
+        /// The stage.
+        stage: Stage,
+        /// What would be legal.
+        legal: Vec<&'static str>,
+    },
+}
+
+/// Everything that is stored together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The lead as it is now.
+    pub lead: Lead,
+    /// The version that it must still have; none where it is new.
+    pub expected: Option<u64>,
+    /// New entries of its timeline.
+    pub entries: Vec<Entry>,
+    /// Identities that become its own.
+    pub claims: Vec<Identity>,
+    /// Events that leave the system.
+    pub events: Vec<Event>,
+    /// What became of each delivered fact, in their order.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Change {
+    /// Tells whether there is nothing to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.claims.is_empty()
+    }
+}
+
+/// The lead that facts are about: an existing one, or a new one with its id.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// It exists.
+    Existing(Box<Lead>),
+    /// It does not exist yet.
+    New {
+        /// The id that it gets.
+        id: LeadId,
+        /// The playbook version that new leads are evaluated with.
+        playbook_version: u32,
+    },
+}
+
+fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestamp) -> Lead {
+    let mut lead = Lead {
+        id,
+        version: 0,
+        playbook_version,
+        identities: Vec::new(),
+        company: Company::default(),
+        attributes: std::collections::BTreeMap::new(),
+        consents: Consents::default(),
+        touches: Touches::default(),
+        created_at: at,
+        responded_at: None,
+        was_customer: false,
+        sales: Vec::new(),
+        withdrawn: Vec::new(),
+        followed_up_at: None,
+        activities: 0,
+        ledger: Ledger::default(),
+        counts_from: None,
+        ledger_since: Ledger::default(),
+        score: Score {
+            fit: 0,
+            engagement: 0,
+            label: Label { fit: crate::score::Fit::D, engagement: Engagement::Four },
+        },
+        ready: false,
+        stage: Stage::Contact,
+        stage_since: at,
+        cycle: 1,
+        person: None,
+        promise_due_at: None,
+        segments: BTreeSet::new(),
+        due_at: None,
+        recent: Vec::new(),
+        possible_duplicates: BTreeSet::new(),
+    };
+    lead.score = score(playbook, &lead.view(at.day()));
+    lead
+}
+
+/// Decides what the facts change. `claims` are the identities that came with them and that nobody owns.
+#[must_use]
+pub fn decide(
+    subject: Subject,
+    claims: Vec<Identity>,
+    possible_duplicates: &[LeadId],
+    facts: &[Incoming],
+    playbook: &Playbook,
+    now: Timestamp,
+) -> Change {
+    let first_at = facts.iter().map(|fact| fact.occurred_at).min().unwrap_or(now);
+    let (mut lead, expected) = match subject {
+        Subject::Existing(lead) => {
+            let version = lead.version;
+            (*lead, Some(version))
+        }
+        Subject::New { id, playbook_version } => (new_lead(id, playbook_version, playbook, first_at), None),
+    };
+    let mut change = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
+    let mut outcomes = Vec::new();
+    let mut arriving: Vec<Effect> = Vec::new();
+    if expected.is_none() {
+        arriving.push(Effect::Created);
+    }
+    for identity in &claims {
+        if lead.know(identity.clone()) && expected.is_some() {
+            arriving.push(Effect::IdentityAdded { kind: identity.kind().to_owned() });
+        }
+    }
+    for duplicate in possible_duplicates {
+        if lead.possible_duplicates.len() < 20 && lead.possible_duplicates.insert(duplicate.clone()) {
+            arriving.push(Effect::PossibleDuplicate { lead: duplicate.clone() });
+        }
+    }
+    for fact in facts {
+        outcomes.push(change.take(&mut lead, fact, &mut arriving));
+    }
+    let created = expected.is_none();
+    if created
+        && let Some(Outcome::Updated { entry }) =
+            outcomes.iter().find(|o| matches!(o, Outcome::Updated { .. })).cloned()
+    {
+        outcomes
+            .iter_mut()
+            .filter(|outcome| matches!(outcome, Outcome::Updated { entry: e } if *e == entry))
+            .for_each(|outcome| *outcome = Outcome::Created { entry: entry.clone() });
+    }
+    let nothing = change.entries.is_empty();
+    lead.version = expected.unwrap_or(0) + u64::from(!nothing || !claims.is_empty());
+    lead.due_at = next_review(&lead, playbook, now);
+    Change { lead, expected, entries: change.entries, claims, events: change.events, outcomes }
+}
+
+/// Brings a lead up to the time and to a playbook version; `None` where nothing about it changes.
+///
+/// `refilled` is its ledger counted anew from the timeline, where the version knows signals that the lead's does not.
+#[must_use]
+pub fn advance(
+    lead: &Lead,
+    playbook: &Playbook,
+    version: u32,
+    refilled: Option<Ledger>,
+    now: Timestamp,
+) -> Option<Change> {
+    let mut next = lead.clone();
+    let mut effects = Vec::new();
+    if next.playbook_version != version {
+        effects.push(Effect::PlaybookChanged { from: next.playbook_version, to: version });
+        next.playbook_version = version;
+    }
+    if let Some(ledger) = refilled {
+        next.ledger = ledger;
+        next.counts_from = None;
+    }
+    next.ledger.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
+    next.ledger_since.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
+    let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
+    let handed = worker.evaluate(&mut next, HandOff::WhenNewlyReady, Some(lead.score), &mut effects);
+    next.ledger = next.ledger.folded(playbook.horizon(now.day()));
+    next.due_at = next_review(&next, playbook, now);
+    // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
+    effects.retain(
+        |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
+    );
+    if effects.is_empty() && next.due_at == lead.due_at && next.ready == lead.ready {
+        return None;
+    }
+    next.version = lead.version + 1;
+    let delivery = DeliveryId::new("review", &format!("{} {}", lead.id, next.version));
+    let entry = Entry {
+        id: entry_id(now, delivery),
+        at: now,
+        recorded_at: now,
+        by: "system".to_owned(),
+        history: false,
+        fact: Fact::Reviewed,
+        effects,
+        playbook_version: version,
+    };
+    let events = events(&entry, &next, handed);
+    let entries = if entry.effects.is_empty() { Vec::new() } else { vec![entry] };
+    Some(Change {
+        lead: next,
+        expected: Some(lead.version),
+        entries,
+        claims: Vec::new(),
+        events,
+        outcomes: Vec::new(),
+    })
+}
+
+/// When a lead that meets the definition is handed off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HandOff {
+    /// Not now.
+    Never,
+    /// If it did not meet it before: time or a new playbook made it ready.
+    WhenNewlyReady,
+    /// If it meets it.
+    WhenReady,
+}
+
+struct Worker<'a> {
+    playbook: &'a Playbook,
+    now: Timestamp,
+    entries: Vec<Entry>,
+    events: Vec<Event>,
+}
+
+impl Worker<'_> {
+    /// Takes one fact in; `arriving` holds effects of the delivery as a whole, which go into the first entry written.
+    fn take(&mut self, lead: &mut Lead, incoming: &Incoming, arriving: &mut Vec<Effect>) -> Outcome {
+        if lead.remembers(incoming.delivery) {
+            return Outcome::Unchanged;
+        }
+        let quiet = incoming.history || self.now.since(incoming.occurred_at) > STALE_MS;
+        let before = lead.clone();
+        let mut effects = Vec::new();
+        let mut new = true;
+        match &incoming.fact {
+            Fact::Captured(capture) => {
+                new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
+            }
+            Fact::Activity(activity) => activity_into(lead, activity, incoming.occurred_at, self.playbook),
+            Fact::Sales { what, by, .. } => {
+                let fact = SalesFact {
+                    at: incoming.occurred_at,
+                    id: incoming.delivery,
+                    by: by.clone(),
+                    what: what.clone(),
+                };
+                match self.sales(lead, fact, incoming.strict, &mut effects) {
+                    Ok(inserted) => new = inserted,
+                    Err(illegal) => {
+                        *lead = before;
+                        return illegal;
+                    }
+                }
+            }
+            Fact::Consent(consent) => {
+                if lead.consents.take(consent)
+                    && let Some(status) = lead.consents.status(consent.purpose)
+                {
+                    effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
+                }
+            }
+            Fact::Withdrawn { id, .. } => {
+                if lead.withdrawn.contains(id) {
+                    new = false;
+                } else {
+                    lead.withdrawn.push(*id);
+                }
+            }
+            Fact::FollowUp { .. } => {
+                lead.followed_up_at = lead.followed_up_at.max(Some(incoming.occurred_at));
+            }
+            Fact::MarketingFeedback { .. } | Fact::Reviewed => {}
+        }
+        let says_nothing = !new && arriving.is_empty() && *lead == before;
+        if says_nothing {
+            return Outcome::Unchanged;
+        }
+        lead.created_at = lead.created_at.min(incoming.occurred_at);
+        lead.recent.push(incoming.delivery);
+        let spare = lead.recent.len().saturating_sub(RECENT_DELIVERIES);
+        lead.recent.drain(..spare);
+        let fresh = arriving.contains(&Effect::Created);
+        let mut all = std::mem::take(arriving);
+        all.append(&mut effects);
+        let hand_off = if quiet { HandOff::Never } else { HandOff::WhenReady };
+        let old_score = if fresh { None } else { Some(before.score) };
+        let handed = self.evaluate(lead, hand_off, old_score, &mut all);
+        let entry = Entry {
+            id: entry_id(incoming.occurred_at, incoming.delivery),
+            at: incoming.occurred_at,
+            recorded_at: self.now,
+            by: incoming.by.clone(),
+            history: incoming.history,
+            fact: incoming.fact.clone(),
+            effects: all,
+            playbook_version: lead.playbook_version,
+        };
+        if !quiet {
+            self.events.extend(events(&entry, lead, handed));
+        }
+        let id = entry.id.clone();
+        self.entries.push(entry);
+        Outcome::Updated { entry: id }
+    }
+
+    fn sales(
+        &self,
+        lead: &mut Lead,
+        fact: SalesFact,
+        strict: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Result<bool, Outcome> {
+        let (id, newest) =
+            (fact.id, lead.sales.last().is_none_or(|last| (last.at, last.id) < (fact.at, fact.id)));
+        if !insert(&mut lead.sales, fact) {
+            return Ok(false);
+        }
+        let standing = lead.standing();
+        if let Some(problem) = standing.impossible.iter().find(|problem| problem.id == id) {
+            if strict && newest {
+                return Err(Outcome::Illegal { stage: problem.stage, legal: problem.stage.legal() });
+            }
+            effects.push(Effect::Impossible { step: problem.step, stage: problem.stage });
+        }
+        Ok(true)
+    }
+
+    /// Brings everything that follows from the facts up to date, in the order in which one needs the other, and tells
+    /// to whom the lead was handed off, if it was.
+    fn evaluate(
+        &self,
+        lead: &mut Lead,
+        hand_off: HandOff,
+        old_score: Option<Score>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Slug> {
+        let today = self.now.day();
+        let (stage_before, segments_before) = (lead.stage, lead.segments.clone());
+        if lead.responded_at.is_none()
+            && let LeadWhen::Met(condition) = &self.playbook.lead_when
+            && condition.met(&lead.view(today))
+        {
+            lead.responded_at = Some(self.now);
+        }
+        lead.score = score(self.playbook, &lead.view(today));
+        if old_score != Some(lead.score) {
+            effects.push(Effect::ScoreChanged { old: old_score, new: lead.score });
+        }
+        self.stand(lead);
+        let was_ready = lead.ready;
+        lead.ready = self.is_ready(lead, today);
+        let due = match hand_off {
+            HandOff::Never => false,
+            HandOff::WhenNewlyReady => lead.ready && !was_ready,
+            HandOff::WhenReady => lead.ready,
+        };
+        let mut handed = None;
+        if due {
+            let (territory, owner) = self.playbook.qualifier(lead.country());
+            let (territory, owner) = (territory.map(|t| t.id.clone()), owner.clone());
+            let promise_due_at = self.now.plus(i64::from(self.playbook.first_answer_hours) * HOUR_MS);
+            let id = DeliveryId::new("hand-off", &format!("{} {} {}", lead.id, lead.cycle, self.now));
+            let what = Move::MarketingQualified { owner: owner.clone(), promise_due_at };
+            // Behind every fact that is known, also one whose sender's clock ran ahead.
+            let at = lead.sales.last().map_or(self.now, |last| self.now.max(last.at.plus(1)));
+            insert(&mut lead.sales, SalesFact { at, id, by: None, what });
+            self.stand(lead);
+            lead.ready = self.is_ready(lead, today);
+            effects.push(Effect::HandedOff { to: owner.clone(), territory, promise_due_at });
+            handed = Some(owner);
+        }
+        if stage_before != lead.stage {
+            let skipped = stage_before.skipped(lead.stage);
+            effects.push(Effect::StageChanged { from: stage_before, to: lead.stage, skipped });
+        }
+        let found = segments(
+            self.playbook,
+            &View { score: Some(&lead.score), stage: Some(lead.stage), ..lead.view(today) },
+        );
+        for segment in found.difference(&segments_before) {
+            effects.push(Effect::SegmentEntered { segment: segment.clone() });
+        }
+        for segment in segments_before.difference(&found) {
+            effects.push(Effect::SegmentLeft { segment: segment.clone() });
+        }
+        lead.segments = found;
+        handed
+    }
+
+    /// Folds the facts and lets the lead stand where they put it.
+    fn stand(&self, lead: &mut Lead) {
+        let standing = lead.standing();
+        let answered = standing.handed_off_at.is_some() && lead.followed_up_at >= standing.handed_off_at;
+        lead.promise_due_at = standing.promise_due_at.filter(|_| !answered);
+        lead.stage = standing.stage;
+        lead.stage_since = standing.since;
+        lead.cycle = standing.cycle;
+        lead.person = standing.person;
+        if lead.person.is_none() && lead.stage.in_inbox() {
+            // Sales opened it without anybody's name: it is the qualifier's, so that somebody owns it.
+            lead.person = Some(self.playbook.qualifier(lead.country()).1.clone());
+        }
+        let counts_from =
+            standing.returned_at.max(standing.not_before.filter(|_| standing.returned_at.is_some()));
+        if lead.counts_from != counts_from {
+            lead.counts_from = counts_from;
+            lead.ledger_since = counts_from.map(|at| lead.ledger.after(at.day())).unwrap_or_default();
+        }
+    }
+
+    fn is_ready(&self, lead: &Lead, today: Day) -> bool {
+        is_ready(lead, self.playbook, today)
+    }
+}
+
+/// Tells whether a lead that marketing owns meets the definition. For one that sales gave back only what it did since
+/// then counts, and it must have done something: who they are was known before.
+fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
+    if !matches!(lead.stage, Stage::Inquiry | Stage::Nurturing) {
+        return false;
+    }
+    let mut view = lead.view(today);
+    if lead.counts_from.is_some() {
+        view.ledger = &lead.ledger_since;
+    }
+    let score = score(playbook, &view);
+    if lead.counts_from.is_some() && score.label.engagement == Engagement::Four {
+        return false;
+    }
+    view.score = Some(&score);
+    playbook.marketing_qualified.labels.contains(&score.label)
+        && playbook.marketing_qualified.when.as_ref().is_none_or(|condition| condition.met(&view))
+}
+
+/// Finds the first day on which the label, the segments or the readiness differ with nothing happening.
+#[must_use]
+pub fn next_review(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
+    let today = now.day();
+    let last = lead.ledger.iter().map(|(_, counts)| counts.last()).max();
+    // After this day every window has run out and every point has faded.
+    let quiet = last.map(|last| last.plus(playbook.lookback_days + 1)).filter(|quiet| *quiet > today)?;
+    let end = quiet.min(today.plus(LOOK_AHEAD_DAYS));
+    let now_ready = is_ready(lead, playbook, today);
+    let mut day = today.plus(1);
+    while day <= end {
+        let view = lead.view(day);
+        let score = score(playbook, &view);
+        let differs = score.label != lead.score.label
+            || is_ready(lead, playbook, day) != now_ready
+            || segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view })
+                != lead.segments;
+        if differs {
+            return Some(day.start());
+        }
+        day = day.plus(1);
+    }
+    (end < quiet).then(|| end.start())
+}
+
+fn capture_into(
+    lead: &mut Lead,
+    capture: &Capture,
+    incoming: &Incoming,
+    playbook: &Playbook,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let before = lead.clone();
+    attributes_into(lead, &capture.attributes, incoming, capture.public, effects);
+    company_into(lead, &capture.company, capture.public);
+    for consent in &capture.consents {
+        if lead.consents.take(consent)
+            && let Some(status) = lead.consents.status(consent.purpose)
+        {
+            effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
+        }
+    }
+    let mut responded = capture.responded && matches!(playbook.lead_when, LeadWhen::AnyResponse);
+    if let Some(touch) = &capture.touch {
+        lead.touches.take(touch.clone());
+    }
+    if let Some(activity) = &capture.activity {
+        activity_into(lead, activity, incoming.occurred_at, playbook);
+        responded |= playbook.responds(activity);
+    }
+    if responded {
+        lead.responded_at =
+            Some(lead.responded_at.map_or(incoming.occurred_at, |at| at.min(incoming.occurred_at)));
+    }
+    if capture.customer && lead.responded_at.is_none() && lead.sales.is_empty() {
+        lead.was_customer = true;
+    }
+    // A form is something that the lead did, also when it says nothing new.
+    capture.activity.is_some()
+        || *lead != before
+        || effects.iter().any(|effect| matches!(effect, Effect::AttributeProposed { .. }))
+}
+
+fn attributes_into(
+    lead: &mut Lead,
+    attributes: &NewAttributes,
+    incoming: &Incoming,
+    public: bool,
+    effects: &mut Vec<Effect>,
+) {
+    let mut bytes: usize = lead.attributes.iter().map(|(name, a)| name.as_str().len() + a.value.size()).sum();
+    for (name, NewAttribute { value, known_at }) in attributes {
+        let old = lead.attributes.get(name);
+        if old.is_some_and(|old| same(&old.value, value) && old.value.to_string() == value.to_string()) {
+            continue;
+        }
+        let stale = old.is_some_and(|old| old.set_at > incoming.occurred_at);
+        let size = name.as_str().len() + value.size();
+        let full = bytes + size > MOST_BYTES || (old.is_none() && lead.attributes.len() >= MOST_ATTRIBUTES);
+        if stale || full || (public && old.is_some()) {
+            effects.push(Effect::AttributeProposed { name: name.clone(), value: value.clone() });
+            continue;
+        }
+        bytes += size;
+        let new = Attribute {
+            value: value.clone(),
+            set_at: incoming.occurred_at,
+            set_by: incoming.by.clone(),
+            known_at: *known_at,
+        };
+        let old = lead.attributes.insert(name.clone(), new).map(|old| old.value);
+        effects.push(Effect::AttributeChanged { name: name.clone(), old, new: value.clone() });
+    }
+}
+
+fn company_into(lead: &mut Lead, company: &Company, public: bool) {
+    fn fill<T: Clone>(slot: &mut Option<T>, value: Option<&T>, public: bool) {
+        if let Some(value) = value
+            && (slot.is_none() || !public)
+        {
+            *slot = Some(value.clone());
+        }
+    }
+    fill(&mut lead.company.name, company.name.as_ref(), public);
+    fill(&mut lead.company.domain, company.domain.as_ref().filter(|domain| !is_free_mail(domain)), public);
+    fill::<ExternalId>(&mut lead.company.external_id, company.external_id.as_ref(), public);
+    if lead.company.domain.is_none() {
+        let domain = lead.email().map(|email| email.domain().to_owned());
+        lead.company.domain = domain.filter(|domain| !is_free_mail(domain));
+    }
+}
+
+fn activity_into(lead: &mut Lead, activity: &Activity, at: Timestamp, playbook: &Playbook) {
+    lead.activities = lead.activities.saturating_add(1);
+    if playbook.responds(activity) {
+        lead.responded_at = Some(lead.responded_at.map_or(at, |known| known.min(at)));
+    }
+    for signal in playbook.signals_of(activity) {
+        lead.ledger.add(signal.key, at.day(), 1);
+        if lead.counts_from.is_some_and(|from| at > from) {
+            lead.ledger_since.add(signal.key, at.day(), 1);
+        }
+    }
+}
+
+/// Counts the signals of a playbook anew from a lead's activities.
+#[must_use]
+pub fn count_signals<'a>(
+    activities: impl IntoIterator<Item = (&'a Activity, Timestamp)>,
+    playbook: &Playbook,
+) -> Ledger {
+    let mut ledger = Ledger::default();
+    for (activity, at) in activities {
+        for signal in playbook.signals_of(activity) {
+            ledger.add(signal.key, at.day(), 1);
+        }
+    }
+    ledger
+}
+
+fn events(entry: &Entry, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut add = |kind: EventKind, detail: Vec<(&'static str, String)>| {
+        let id = format!("{}-{}", entry.id, kind.as_str());
+        events.push(Event { id, kind, at: entry.at, detail });
+    };
+    if entry.effects.contains(&Effect::Created) {
+        add(EventKind::Captured, vec![("stage", lead.stage.to_string())]);
+    }
+    if let Some(owner) = handed {
+        add(EventKind::BecameQualified, vec![("label", lead.score.label.to_string())]);
+        add(EventKind::HandedOff, vec![("owner", owner.to_string()), ("cycle", lead.cycle.to_string())]);
+    }
+    for effect in &entry.effects {
+        match effect {
+            Effect::StageChanged { from, to, .. } => {
+                add(EventKind::StageChanged, vec![("from", from.to_string()), ("to", to.to_string())]);
+            }
+            Effect::ConsentChanged { purpose, status: ConsentStatus::Withdrawn } => {
+                add(EventKind::ConsentWithdrawn, vec![("purpose", purpose.as_str().to_owned())]);
+            }
+            _ => {}
+        }
+    }
+    if let Fact::Sales { what: what @ (Move::Won { .. } | Move::Lost { .. }), .. } = &entry.fact {
+        add(EventKind::Outcome, vec![("outcome", what.step().as_str().to_owned())]);
+    }
+    events
+}

@@ -1,0 +1,251 @@
+//! The lead: one small value that holds all that deciding needs, and never its history.
+
+use crate::attribute::{AttributeValue, Attributes, COUNTRY};
+use crate::condition::View;
+use crate::consent::Consents;
+use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
+use crate::ledger::Ledger;
+use crate::sales::{DeliveryId, SalesFact, Standing, standing};
+use crate::score::Score;
+use crate::stage::{Stage, Team};
+use crate::time::{Day, Timestamp};
+use std::collections::BTreeSet;
+
+/// The most deliveries of which a lead remembers that they came.
+pub const RECENT_DELIVERIES: usize = 32;
+/// The most browsers whose ids ride in the lead.
+pub const MOST_ANONYMOUS: usize = 5;
+
+/// A response to a campaign: when, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touch {
+    /// When.
+    pub at: Timestamp,
+    /// The channel, such as `paid_search`.
+    pub channel: Option<String>,
+    /// The campaign.
+    pub campaign: Option<String>,
+    /// The landing page.
+    pub landing_page: Option<String>,
+}
+
+/// The first and the latest touch.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Touches {
+    /// The first one.
+    pub first: Option<Touch>,
+    /// The latest one, where it is another.
+    pub latest: Option<Touch>,
+}
+
+impl Touches {
+    /// Gives the latest touch.
+    #[must_use]
+    pub fn last(&self) -> Option<&Touch> {
+        self.latest.as_ref().or(self.first.as_ref())
+    }
+
+    /// Takes a touch in and tells whether it is now the first or the latest. The order of arrival does not matter.
+    pub fn take(&mut self, touch: Touch) -> bool {
+        let before = self.clone();
+        let mut all: Vec<Touch> =
+            self.first.take().into_iter().chain(self.latest.take()).chain([touch]).collect();
+        all.sort();
+        all.dedup();
+        let mut all = all.into_iter();
+        self.first = all.next();
+        self.latest = all.last();
+        *self != before
+    }
+}
+
+/// The company that a lead belongs to, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Company {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its domain, never that of a free mailbox.
+    pub domain: Option<String>,
+    /// Its id in another system.
+    pub external_id: Option<ExternalId>,
+}
+
+impl Company {
+    /// Tells whether nothing is known.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.name.is_none() && self.domain.is_none() && self.external_id.is_none()
+    }
+}
+
+/// A person whom we know, and everything that deciding about them needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lead {
+    /// Its id.
+    pub id: LeadId,
+    /// Counts the commits; each is conditional on the one before.
+    pub version: u64,
+    /// The playbook version that it is evaluated with.
+    pub playbook_version: u32,
+    /// How it is known, strongest first.
+    pub identities: Vec<Identity>,
+    /// The company that it belongs to.
+    pub company: Company,
+    /// What is known of it.
+    pub attributes: Attributes,
+    /// What it agreed to.
+    pub consents: Consents,
+    /// Where it came from.
+    pub touches: Touches,
+    /// When it was first heard of, by the time of the facts.
+    pub created_at: Timestamp,
+    /// When it first responded to marketing; a contact has not.
+    pub responded_at: Option<Timestamp>,
+    /// Whether it was a customer before Leadloop knew it.
+    pub was_customer: bool,
+    /// What sales reported and moves its stage, sorted by (time, id).
+    pub sales: Vec<SalesFact>,
+    /// The facts that were withdrawn.
+    pub withdrawn: Vec<DeliveryId>,
+    /// When sales last tried to reach it.
+    pub followed_up_at: Option<Timestamp>,
+    /// How many activities it has.
+    pub activities: u32,
+    /// How often and when it showed each signal.
+    pub ledger: Ledger,
+    /// Since when activity counts towards becoming ready again, for a lead that sales gave back.
+    pub counts_from: Option<Timestamp>,
+    /// What it showed since then.
+    pub ledger_since: Ledger,
+    /// The score at its latest evaluation.
+    pub score: Score,
+    /// Whether it met the definition at its latest evaluation.
+    pub ready: bool,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Since when.
+    pub stage_since: Timestamp,
+    /// The number of the pass through the funnel, from 1.
+    pub cycle: u32,
+    /// The person who has it.
+    pub person: Option<Slug>,
+    /// When its owner promised to have answered.
+    pub promise_due_at: Option<Timestamp>,
+    /// The segments that it is in.
+    pub segments: BTreeSet<Slug>,
+    /// When something about it changes without anything happening.
+    pub due_at: Option<Timestamp>,
+    /// The latest deliveries, oldest first.
+    pub recent: Vec<DeliveryId>,
+    /// Leads that may be the same person.
+    pub possible_duplicates: BTreeSet<LeadId>,
+}
+
+impl Lead {
+    /// Gives the e-mail address.
+    #[must_use]
+    pub fn email(&self) -> Option<&Email> {
+        self.identities.iter().find_map(|identity| match identity {
+            Identity::Email(email) => Some(email),
+            _ => None,
+        })
+    }
+
+    /// Gives the phone number.
+    #[must_use]
+    pub fn phone(&self) -> Option<&Phone> {
+        self.identities.iter().find_map(|identity| match identity {
+            Identity::Phone(phone) => Some(phone),
+            _ => None,
+        })
+    }
+
+    /// Gives the ids in other systems.
+    pub fn external_ids(&self) -> impl Iterator<Item = &ExternalId> {
+        self.identities.iter().filter_map(|identity| match identity {
+            Identity::External(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// Gives the country as it is stored.
+    #[must_use]
+    pub fn country(&self) -> Option<&AttributeValue> {
+        self.attributes.get(COUNTRY).map(|attribute| &attribute.value)
+    }
+
+    /// Gives the team that owns it; there always is one.
+    #[must_use]
+    pub const fn team(&self) -> Team {
+        self.stage.team()
+    }
+
+    /// Folds its facts into its standing.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        standing(self.created_at, self.responded_at, self.was_customer, &self.sales, &self.withdrawn)
+    }
+
+    /// Shows the lead to conditions that look at facts only.
+    #[must_use]
+    pub fn view(&self, today: Day) -> View<'_> {
+        View {
+            attributes: &self.attributes,
+            ledger: &self.ledger,
+            touches: &self.touches,
+            consents: &self.consents,
+            today,
+            score: None,
+            stage: None,
+            segments: &self.segments,
+        }
+    }
+
+    /// Tells whether a delivery is among the latest ones.
+    #[must_use]
+    pub fn remembers(&self, delivery: DeliveryId) -> bool {
+        self.recent.contains(&delivery)
+    }
+
+    /// Adds an identity in its place and tells whether it is new.
+    pub fn know(&mut self, identity: Identity) -> bool {
+        if self.identities.contains(&identity) {
+            return false;
+        }
+        // Stable: within one kind the first one known stays the first.
+        let at = self.identities.partition_point(|known| known.strength() <= identity.strength());
+        self.identities.insert(at, identity);
+        let anonymous = self.identities.iter().filter(|i| matches!(i, Identity::Anonymous(_))).count();
+        if anonymous > MOST_ANONYMOUS
+            && let Some(oldest) = self.identities.iter().position(|i| matches!(i, Identity::Anonymous(_)))
+        {
+            self.identities.remove(oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(at: i64, channel: &str) -> Touch {
+        Touch {
+            at: Timestamp::from_secs(at),
+            channel: Some(channel.into()),
+            campaign: None,
+            landing_page: None,
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_latest_touch_are_kept_in_any_order_of_arrival() {
+        let mut touches = Touches::default();
+        assert!(touches.take(touch(20, "b")));
+        assert!(!touches.take(touch(20, "b")));
+        assert!(touches.take(touch(10, "a")));
+        assert!(!touches.take(touch(15, "x")));
+        assert!(touches.take(touch(30, "c")));
+        assert_eq!((touches.first, touches.latest), (Some(touch(10, "a")), Some(touch(30, "c"))));
+    }
+}

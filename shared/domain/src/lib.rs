@@ -1,0 +1,42 @@
+//! The rules of Leadloop, and nothing else: what a lead is, how it is scored, when it is ready, who gets it.
+//!
+//! Everything here is a pure function of its arguments. Time and new ids are passed in; nothing is read from a clock,
+//! an environment, a file or a network; evaluation cannot fail, it answers with reasons and problems instead.
+//!
+//! # Layout
+//!
+//! * [`fault`] – bad input, every fault at once; [`reader`] walks a JSON document and collects them.
+//! * [`time`], [`money`], [`country`], [`identity`], [`attribute`], [`consent`], [`activity`] – values that cannot be
+//!   wrong once they exist.
+//! * [`playbook`] – what marketing and sales agreed on, parsed once; [`condition`] is its condition language.
+//! * [`ledger`] – how often and when a lead showed each signal, compactly; [`score`] – fit, engagement and the
+//!   explanation that adds up to them.
+//! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
+//! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
+//! * [`segment`], [`report`] – questions over many leads.
+//!
+//! # The invariant not to break
+//!
+//! [`change::decide`] is the only function that makes a new version of a lead. Whoever needs a lead to change hands
+//! facts to it.
+
+pub mod activity;
+pub mod attribute;
+pub mod change;
+pub mod condition;
+pub mod consent;
+pub mod country;
+pub mod fault;
+pub mod identity;
+pub mod lead;
+pub mod ledger;
+pub mod money;
+pub mod playbook;
+pub mod reader;
+pub mod report;
+pub mod resolve;
+pub mod sales;
+pub mod score;
+pub mod segment;
+pub mod stage;
+pub mod time;

@@ -1,0 +1,354 @@
+//! The playbook: one document that holds everything that marketing and sales agreed on.
+//!
+//! It is read once into a type that cannot be wrong ([`Playbook::parse`]); whatever is wrong is reported at once, each
+//! fault with its place and what would be right. After that nothing can fail any more: rules hold the conditions they
+//! need already compiled, references are resolved, every country has one qualifier.
+//!
+//! # Layout
+//!
+//! * this file – the types and the questions asked of them;
+//! * `read` – the document, section by section;
+//! * `conditions` – the condition language as it is written.
+
+mod conditions;
+mod read;
+
+use crate::activity::{Activity, is_response};
+use crate::attribute::AttributeValue;
+use crate::condition::{Condition, Test, View};
+use crate::consent::Purpose;
+use crate::country::Country;
+use crate::fault::Fault;
+use crate::identity::Slug;
+use crate::ledger::SignalKey;
+use crate::score::{Engagement, Fit, HalfLife, Label};
+use crate::time::Day;
+use std::collections::BTreeMap;
+
+/// A named matcher of activities.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// The key under which the ledger counts it.
+    pub key: SignalKey,
+    /// The kinds of activity that it matches.
+    pub kinds: Vec<String>,
+    /// What it asks of the activity's properties.
+    pub tests: Vec<(String, Test)>,
+}
+
+impl Signal {
+    /// Tells whether an activity shows the signal.
+    #[must_use]
+    pub fn matches(&self, activity: &Activity) -> bool {
+        self.kinds.contains(&activity.kind)
+            && self.tests.iter().all(|(name, test)| test.eval(activity.properties.get(name)) == Some(true))
+    }
+}
+
+/// Rules that share a cap.
+#[derive(Clone, Debug)]
+pub struct Group<R> {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// The most points that its rules may give together.
+    pub cap: Option<u8>,
+    /// The rules.
+    pub rules: Vec<R>,
+}
+
+/// A rule about who the lead is.
+#[derive(Clone, Debug)]
+pub struct FitRule {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// The points that it gives, or takes.
+    pub points: i16,
+    /// When it applies.
+    pub when: Condition,
+}
+
+impl FitRule {
+    /// Says why the rule applies, naming the values that it looked at.
+    #[must_use]
+    pub fn because(&self, view: &View<'_>) -> String {
+        let mut seen: Vec<String> = Vec::new();
+        self.when.visit(&mut |part| {
+            if let Condition::Attribute { name, .. } = part
+                && let Some(attribute) = view.attributes.get(name)
+            {
+                let value: String = attribute.value.to_string().chars().take(60).collect();
+                seen.push(format!("{name}: {value}"));
+            }
+        });
+        seen.dedup();
+        if seen.is_empty() { self.title.clone() } else { format!("{} ({})", self.title, seen.join(", ")) }
+    }
+}
+
+/// A rule about what the lead did.
+#[derive(Clone, Debug)]
+pub struct EngagementRule {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// The points that it gives, or takes: per hit, or once.
+    pub points: i16,
+    /// How it counts.
+    pub how: How,
+}
+
+/// How an engagement rule counts.
+#[derive(Clone, Debug)]
+pub enum How {
+    /// Points for each hit of a signal.
+    PerHit {
+        /// The signal, by its place in the playbook.
+        signal: usize,
+        /// The signal's key in the ledger.
+        key: SignalKey,
+        /// The most hits that count; the latest ones do.
+        max_hits: u32,
+        /// How fast the points fade; never where none is given.
+        half_life: Option<HalfLife>,
+    },
+    /// Points once, while a condition is met.
+    When(Condition),
+}
+
+/// The scores from which each band begins; below the last comes D, or 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bands {
+    /// From where A, B and C begin.
+    pub fit: [u8; 3],
+    /// From where 1, 2 and 3 begin.
+    pub engagement: [u8; 3],
+}
+
+impl Bands {
+    /// Gives the band of a fit.
+    #[must_use]
+    pub const fn fit(&self, fit: u8) -> Fit {
+        let [a, b, c] = self.fit;
+        if fit >= a {
+            Fit::A
+        } else if fit >= b {
+            Fit::B
+        } else if fit >= c {
+            Fit::C
+        } else {
+            Fit::D
+        }
+    }
+
+    /// Gives the band of an engagement.
+    #[must_use]
+    pub const fn engagement(&self, engagement: u8) -> Engagement {
+        let [one, two, three] = self.engagement;
+        if engagement >= one {
+            Engagement::One
+        } else if engagement >= two {
+            Engagement::Two
+        } else if engagement >= three {
+            Engagement::Three
+        } else {
+            Engagement::Four
+        }
+    }
+}
+
+/// When a contact becomes a lead.
+#[derive(Clone, Debug)]
+pub enum LeadWhen {
+    /// With any response to a marketing communication.
+    AnyResponse,
+    /// When a condition is met.
+    Met(Condition),
+}
+
+/// When a lead is marketing-qualified.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The labels that qualify.
+    pub labels: Vec<Label>,
+    /// What else must be met.
+    pub when: Option<Condition>,
+}
+
+/// Countries with the one person who qualifies their leads.
+#[derive(Clone, Debug)]
+pub struct Territory {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// Its countries.
+    pub countries: Vec<Country>,
+    /// Who qualifies, by the id of the person's record.
+    pub qualifier: Slug,
+}
+
+/// Where a field of a form goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FormTarget {
+    /// The e-mail address.
+    Email,
+    /// The phone number.
+    Phone,
+    /// The name of the company.
+    CompanyName,
+    /// An attribute.
+    Attribute(crate::attribute::AttributeName),
+    /// A property of the activity, not of the lead: a message, a question.
+    Property(String),
+}
+
+/// A consent box on a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentBox {
+    /// The field that is ticked.
+    pub field: String,
+    /// What for.
+    pub purpose: Purpose,
+    /// Which text stands beside it, by its version.
+    pub text: String,
+}
+
+/// A web form, as the playbook defines it.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Its id, which stands in the URL.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// The kind of activity that a submission is.
+    pub activity: String,
+    /// Where each field goes.
+    pub fields: BTreeMap<String, FormTarget>,
+    /// The fields without which a submission is refused.
+    pub required: Vec<String>,
+    /// The consent boxes.
+    pub consents: Vec<ConsentBox>,
+    /// A field that people do not see; who fills it in is a machine.
+    pub honeypot: Option<String>,
+    /// The origins whose pages may post it; any where none is given.
+    pub allowed_origins: Vec<String>,
+    /// Where a plain HTML form goes afterwards.
+    pub thank_you: Option<String>,
+}
+
+/// A segment: a named condition.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// Who is in it.
+    pub when: Condition,
+}
+
+/// Everything that marketing and sales agreed on.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    /// What people call it.
+    pub name: String,
+    /// The time zone of its reports.
+    pub timezone: jiff::tz::TimeZone,
+    /// The signals.
+    pub signals: Vec<Signal>,
+    /// The rules about who the lead is.
+    pub fit: Vec<Group<FitRule>>,
+    /// The rules about what the lead did.
+    pub engagement: Vec<Group<EngagementRule>>,
+    /// The bands.
+    pub bands: Bands,
+    /// When a contact becomes a lead.
+    pub lead_when: LeadWhen,
+    /// When a lead is marketing-qualified.
+    pub marketing_qualified: Definition,
+    /// The territories.
+    pub territories: Vec<Territory>,
+    /// Who qualifies where no territory matches.
+    pub default_qualifier: Slug,
+    /// Within how many hours sales promises a first answer.
+    pub first_answer_hours: u16,
+    /// Countries in which a ticked box needs no confirmation by mail.
+    pub single_opt_in: Vec<Country>,
+    /// The forms.
+    pub forms: Vec<Form>,
+    /// The segments, each after those that it refers to.
+    pub segments: Vec<Segment>,
+    /// How many days back any rule or condition looks.
+    pub lookback_days: i32,
+}
+
+impl Playbook {
+    /// Reads a playbook from its document.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once, each with a JSON pointer into the document and what would be right.
+    pub fn parse(document: &serde_json::Value) -> Result<Self, Vec<Fault>> {
+        read::playbook(document)
+    }
+
+    /// Gives the form with an id.
+    #[must_use]
+    pub fn form(&self, id: &str) -> Option<&Form> {
+        self.forms.iter().find(|form| form.id.as_str() == id)
+    }
+
+    /// Gives the segment with an id.
+    #[must_use]
+    pub fn segment(&self, id: &str) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.id.as_str() == id)
+    }
+
+    /// Gives the keys of the signals that an activity shows.
+    pub fn signals_of<'a>(&'a self, activity: &'a Activity) -> impl Iterator<Item = &'a Signal> {
+        self.signals.iter().filter(move |signal| signal.matches(activity))
+    }
+
+    /// Tells whether an activity makes a contact a lead, where any response does.
+    #[must_use]
+    pub fn responds(&self, activity: &Activity) -> bool {
+        matches!(self.lead_when, LeadWhen::AnyResponse) && is_response(&activity.kind)
+    }
+
+    /// Gives who qualifies the leads of a country, with the territory where one matches.
+    #[must_use]
+    pub fn qualifier(&self, country: Option<&AttributeValue>) -> (Option<&Territory>, &Slug) {
+        let country = match country {
+            Some(AttributeValue::Text(text)) => Country::parse(text),
+            _ => None,
+        };
+        let territory =
+            country.and_then(|country| self.territories.iter().find(|t| t.countries.contains(&country)));
+        (territory, territory.map_or(&self.default_qualifier, |t| &t.qualifier))
+    }
+
+    /// Lists everybody whom the playbook names, without repeats.
+    #[must_use]
+    pub fn people(&self) -> Vec<&Slug> {
+        let mut people: Vec<&Slug> =
+            self.territories.iter().map(|t| &t.qualifier).chain([&self.default_qualifier]).collect();
+        people.sort();
+        people.dedup();
+        people
+    }
+
+    /// Gives the first day that any rule still looks at on `today`.
+    #[must_use]
+    pub fn horizon(&self, today: Day) -> Day {
+        today.plus(-self.lookback_days)
+    }
+}

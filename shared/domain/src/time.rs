@@ -1,0 +1,146 @@
+//! Moments and days.
+//!
+//! A moment is kept to the millisecond, in UTC; a day is a UTC day. Scores fade by the day, so that all of a day's
+//! evaluations of one lead agree and a ledger of daily counts is enough. Time zones matter only to people's reports.
+
+use jiff::tz::TimeZone;
+use std::fmt;
+
+/// One second in milliseconds.
+pub const SECOND_MS: i64 = 1_000;
+/// One minute in milliseconds.
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// One hour in milliseconds.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// One day in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+/// A UTC day: days since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Day(pub i32);
+
+impl Timestamp {
+    /// The earliest time that a fact may carry: 1990-01-01T00:00:00Z. Anything before is a mistyped year.
+    pub const EARLIEST: Self = Self(631_152_000_000);
+    /// The latest time that can be written with a four-digit year: 9999-12-30T22:00:00Z.
+    pub const LATEST: Self = Self(253_402_207_200_000);
+
+    /// Makes a moment from milliseconds since the epoch.
+    #[must_use]
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Makes a moment from seconds since the epoch.
+    #[must_use]
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(SECOND_MS))
+    }
+
+    /// Gives milliseconds since the epoch.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Gives whole seconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(SECOND_MS)
+    }
+
+    /// Reads an RFC 3339 time with its offset; finer than a millisecond is cut off.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed: jiff::Timestamp = text.trim().parse().ok()?;
+        let time = Self(parsed.as_millisecond());
+        (time <= Self::LATEST).then_some(time)
+    }
+
+    /// Reads a calendar day such as `2026-02-01` as its midnight in a time zone, or an RFC 3339 time.
+    #[must_use]
+    pub fn parse_in(text: &str, zone: &TimeZone) -> Option<Self> {
+        if let Some(time) = Self::parse(text) {
+            return Some(time);
+        }
+        let date: jiff::civil::Date = text.trim().parse().ok()?;
+        let start = date.to_zoned(zone.clone()).ok()?;
+        Some(Self(start.timestamp().as_millisecond()))
+    }
+
+    /// Gives the moment `ms` milliseconds later.
+    #[must_use]
+    pub const fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Tells how many milliseconds lie between an earlier moment and this one.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Gives the UTC day of the moment.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(i32::try_from(self.0.div_euclid(DAY_MS)).unwrap_or(i32::MAX))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// Writes RFC 3339 in UTC with milliseconds only where there are some.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        if self.0.rem_euclid(SECOND_MS) == 0 { write!(f, "{time:.0}") } else { write!(f, "{time:.3}") }
+    }
+}
+
+impl Day {
+    /// Gives the first moment of the day.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp((self.0 as i64).saturating_mul(DAY_MS))
+    }
+
+    /// Gives the day `days` later.
+    #[must_use]
+    pub const fn plus(self, days: i32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = jiff::Timestamp::from_millisecond(self.start().millis()).unwrap_or_default();
+        write!(f, "{}", time.to_zoned(TimeZone::UTC).date())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_back_as_it_was_written() {
+        for text in ["2018-02-01T12:00:00Z", "2026-11-22T02:02:44.123Z", "1990-01-01T00:00:00Z"] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(
+            Timestamp::parse("2018-02-01T13:00:00+01:00").unwrap().to_string(),
+            "2018-02-01T12:00:00Z"
+        );
+        assert_eq!(Timestamp::parse("2018-02-01"), None);
+        assert_eq!(Timestamp::parse("2018-02-01T12:00:00"), None);
+    }
+
+    #[test]
+    fn a_day_starts_at_midnight_in_its_zone() {
+        let zone = TimeZone::get("Europe/Vienna").unwrap();
+        assert_eq!(Timestamp::parse_in("2026-07-01", &zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
+        assert_eq!(Timestamp::parse("2018-02-01T12:00:00Z").unwrap().day().to_string(), "2018-02-01");
+    }
+}
