@@ -1,1 +1,348 @@
-//! Empty for a moment.
+//! `sales-feedback`: what sales gets and what sales gives: the inbox, the dossier, scores; follow-ups and outcomes.
+//!
+//! # Layout
+//!
+//! * this file – the story of each route;
+//! * [`request`], [`response`] – the wire;
+//! * [`history`] – the score of an earlier day;
+//! * [`config`] – the environment.
+//!
+//! # The invariant not to break
+//!
+//! A fact is never edited. What was wrong is withdrawn by a later fact.
+
+pub mod config;
+pub mod history;
+pub mod request;
+pub mod response;
+
+pub use config::Config;
+
+use adapters::clock::{Clock, SystemClock};
+use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
+use adapters::http::auth::{MarketingAndSales, SalesOnly};
+use adapters::http::{Caller, JsonBody, Problem, Tokens};
+use adapters::playbooks::Playbooks;
+use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Timeline};
+use adapters::write_path::{About, WritePath};
+use axum::extract::{FromRef, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use domain::change::{Fact, Outcome};
+use domain::identity::{LeadId, LeadRef, Slug};
+use domain::lead::Lead;
+use domain::score::explain;
+use futures::StreamExt;
+use request::{Feedback, InboxQuery, ScoreQuery, TimelineQuery};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// How many facts of one request are written beside each other.
+const BESIDE: usize = 16;
+
+/// What the routes need.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Records facts.
+    pub write_path: WritePath,
+    /// Leads.
+    pub leads: Arc<dyn LeadStore>,
+    /// Inboxes.
+    pub lists: Arc<dyn LeadLists>,
+    /// Timelines.
+    pub timeline: Arc<dyn Timeline>,
+    /// People.
+    pub catalog: Arc<dyn Catalog>,
+    /// Playbooks.
+    pub playbooks: Arc<Playbooks>,
+    /// Tokens.
+    pub tokens: Arc<Tokens>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// Wires the function to DynamoDB.
+    pub async fn connect(config: &Config) -> Self {
+        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.leads).await;
+        let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
+        let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
+        Self::new(Arc::new(store), Arc::new(catalog), Arc::new(SystemClock))
+    }
+
+    /// Wires the function to any store.
+    #[must_use]
+    pub fn new<S: LeadStore + LeadLists + Timeline + 'static>(
+        store: Arc<S>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
+        Self {
+            write_path: WritePath::new(Arc::clone(&store) as Arc<dyn LeadStore>, Arc::clone(&playbooks), Arc::clone(&clock)),
+            leads: Arc::clone(&store) as Arc<dyn LeadStore>,
+            lists: Arc::clone(&store) as Arc<dyn LeadLists>,
+            timeline: store,
+            tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            catalog,
+            playbooks,
+            clock,
+        }
+    }
+
+    async fn lead(&self, id: &str) -> Result<Lead, Problem> {
+        let id = lead_id(id)?;
+        let found = self.leads.load(std::slice::from_ref(&id)).await?.pop();
+        found.ok_or_else(|| Problem::not_found("no lead has this id"))
+    }
+}
+
+fn lead_id(text: &str) -> Result<LeadId, Problem> {
+    LeadId::parse(text).map_err(|error| Problem::not_found(format!("the lead id {error}")))
+}
+
+impl FromRef<App> for Arc<Tokens> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.tokens)
+    }
+}
+
+/// Gives the function's routes with their documentation.
+#[must_use]
+pub fn router(app: App) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(lookup))
+        .routes(routes!(dossier))
+        .routes(routes!(score))
+        .routes(routes!(inbox))
+        .routes(routes!(feedback))
+        .routes(routes!(feedback_batch))
+        .with_state(app)
+}
+
+/// Finds a lead by its id, e-mail address, phone number or external id. Roles: marketing, sales, admin.
+///
+/// A POST, so that no address stands in a URL. The list is empty where nobody is known by the reference.
+#[utoipa::path(post, path = "/v1/leads/lookup", tag = "leads", security(("token" = ["marketing", "sales"])),
+    request_body(content = Value, content_type = "application/json", example = json!({"email": "ada@company.example"})),
+    responses((status = 200, description = "The lead, or an empty list"), (status = 422, description = "Every fault")))]
+async fn lookup(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let reference = adapters::wire::one(&body, adapters::wire::lead_ref)?;
+    let lead = app.write_path.look_up(&reference).await?;
+    Ok(response::json(StatusCode::OK, &response::found(lead.as_ref())))
+}
+
+/// Gives everything known of a lead: profile, score with its explanation, stage, owner, segments, consent, deals,
+/// timeline. Roles: marketing, sales, admin.
+#[utoipa::path(get, path = "/v1/leads/{lead_id}", tag = "leads", security(("token" = ["marketing", "sales"])),
+    params(("lead_id" = String, Path, description = "The lead"), TimelineQuery),
+    responses((status = 200, description = "The dossier"), (status = 404, description = "No such lead")))]
+async fn dossier(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    Path(id): Path<String>,
+    Query(query): Query<TimelineQuery>,
+) -> Result<Response, Problem> {
+    let lead = app.lead(&id).await?;
+    let playbook = app.playbooks.version(lead.playbook_version).await?;
+    let limit = request::limit(query.limit, 50)?;
+    let entries = app.timeline.entries(&lead.id, Direction::Backward, limit, query.cursor.as_deref()).await?;
+    let now = app.clock.now();
+    let explanation = explain(&playbook, &lead.view(now.day()));
+    Ok(response::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, now)))
+}
+
+/// Gives a lead's score and its explanation, now or on another day. Roles: marketing, sales, admin.
+///
+/// A past day is counted from the facts of the timeline up to then; a day to come as if nothing more happened.
+#[utoipa::path(get, path = "/v1/leads/{lead_id}/score", tag = "leads", security(("token" = ["marketing", "sales"])),
+    params(("lead_id" = String, Path, description = "The lead"), ScoreQuery),
+    responses((status = 200, description = "The score; the points of the lines of each part add up to its number"),
+        (status = 404, description = "No such lead"), (status = 422, description = "`at` is not a time")))]
+async fn score(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    Path(id): Path<String>,
+    Query(query): Query<ScoreQuery>,
+) -> Result<Response, Problem> {
+    let lead = app.lead(&id).await?;
+    let playbook = app.playbooks.version(lead.playbook_version).await?;
+    let now = app.clock.now();
+    let at = request::at(query.at.as_deref(), now)?;
+    let explanation = if at < now {
+        history::explain_at(app.timeline.as_ref(), &lead, &playbook, at).await?
+    } else {
+        explain(&playbook, &lead.view(at.day()))
+    };
+    let json = adapters::wire::explanation_json(&explanation, lead.playbook_version, at);
+    Ok(response::json(StatusCode::OK, &json))
+}
+
+/// Lists the leads that a person in sales works on, the most urgent promise first. Roles: sales, admin.
+///
+/// Without `owner`: those of the token's person, or of everybody where the token belongs to no person.
+#[utoipa::path(get, path = "/v1/inbox", tag = "sales", security(("token" = ["sales"])),
+    params(InboxQuery), responses((status = 200, description = "The leads with their promises"), (status = 422, description = "Every fault")))]
+async fn inbox(
+    State(app): State<App>,
+    caller: Caller<SalesOnly>,
+    Query(query): Query<InboxQuery>,
+) -> Result<Response, Problem> {
+    let limit = request::limit(query.limit, 100)?;
+    let stage = request::stage(query.stage.as_deref())?;
+    let owners = owners(&app, &caller, query.owner.as_deref()).await?;
+    let mut start = request::inbox_cursor(query.cursor.as_deref())?;
+    let (mut leads, mut next) = (Vec::new(), None);
+    for owner in owners {
+        let cursor = match &start {
+            Some((at, _)) if owner < *at => continue,
+            Some((at, cursor)) if owner == *at => cursor.clone(),
+            _ => None,
+        };
+        start = None;
+        if leads.len() >= limit {
+            next = Some(response::inbox_cursor(&owner, cursor.as_deref()));
+            break;
+        }
+        let mut cursor = cursor;
+        loop {
+            let page = app.lists.inbox(&owner, limit - leads.len(), cursor.as_deref()).await?;
+            let ids: Vec<LeadId> = page.items.iter().map(|line| line.lead.clone()).collect();
+            let loaded = app.leads.load(&ids).await?;
+            // In the order of the index; a lead that moved on since the index was read is left out.
+            leads.extend(ids.iter().filter_map(|id| {
+                let lead = loaded.iter().find(|lead| lead.id == *id)?;
+                let stays = lead.stage.in_inbox() && stage.is_none_or(|stage| lead.stage == stage);
+                stays.then(|| lead.clone())
+            }));
+            cursor = page.next;
+            if cursor.is_none() || leads.len() >= limit {
+                break;
+            }
+        }
+        if cursor.is_some() {
+            next = Some(response::inbox_cursor(&owner, cursor.as_deref()));
+            break;
+        }
+    }
+    Ok(response::json(StatusCode::OK, &response::inbox(&leads, next, app.clock.now())))
+}
+
+async fn owners(app: &App, caller: &Caller<SalesOnly>, asked: Option<&str>) -> Result<Vec<Slug>, Problem> {
+    if let Some(owner) = asked {
+        return Ok(vec![Slug::parse(owner).map_err(|error| Problem::fault("/owner", error.to_string()))?]);
+    }
+    let mut people: Vec<Slug> = app.playbooks.active().await?.playbook.people().into_iter().cloned().collect();
+    let mut cursor = None;
+    loop {
+        let page = app.catalog.list(CatalogKind::Person, 100, cursor.as_deref()).await?;
+        people.extend(page.items.iter().filter_map(|record| Slug::parse(&record.id).ok()));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    people.sort();
+    people.dedup();
+    match people.iter().find(|person| person.as_str() == caller.name()) {
+        Some(person) => Ok(vec![person.clone()]),
+        None => Ok(people),
+    }
+}
+
+/// Records what sales did or learned. Roles: sales, admin.
+///
+/// A fact that makes no sense in the lead's stage is answered with 409 and with what would be legal.
+#[utoipa::path(post, path = "/v1/leads/{lead_id}/feedback", tag = "sales", security(("token" = ["sales"])),
+    params(("lead_id" = String, Path, description = "The lead"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Marks a repeat of the request")),
+    request_body(content = Value, content_type = "application/json", example = json!({"kind": "won", "occurred_at": "2026-11-20T09:30:00Z",
+        "by": "at-1", "deal": {"system": "crm", "id": "D-7"}, "amount": {"amount": "1200.50", "currency": "EUR"}, "note": "Signed."})),
+    responses((status = 200, description = "Recorded, with the lead's stage, owner and score; `fact_id` names the fact for a later withdrawal"),
+        (status = 404, description = "No such lead"), (status = 409, description = "Not in this stage; `legal` lists what is"),
+        (status = 422, description = "Every fault")))]
+async fn feedback(
+    State(app): State<App>,
+    caller: Caller<SalesOnly>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id = lead_id(&id)?;
+    let fact = request::feedback(&body, &headers, caller.name(), app.clock.now())?;
+    if let Fact::Withdrawn { id: fact_id, .. } = &fact.fact {
+        history::must_exist(app.timeline.as_ref(), &id, *fact_id).await?;
+    }
+    let asked = fact.fact.kind().to_owned();
+    let recorded = app.write_path.record(&About::Known(LeadRef::Id(id)), &[fact]).await?;
+    match recorded.outcomes.first() {
+        Some(Outcome::Illegal { stage, legal }) => {
+            Err(Problem::illegal_transition(stage.as_str(), &asked, legal.clone()))
+        }
+        _ => Ok(response::json(StatusCode::OK, &response::recorded(&recorded))),
+    }
+}
+
+/// Records up to 100 facts from sales, each with a `lead` reference and a result of its own. Roles: sales, admin.
+///
+/// Facts may come late and in any order; one that makes no sense where it comes is kept and skipped.
+#[utoipa::path(post, path = "/v1/feedback/batch", tag = "sales", security(("token" = ["sales"])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Marks a repeat of the whole request")),
+    request_body(content = Value, content_type = "application/json", example = json!({"mode": "history", "feedback": [{
+        "lead": {"email": "ada@company.example"}, "kind": "follow_up", "channel": "phone", "result": "reached",
+        "occurred_at": "2026-11-20T09:30:00Z"}]})),
+    responses((status = 200, description = "A result for each, in the order sent"), (status = 422, description = "Every fault of the envelope")))]
+async fn feedback_batch(
+    State(app): State<App>,
+    caller: Caller<SalesOnly>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let items = request::batch(&body, &headers, caller.name(), app.clock.now())?;
+    let mut results: Vec<Value> = vec![Value::Null; items.len()];
+    let mut valid: Vec<(usize, Feedback)> = Vec::new();
+    for (at, item) in items.into_iter().enumerate() {
+        match item {
+            Ok(item) => valid.push((at, item)),
+            Err(problem) => put(&mut results, at, response::rejected(&problem)),
+        }
+    }
+    let keys: Vec<Vec<String>> = valid.iter().map(|(_, item)| vec![request::key(&item.lead)]).collect();
+    let mut slots: Vec<Option<(usize, Feedback)>> = valid.into_iter().map(Some).collect();
+    let mut groups = Vec::new();
+    for places in adapters::wire::groups(&keys) {
+        let group: Vec<(usize, Feedback)> = places.iter().filter_map(|at| slots.get_mut(*at)?.take()).collect();
+        groups.push(record_group(&app, group));
+    }
+    let mut done = futures::stream::iter(groups).buffer_unordered(BESIDE);
+    while let Some(group) = done.next().await {
+        for (at, result) in group {
+            put(&mut results, at, result);
+        }
+    }
+    Ok(response::json(StatusCode::OK, &serde_json::json!({ "results": results })))
+}
+
+fn put(results: &mut [Value], at: usize, result: Value) {
+    if let Some(slot) = results.get_mut(at) {
+        *slot = result;
+    }
+}
+
+async fn record_group(app: &App, group: Vec<(usize, Feedback)>) -> Vec<(usize, Value)> {
+    let mut results = Vec::with_capacity(group.len());
+    for (at, Feedback { lead, fact }) in group {
+        let result = match app.write_path.record(&About::Known(lead), &[fact]).await {
+            Ok(recorded) => response::recorded(&recorded),
+            Err(error) => response::rejected(&Problem::from(error)),
+        };
+        results.push((at, result));
+    }
+    results
+}

@@ -1,1 +1,28 @@
-//! Empty for a moment.
+//! Where the rules of `domain` meet the world: ports, their implementations on AWS, and the glue of HTTP functions.
+//!
+//! # Layout
+//!
+//! * [`ports`] – one narrow trait per capability, which a function's IAM policy mirrors.
+//! * [`dynamodb`] – the ports on DynamoDB; only [`dynamodb::keys`] spells a key prefix.
+//! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor.
+//! * [`write_path`] – the one way in which facts become stored facts.
+//! * [`playbooks`] – playbook versions and the active one, cached.
+//! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
+//! * [`wire`] – pieces of the wire format that several functions share.
+//! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
+//!
+//! # The invariant not to break
+//!
+//! A lead is written in one place, [`ports::LeadStore::commit`], in one transaction, conditional on its version.
+
+pub mod clock;
+pub mod config;
+pub mod dynamodb;
+pub mod http;
+pub mod jobs;
+pub mod playbooks;
+pub mod ports;
+pub mod s3;
+pub mod telemetry;
+pub mod wire;
+pub mod write_path;

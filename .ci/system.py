@@ -1,0 +1,389 @@
+"""What `.ci/system` does once tools and programs are there. See there for usage and settings."""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import boto3
+import samcli
+from samcli.yamlhelper import yaml_parse
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = pathlib.Path(os.environ["LEADLOOP_BIN_DIR"]).resolve()
+REGION = "eu-central-1"
+STACK = "leadloop-system"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+# The form that the stack is shown to score: one file serves both parts, and the tests in Rust.
+FORM = ROOT / "events" / "lead-capture" / "form-json.202.json"
+
+
+class Failed(Exception):
+    """A check that did not hold; its text is what the reader needs to know."""
+
+
+def say(text):
+    print(f"system: {text}", flush=True)
+
+
+def functions():
+    return sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists())
+
+
+def stem(name):
+    return "".join(part.capitalize() for part in name.split("-"))
+
+
+def program(name):
+    path = BIN / name
+    if not path.exists():
+        raise Failed(f"there is no program {name} in {BIN}: build it first")
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def clean_environment(**more):
+    """This process's environment without any AWS setting of the person or machine that runs it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | CREDENTIALS | {"SAM_CLI_TELEMETRY": "0", "NO_COLOR": "1", "NO_PROXY": "127.0.0.1"} | more
+
+
+def tail(path, lines=25):
+    return "\n".join("    " + line for line in path.read_text(errors="replace").splitlines()[-lines:])
+
+
+@contextlib.contextmanager
+def running(name, command, log, environment, cwd=ROOT):
+    """A program for the length of a `with`; it and what it started are ended afterwards, whatever happened."""
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env=environment, cwd=cwd, start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        for sign, patience in ((signal.SIGINT, 10), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(what, check, process, log, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        result = check()
+        if result:
+            return result
+        if process.poll() is not None:
+            raise Failed(f"{what}: the program ended with {process.returncode}\n{tail(log)}")
+        time.sleep(0.1)
+    raise Failed(f"{what}: not within {seconds} s\n{tail(log)}")
+
+
+def listens(port):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def http(method, url, body=None, headers=None, seconds=60):
+    """Status, headers and body, for any status; redirects are not followed."""
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    try:
+        with opener.open(request, timeout=seconds) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.headers, refusal.read()
+    except (urllib.error.URLError, OSError) as trouble:
+        return 0, {}, str(trouble).encode()
+
+
+# ---------------------------------------------------------------------------------------------------------- binaries
+
+
+def template_environment(template, name, physical):
+    """The variables that the template gives a function, with `physical` in place of what AWS would name."""
+    defaults = {key: str(value["Default"]) for key, value in template["Parameters"].items() if "Default" in value}
+    names = defaults | physical | {
+        "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": "000000000000", "AWS::StackName": STACK,
+    }
+    own = template["Resources"][f"{stem(name)}Function"]["Properties"].get("Environment", {}).get("Variables", {})
+    result = {}
+    for variable, value in (template["Globals"]["Function"]["Environment"]["Variables"] | own).items():
+        if isinstance(value, dict) and value.get("Ref") == "AWS::NoValue":
+            continue
+        if isinstance(value, dict) and "Ref" in value:
+            value = names.get(value["Ref"], value["Ref"])
+        elif isinstance(value, dict) and "Fn::Sub" in value:
+            value = re.sub(r"\$\{([^}]+)\}", lambda match: names.get(match[1], match[1]), value["Fn::Sub"])
+        result[variable] = str(value)
+    return result
+
+
+def expectation(path):
+    """`form-json.202.json` must be answered with status 202, `due.ok.json` without an error."""
+    match = re.fullmatch(r"[a-z0-9-]+\.(\d{3}|ok)\.json", path.name)
+    if not match:
+        raise Failed(f"{path.relative_to(ROOT)}: the name must end in what is expected, .<status>.json or .ok.json")
+    return match[1]
+
+
+def check_answer(path, answer):
+    """What is wrong with a function's answer to an event, or None."""
+    expected = expectation(path)
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        return f"not JSON: {answer[:300]!r}"
+    if isinstance(said, dict) and "errorType" in said:
+        return f"{said['errorType']}: {str(said.get('errorMessage'))[:300]}"
+    if expected == "ok":
+        return None
+    status = said.get("statusCode") if isinstance(said, dict) else None
+    if str(status) != expected:
+        return f"status {status} instead of {expected}: {str(said.get('body') if isinstance(said, dict) else said)[:400]}"
+    return None
+
+
+def binaries(work):
+    """Every function's real binary, under AWS's runtime interface emulator, fed every file of its folder in events/."""
+    machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    emulator = pathlib.Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+    data, log = work / "dev", work / "leadloop-dev.log"
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    wrong, fed = [], 0
+
+    command = [program("leadloop"), "dev", "--port", "0", "--data-dir", data]
+    with running("leadloop dev", command, log, clean_environment()) as dev:
+        files = [data / "endpoints.json", data / "tokens.json"]
+        wait_for("leadloop dev", lambda: all(file.exists() for file in files), dev, log, 90)
+        endpoints, tokens = (json.loads(file.read_text()) for file in files)
+        wait_for("leadloop dev", lambda: http("GET", endpoints["api"] + "/health")[0] == 200, dev, log, 30)
+        say(f"leadloop dev answers at {endpoints['api']}")
+
+        for name in functions():
+            events = sorted((ROOT / "events" / name).glob("*.json"))
+            if not events:
+                wrong.append(f"events/{name}/ holds no event")
+                continue
+            port, runtime_port, log_of = free_port(), free_port(), work / f"{name}.log"
+            environment = clean_environment(
+                **template_environment(template, name, {"ExportsBucket": "exports"}),
+                AWS_ENDPOINT_URL="http://127.0.0.1:1",  # whatever is not embedded must fail at once, not reach AWS
+                AWS_ENDPOINT_URL_DYNAMODB=endpoints["dynamodb"],
+                AWS_ENDPOINT_URL_S3=endpoints["s3"],
+                AWS_LAMBDA_FUNCTION_NAME=f"{STACK}-{name}",
+                AWS_LAMBDA_FUNCTION_TIMEOUT="30",
+            )
+            command = [
+                emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
+                "--runtime-api-address", f"127.0.0.1:{runtime_port}", program(name),
+            ]
+            with running(name, command, log_of, environment) as process:
+                wait_for(name, lambda: listens(port), process, log_of, 20)
+                for path in events:
+                    text = path.read_text()
+                    for role, token in tokens.items():
+                        text = text.replace(f"TOKEN_{role.upper()}", token)
+                    url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+                    _, _, answer = http("POST", url, text.encode())
+                    fault = check_answer(path, answer)
+                    fed += 1
+                    if fault:
+                        wrong.append(f"{path.relative_to(ROOT)}: {fault}")
+                        say(f"  ✗ {name}: {path.name}: {fault}")
+                    else:
+                        say(f"  ✓ {name}: {path.name}")
+            if any(line.startswith(f"events/{name}/") for line in wrong):
+                print(tail(log_of), flush=True)
+    if wrong:
+        raise Failed(f"{len(wrong)} of {fed} events:\n" + "\n".join("  " + line for line in wrong))
+    return f"{fed} events through {len(functions())} functions"
+
+
+# ------------------------------------------------------------------------------------------------------------- stack
+
+
+def sam(work, environment, *arguments, seconds=1800):
+    log = work / f"sam-{arguments[0]}.log"
+    with open(log, "wb") as out:
+        code = subprocess.run(
+            ["sam", *[str(argument) for argument in arguments]], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            stdout=out, stderr=subprocess.STDOUT, timeout=seconds,
+        ).returncode
+    if code != 0:
+        raise Failed(f"sam {arguments[0]} ended with {code}\n{tail(log, 40)}")
+
+
+def copy_build(work):
+    """The layout that `sam build` makes, from programs that are compiled already: `CodeUri` is all it changes too."""
+    build = work / "build"
+    text = (ROOT / "template.yaml").read_text()
+    for name in functions():
+        folder = build / f"{stem(name)}Function"
+        folder.mkdir(parents=True)
+        subprocess.run(["strip", "-o", folder / "bootstrap", program(name)], check=True)
+        text, count = re.subn(rf"CodeUri: functions/{name}\n", f"CodeUri: {folder.name}\n", text)
+        if count != 1:
+            raise Failed(f"template.yaml names functions/{name} {count} times, not once")
+    shutil.copytree(ROOT / "statemachines", build / "statemachines")
+    (build / "template.yaml").write_text(text)
+    return build / "template.yaml"
+
+
+def post_form(api):
+    event = json.loads(FORM.read_text())
+    body = event["body"].encode()
+    status, _, answer = http(event["httpMethod"], api + event["path"], body, event["headers"])
+    if status != 202:
+        raise Failed(f"the form was answered with {status} instead of 202: {answer[:500].decode(errors='replace')}")
+
+
+def stack(work):
+    """The template, unchanged, in an emulated AWS: bootstrapped, and scoring a form that its API was sent."""
+    if not FORM.exists():
+        raise Failed(f"{FORM.relative_to(ROOT)} is missing: it is the form that is posted")
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    scratch = work / "emulator"
+    scratch.mkdir()
+    environment = clean_environment(AWS_ENDPOINT_URL=endpoint)
+    emulator_environment = environment | {
+        "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION, "TMPDIR": str(scratch),
+        "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0",  # they would listen on every address of the machine
+    }
+    log = work / "ministack.log"
+    with running("ministack", ["ministack"], log, emulator_environment, cwd=scratch) as emulator:
+        wait_for("ministack", lambda: http("GET", endpoint + "/_ministack/health")[0] == 200, emulator, log, 60)
+        say(f"the emulated AWS answers at {endpoint}")
+
+        machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+        parameters = ["ProtectData=no", f"Architecture={machine}"]
+        if os.environ.get("LEADLOOP_SYSTEM_BUILD", "copy") == "sam":
+            say("sam build")
+            sam(work, environment, "build", "--build-dir", work / "build", "--parameter-overrides", *parameters)
+            template = work / "build" / "template.yaml"
+        else:
+            template = copy_build(work)
+
+        say("sam deploy")
+        sam(work, environment, "deploy", "--config-file", ROOT / "samconfig.toml", "--template-file", template,
+            "--stack-name", STACK, "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides", *parameters)
+        aws = boto3.session.Session("test", "test", region_name=REGION)
+        client = lambda service: aws.client(service, endpoint_url=endpoint)
+        described = client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        if described["StackStatus"] != "CREATE_COMPLETE":
+            raise Failed(f"the stack is {described['StackStatus']}: {described.get('StackStatusReason')}")
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        # The emulator answers under a path what AWS answers under a name: https://<id>.execute-api.…/<stage>
+        api_id, stage = re.match(r"https://([^.]+)\.execute-api\.[^/]+/(\w+)$", outputs["ApiUrl"]).groups()
+        api = f"{endpoint}/_aws/execute-api/{api_id}/{stage}"
+
+        say(f"leadloop bootstrap --stack {STACK}")
+        done = subprocess.run([program("leadloop"), "bootstrap", "--stack", STACK], cwd=ROOT, env=environment,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise Failed(f"leadloop bootstrap ended with {done.returncode}: {done.stderr[-1500:]}")
+        words = re.findall(r"[A-Za-z0-9_\-]{24,}", done.stdout)
+        if not words:
+            raise Failed(f"leadloop bootstrap printed no token: {done.stdout[-500:]!r}")
+
+        status, _, answer = http("GET", api + "/health")
+        if status != 200:
+            raise Failed(f"GET /health: {status}: {answer[:300]!r}")
+        status, _, answer = http("GET", api + "/v1/tokens", headers={"authorization": f"Bearer {words[-1]}"})
+        if status != 200:
+            raise Failed(f"the token that bootstrap printed does not open GET /v1/tokens: {status}: {answer[:300]!r}")
+        status, _, _ = http("GET", api + "/v1/tokens")
+        if status != 401:
+            raise Failed(f"GET /v1/tokens without a token: {status} instead of 401")
+        say("the printed token opens the API, and none does not")
+
+        # Posted twice as it stands: one submission id, so one lead. (The emulator also hands a function the same event
+        # again now and then while it ends it, as AWS may.)
+        post_form(api)
+        post_form(api)
+        leads = client("dynamodb").scan(TableName=outputs["LeadsTable"], ConsistentRead=True)["Items"]
+        if len(leads) != 1:
+            raise Failed(f"there are {len(leads)} leads instead of 1 after the form was posted")
+        scored = sorted({"score", "label"} & leads[0].keys())
+        if not scored:
+            raise Failed(f"the lead carries neither score nor label, only {', '.join(sorted(leads[0]))}")
+        say(f"the form became one lead, scored: it carries {' and '.join(scored)}")
+
+        answer = client("lambda").invoke(FunctionName=f"{STACK}-rescore", Payload=b'{"action":"due"}')
+        said = answer["Payload"].read().decode(errors="replace")
+        if answer.get("FunctionError"):
+            raise Failed(f"rescore did not do what the schedule asks of it: {said[:500]}")
+        say(f"rescore does what its schedule asks: {said[:200]}")
+
+        queues = client("sqs")
+        for url in queues.list_queues().get("QueueUrls", []):
+            found = queues.receive_message(QueueUrl=url).get("Messages")
+            if found:
+                raise Failed(f"a dead letter in {url.rsplit('/', 1)[1]}: {found[0]['Body'][:500]}")
+    resources = len(yaml_parse((ROOT / "template.yaml").read_text())["Resources"])
+    return f"{resources} resources deployed, one form posted and scored"
+
+
+def main():
+    os.environ["NO_PROXY"] = "127.0.0.1"
+    parts = {"binaries": binaries, "stack": stack}
+    chosen = sys.argv[1:] or list(parts)
+    unknown = [name for name in chosen if name not in parts]
+    if unknown:
+        sys.exit(f"system: no part {unknown[0]}; there are {', '.join(parts)}")
+    failed = []
+    for name in chosen:
+        work = pathlib.Path(tempfile.mkdtemp(prefix=f"leadloop-system-{name}-"))
+        began = time.monotonic()
+        say(f"== {name}")
+        try:
+            say(f"{name} passed: {parts[name](work)}, {time.monotonic() - began:.0f} s")
+        except (Failed, OSError, KeyError, ValueError, subprocess.SubprocessError) as reason:
+            failed.append(name)
+            say(f"{name} FAILED after {time.monotonic() - began:.0f} s: {type(reason).__name__}: {reason}")
+        finally:
+            if os.environ.get("LEADLOOP_SYSTEM_KEEP"):
+                say(f"logs are in {work}")
+            else:
+                shutil.rmtree(work, ignore_errors=True)
+    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

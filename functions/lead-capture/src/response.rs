@@ -1,0 +1,58 @@
+//! What the function answers.
+
+use adapters::http::Problem;
+use adapters::wire;
+use adapters::write_path::Recorded;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// Answers with JSON.
+#[must_use]
+pub fn json(status: StatusCode, body: &Value) -> Response {
+    let mut response = (status, body.to_string()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Gives what became of each fact, with the lead's new score.
+#[must_use]
+pub fn recorded(recorded: &Recorded) -> Vec<Value> {
+    let lead = &recorded.lead;
+    recorded
+        .outcomes
+        .iter()
+        .map(|outcome| {
+            json!({
+                "status": wire::status(outcome),
+                "lead_id": lead.id.as_str(),
+                "stage": lead.stage.as_str(),
+                "owner": wire::owner_json(lead),
+                "score": wire::score_json(&lead.score),
+            })
+        })
+        .collect()
+}
+
+/// Gives an item that was not stored, with why.
+#[must_use]
+pub fn rejected(problem: &Problem) -> Value {
+    json!({ "status": "rejected", "problem": problem.to_json() })
+}
+
+/// Gives the results of a batch.
+#[must_use]
+pub fn results(results: Vec<Value>) -> Value {
+    json!({ "results": results })
+}
+
+/// Gives a lead's consents.
+#[must_use]
+pub fn consents(recorded: &Recorded) -> Value {
+    let status = recorded.outcomes.first().map_or("unchanged", wire::status);
+    json!({
+        "status": status,
+        "lead_id": recorded.lead.id.as_str(),
+        "consent": wire::consents_json(&recorded.lead.consents),
+    })
+}

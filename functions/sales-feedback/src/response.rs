@@ -1,0 +1,301 @@
+//! What sales gets.
+
+use adapters::http::Problem;
+use adapters::ports::Page;
+use adapters::wire;
+use adapters::write_path::Recorded;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::activity::Activity;
+use domain::attribute::AttributeValue;
+use domain::change::{Capture, Effect, Entry, Fact, Outcome};
+use domain::identity::{Identity, Slug};
+use domain::lead::{Company, Lead};
+use domain::sales::{Deal, DealState, Move};
+use domain::score::Explanation;
+use domain::time::Timestamp;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Answers with JSON.
+#[must_use]
+pub fn json(status: StatusCode, body: &Value) -> Response {
+    let mut response = (status, body.to_string()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Gives the result of a look-up.
+#[must_use]
+pub fn found(lead: Option<&Lead>) -> Value {
+    json!({ "items": lead.map(summary).into_iter().collect::<Vec<Value>>() })
+}
+
+fn summary(lead: &Lead) -> Value {
+    json!({
+        "lead_id": lead.id.as_str(),
+        "email": lead.email().map(domain::identity::Email::as_str),
+        "phone": lead.phone().map(domain::identity::Phone::as_str),
+        "external_ids": wire::external_ids_json(lead),
+        "company": company(&lead.company),
+        "stage": lead.stage.as_str(),
+        "owner": wire::owner_json(lead),
+        "score": wire::score_json(&lead.score),
+    })
+}
+
+fn company(company: &Company) -> Value {
+    if company.is_empty() {
+        return Value::Null;
+    }
+    json!({
+        "name": company.name,
+        "domain": company.domain,
+        "external_id": company.external_id.as_ref().map(|id| json!({ "system": id.system(), "id": id.id() })),
+    })
+}
+
+/// Gives the dossier.
+#[must_use]
+pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, now: Timestamp) -> Value {
+    let standing = lead.standing();
+    let emails: Vec<&str> = lead
+        .identities
+        .iter()
+        .filter_map(|identity| if let Identity::Email(email) = identity { Some(email.as_str()) } else { None })
+        .collect();
+    json!({
+        "lead_id": lead.id.as_str(),
+        "email": emails.first(),
+        "emails": emails,
+        "phone": lead.phone().map(domain::identity::Phone::as_str),
+        "external_ids": wire::external_ids_json(lead),
+        "company": company(&lead.company),
+        "attributes": wire::attributes_json(lead),
+        "attribute_origins": lead.attributes.iter().map(|(name, a)| (name.as_str().to_owned(), json!({
+            "set_at": a.set_at.to_string(),
+            "set_by": a.set_by,
+            "known_at": a.known_at.map(|at| at.to_string()),
+        }))).collect::<Map<String, Value>>(),
+        "stage": lead.stage.as_str(),
+        "stage_since": lead.stage_since.to_string(),
+        "cycle": lead.cycle,
+        "legal_feedback": lead.stage.legal(),
+        "owner": wire::owner_json(lead),
+        "promise": promise(lead, now),
+        "not_before": standing.not_before.map(|at| at.to_string()),
+        "score": wire::explanation_json(explanation, lead.playbook_version, now),
+        "persona": null,
+        "phase": null,
+        "segments": lead.segments.iter().map(Slug::as_str).collect::<Vec<_>>(),
+        "consent": wire::consents_json(&lead.consents),
+        "source": {
+            "first": lead.touches.first.as_ref().map(wire::touch_json),
+            "last": lead.touches.last().map(wire::touch_json),
+        },
+        "deals": standing.deals.iter().map(deal).collect::<Vec<_>>(),
+        "possible_duplicates": lead.possible_duplicates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+        "created_at": lead.created_at.to_string(),
+        "responded_at": lead.responded_at.map(|at| at.to_string()),
+        "next_review_at": lead.due_at.map(|at| at.to_string()),
+        "version": lead.version,
+        "timeline": {
+            "items": entries.items.iter().map(entry).collect::<Vec<_>>(),
+            "next_cursor": entries.next,
+        },
+    })
+}
+
+fn deal(deal: &Deal) -> Value {
+    json!({
+        "deal": { "system": deal.id.system(), "id": deal.id.id() },
+        "state": match deal.state { DealState::Open => "open", DealState::Won => "won", DealState::Lost => "lost" },
+        "amount": deal.amount.as_ref().map(wire::money_json),
+        "at": deal.at.to_string(),
+    })
+}
+
+fn promise(lead: &Lead, now: Timestamp) -> Value {
+    match lead.promise_due_at {
+        Some(due) => json!({ "due_at": due.to_string(), "overdue": due <= now }),
+        None => Value::Null,
+    }
+}
+
+/// Gives a page of the inbox.
+#[must_use]
+pub fn inbox(leads: &[Lead], next: Option<String>, now: Timestamp) -> Value {
+    let items: Vec<Value> = leads
+        .iter()
+        .map(|lead| {
+            let mut item = summary(lead);
+            if let Some(map) = item.as_object_mut() {
+                map.insert("attributes".to_owned(), Value::Object(wire::attributes_json(lead)));
+                map.insert("stage_since".to_owned(), lead.stage_since.to_string().into());
+                map.insert("cycle".to_owned(), lead.cycle.into());
+                map.insert("label".to_owned(), lead.score.label.to_string().into());
+                map.insert("promise".to_owned(), promise(lead, now));
+            }
+            item
+        })
+        .collect();
+    json!({ "items": items, "next_cursor": next })
+}
+
+/// Writes where the next page of the inbox starts.
+#[must_use]
+pub fn inbox_cursor(owner: &Slug, cursor: Option<&str>) -> String {
+    format!("{owner}.{}", cursor.unwrap_or_default())
+}
+
+/// Gives what became of one fact.
+#[must_use]
+pub fn recorded(recorded: &Recorded) -> Value {
+    let lead = &recorded.lead;
+    let outcome = recorded.outcomes.first();
+    let fact_id = match outcome {
+        Some(Outcome::Created { entry } | Outcome::Updated { entry }) => Some(entry.as_str()),
+        _ => None,
+    };
+    json!({
+        "status": outcome.map_or("unchanged", wire::status),
+        "lead_id": lead.id.as_str(),
+        "fact_id": fact_id,
+        "stage": lead.stage.as_str(),
+        "cycle": lead.cycle,
+        "owner": wire::owner_json(lead),
+        "score": wire::score_json(&lead.score),
+    })
+}
+
+/// Gives a fact that was not stored, with why.
+#[must_use]
+pub fn rejected(problem: &Problem) -> Value {
+    json!({ "status": "rejected", "problem": problem.to_json() })
+}
+
+/// Gives an entry of the timeline.
+#[must_use]
+pub fn entry(entry: &Entry) -> Value {
+    let mut json = json!({
+        "id": entry.id,
+        "kind": entry.fact.kind(),
+        "at": entry.at.to_string(),
+        "recorded_at": entry.recorded_at.to_string(),
+        "by": entry.by,
+        "history": entry.history,
+        "playbook_version": entry.playbook_version,
+        "effects": entry.effects.iter().map(effect).collect::<Vec<_>>(),
+    });
+    if let (Some(map), Value::Object(details)) = (json.as_object_mut(), details(&entry.fact)) {
+        map.extend(details.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+    json
+}
+
+fn properties(properties: &BTreeMap<String, AttributeValue>) -> Value {
+    properties.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<Map<String, Value>>().into()
+}
+
+fn activity(activity: &Activity) -> Value {
+    json!({ "activity": activity.kind, "properties": properties(&activity.properties) })
+}
+
+fn details(fact: &Fact) -> Value {
+    match fact {
+        Fact::Captured(capture) => captured(capture),
+        Fact::Activity(done) => activity(done),
+        Fact::Sales { what, by, note } => sales(what, by.as_ref(), note.as_deref()),
+        Fact::FollowUp { channel, result, by, note } => json!({
+            "channel": channel, "result": result, "person": by.as_ref().map(Slug::as_str), "note": note,
+        }),
+        Fact::MarketingFeedback { said, by, note } => json!({
+            "about": { "campaign": said.campaign, "content": said.content },
+            "sentiment": said.sentiment, "quote": said.quote,
+            "person": by.as_ref().map(Slug::as_str), "note": note,
+        }),
+        Fact::Consent(consent) => json!({
+            "purpose": consent.purpose.as_str(), "status": consent.status.as_str(),
+            "basis": consent.basis.as_str(), "text": consent.text, "source": consent.source,
+        }),
+        Fact::Withdrawn { id, note } => json!({ "withdraws": id.to_string(), "note": note }),
+        Fact::Reviewed => json!({}),
+    }
+}
+
+fn captured(capture: &Capture) -> Value {
+    let attributes: Map<String, Value> =
+        capture.attributes.iter().map(|(name, new)| (name.as_str().to_owned(), new.value.to_json())).collect();
+    let mut json = capture.activity.as_ref().map_or_else(|| json!({}), activity);
+    if let Some(map) = json.as_object_mut() {
+        map.insert("attributes".to_owned(), Value::Object(attributes));
+        map.insert("company".to_owned(), company(&capture.company));
+        map.insert("source".to_owned(), capture.touch.as_ref().map_or(Value::Null, wire::touch_json));
+    }
+    json
+}
+
+fn sales(what: &Move, by: Option<&Slug>, note: Option<&str>) -> Value {
+    let mut json = json!({ "person": by.map(Slug::as_str), "note": note });
+    let Some(map) = json.as_object_mut() else { return json };
+    let mut add = |key: &str, value: Value| {
+        map.insert(key.to_owned(), value);
+    };
+    if let Some(deal) = what.deal() {
+        add("deal", json!({ "system": deal.system(), "id": deal.id() }));
+    }
+    match what {
+        Move::Rejected { reason } | Move::Lost { reason, .. } | Move::Disqualified { reason } => {
+            add("reason", json!(reason));
+        }
+        Move::NotReady { reason, not_before } => {
+            add("reason", json!(reason));
+            add("not_before", json!(not_before.map(|at| at.to_string())));
+        }
+        Move::Assigned { to } => add("to", json!(to.as_str())),
+        Move::Opportunity { amount, .. } | Move::Won { amount, .. } => {
+            add("amount", amount.as_ref().map_or(Value::Null, wire::money_json));
+        }
+        Move::MarketingQualified { owner, promise_due_at } => {
+            add("to", json!(owner.as_str()));
+            add("promise_due_at", json!(promise_due_at.to_string()));
+        }
+        Move::Accepted | Move::Qualified | Move::Churned => {}
+    }
+    json
+}
+
+fn effect(effect: &Effect) -> Value {
+    match effect {
+        Effect::Created => json!({ "effect": "created" }),
+        Effect::IdentityAdded { kind } => json!({ "effect": "identity_added", "identity": kind }),
+        Effect::PossibleDuplicate { lead } => json!({ "effect": "possible_duplicate", "lead_id": lead.as_str() }),
+        Effect::AttributeChanged { name, old, new } => json!({
+            "effect": "attribute_changed", "attribute": name.as_str(),
+            "old": old.as_ref().map(AttributeValue::to_json), "new": new.to_json(),
+        }),
+        Effect::AttributeProposed { name, value } => json!({
+            "effect": "attribute_proposed", "attribute": name.as_str(), "value": value.to_json(),
+        }),
+        Effect::ConsentChanged { purpose, status } => json!({
+            "effect": "consent_changed", "purpose": purpose.as_str(), "status": status.as_str(),
+        }),
+        Effect::ScoreChanged { old, new } => json!({
+            "effect": "score_changed", "old": old.as_ref().map(wire::score_json), "new": wire::score_json(new),
+        }),
+        Effect::StageChanged { from, to, skipped } => json!({
+            "effect": "stage_changed", "from": from.as_str(), "to": to.as_str(),
+            "skipped": skipped.iter().map(|stage| stage.as_str()).collect::<Vec<_>>(),
+        }),
+        Effect::HandedOff { to, territory, promise_due_at } => json!({
+            "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
+            "promise_due_at": promise_due_at.to_string(),
+        }),
+        Effect::SegmentEntered { segment } => json!({ "effect": "segment_entered", "segment": segment.as_str() }),
+        Effect::SegmentLeft { segment } => json!({ "effect": "segment_left", "segment": segment.as_str() }),
+        Effect::Impossible { step, stage } => json!({
+            "effect": "impossible", "asked": step.as_str(), "stage": stage.as_str(),
+        }),
+        Effect::PlaybookChanged { from, to } => json!({ "effect": "playbook_changed", "from": from, "to": to }),
+    }
+}

@@ -1,0 +1,34 @@
+//! What every HTTP function needs: problems, tokens and roles, bodies, OpenAPI, and the way into Lambda.
+
+pub mod auth;
+pub mod body;
+pub mod lambda;
+pub mod problem;
+
+pub use auth::{Caller, Role, Tokens};
+pub use body::{BodyBytes, JsonBody};
+pub use problem::Problem;
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi};
+
+/// Turns documented routes into a router and their documentation.
+#[must_use]
+pub fn split(routes: utoipa_axum::router::OpenApiRouter) -> (axum::Router, OpenApi) {
+    let (router, mut api) = routes.split_for_parts();
+    let token = SecurityScheme::Http(
+        HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token from POST /v1/tokens; each operation names the roles that may call it."))
+            .build(),
+    );
+    api.components.get_or_insert_with(Components::new).add_security_scheme("token", token);
+    (finish(router), api)
+}
+
+/// Gives a router its answers for what it does not know.
+pub fn finish(router: axum::Router) -> axum::Router {
+    router
+        .fallback(|| async { Problem::not_found("no such address; see /docs for the list of them") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+}

@@ -1,0 +1,283 @@
+//! Long work: a record with a lease and a cursor, resumed by the tick where its worker died.
+
+use crate::clock::Clock;
+use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
+use domain::time::{DAY_MS, MINUTE_MS, Timestamp};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// For how long a worker holds a job without a sign of life, in milliseconds.
+pub const LEASE_MS: i64 = 2 * MINUTE_MS;
+/// For how long a finished job is kept, in milliseconds.
+const KEEP_MS: i64 = 30 * DAY_MS;
+/// After how many attempts a job is given up.
+pub const MOST_ATTEMPTS: u64 = 10;
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// Brings every lead to a playbook version.
+    Sweep,
+    /// Writes a segment to a file.
+    Export,
+    /// Answers a report that takes too long to wait for.
+    Report,
+}
+
+impl JobKind {
+    /// Every kind with its word.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("sweep", Self::Sweep), ("export", Self::Export), ("report", Self::Report)];
+
+    /// Gives the word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobStatus {
+    /// Nobody works on it yet.
+    Waiting,
+    /// Somebody works on it.
+    Running,
+    /// It is done.
+    Done,
+    /// It was given up.
+    Failed,
+}
+
+impl JobStatus {
+    /// Every status with its word.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("waiting", Self::Waiting),
+        ("running", Self::Running),
+        ("done", Self::Done),
+        ("failed", Self::Failed),
+    ];
+
+    /// Gives the word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, status)| *status == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The record that it was read from.
+    record: Record,
+    /// What it does.
+    pub kind: JobKind,
+    /// How far it has come.
+    pub status: JobStatus,
+    /// What it was asked for.
+    pub request: Value,
+    /// Where it stands; its worker's own.
+    pub state: Value,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Before when it must not start.
+    pub not_before: Timestamp,
+    /// Until when its worker holds it.
+    pub lease_until: Option<Timestamp>,
+    /// How often somebody began to work on it.
+    pub attempts: u64,
+}
+
+fn body(kind: JobKind, request: &Value, created_at: Timestamp, not_before: Timestamp) -> Value {
+    json!({
+        "kind": kind.as_str(),
+        "status": JobStatus::Waiting.as_str(),
+        "request": request,
+        "state": null,
+        "created_at": created_at.to_string(),
+        "not_before": not_before.to_string(),
+        "attempts": 0,
+    })
+}
+
+/// Makes the job that sweeps all leads to a playbook version.
+#[must_use]
+pub fn sweep(version: u32, not_before: Timestamp, now: Timestamp) -> Put {
+    // The activation's time is part of the id: going back to an earlier version is a sweep of its own.
+    let id = format!("sweep-{version}-{}", now.millis());
+    Put::new(CatalogKind::Job, id, body(JobKind::Sweep, &json!({ "playbook_version": version }), now, not_before))
+}
+
+impl Job {
+    fn read(record: Record) -> Result<Self, StoreError> {
+        let damaged = || StoreError::Damaged(format!("job {}", record.id));
+        let text = |name: &str| record.body.get(name).and_then(Value::as_str);
+        let word = |name: &str| text(name).ok_or_else(damaged);
+        let time = |name: &str| text(name).and_then(Timestamp::parse).ok_or_else(damaged);
+        let (kind, status) = (word("kind")?, word("status")?);
+        Ok(Self {
+            kind: JobKind::WORDS.iter().find(|(w, _)| *w == kind).map(|(_, k)| *k).ok_or_else(damaged)?,
+            status: JobStatus::WORDS.iter().find(|(w, _)| *w == status).map(|(_, s)| *s).ok_or_else(damaged)?,
+            request: record.body.get("request").cloned().unwrap_or_default(),
+            state: record.body.get("state").cloned().unwrap_or_default(),
+            created_at: time("created_at")?,
+            not_before: time("not_before")?,
+            lease_until: text("lease_until").and_then(Timestamp::parse),
+            attempts: record.body.get("attempts").and_then(Value::as_u64).unwrap_or(0),
+            record,
+        })
+    }
+
+    fn write(&self) -> Value {
+        json!({
+            "kind": self.kind.as_str(),
+            "status": self.status.as_str(),
+            "request": self.request,
+            "state": self.state,
+            "created_at": self.created_at.to_string(),
+            "not_before": self.not_before.to_string(),
+            "lease_until": self.lease_until.map(|at| at.to_string()),
+            "attempts": self.attempts,
+        })
+    }
+
+    /// Gives its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// Tells whether somebody may begin to work on it.
+    #[must_use]
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        match self.status {
+            JobStatus::Waiting => now >= self.not_before,
+            JobStatus::Running => self.lease_until.is_none_or(|until| until <= now),
+            JobStatus::Done | JobStatus::Failed => false,
+        }
+    }
+}
+
+/// Reads and writes jobs.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    catalog: Arc<dyn Catalog>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Jobs {
+    /// Makes it.
+    #[must_use]
+    pub fn new(catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Self {
+        Self { catalog, clock }
+    }
+
+    /// Writes a new job; one of the same id stays as it is. Gives the job that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn add(&self, id: &str, kind: JobKind, request: &Value) -> Result<Job, StoreError> {
+        let now = self.clock.now();
+        let _is_new = self.catalog.put(&[Put::new(CatalogKind::Job, id, body(kind, request, now, now))]).await?;
+        self.get(id).await?.ok_or_else(|| StoreError::Damaged(format!("job {id}")))
+    }
+
+    /// Reads a job.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn get(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.catalog.get(CatalogKind::Job, id).await?.map(Job::read).transpose()
+    }
+
+    /// Takes a job for work; `None` where somebody else has it or it is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn take(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        let now = self.clock.now();
+        let Some(mut job) = self.get(id).await? else { return Ok(None) };
+        if !job.is_free(now) {
+            return Ok(None);
+        }
+        job.attempts += 1;
+        if job.attempts > MOST_ATTEMPTS {
+            job.status = JobStatus::Failed;
+            self.save(&mut job).await?;
+            return Ok(None);
+        }
+        job.status = JobStatus::Running;
+        job.lease_until = Some(now.plus(LEASE_MS));
+        Ok(self.save(&mut job).await?.then_some(job))
+    }
+
+    /// Notes how far the work has come and renews the lease; `false` where somebody else has the job now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn checkpoint(&self, job: &mut Job, state: Value) -> Result<bool, StoreError> {
+        job.state = state;
+        job.lease_until = Some(self.clock.now().plus(LEASE_MS));
+        self.save(job).await
+    }
+
+    /// Ends a job.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn finish(&self, job: &mut Job, state: Value) -> Result<bool, StoreError> {
+        job.state = state;
+        job.status = JobStatus::Done;
+        job.lease_until = None;
+        self.save(job).await
+    }
+
+    /// Lets a job go, to be taken up again by the tick.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn let_go(&self, job: &mut Job) -> Result<bool, StoreError> {
+        job.lease_until = Some(self.clock.now());
+        self.save(job).await
+    }
+
+    async fn save(&self, job: &mut Job) -> Result<bool, StoreError> {
+        let mut put = Put::over(&job.record, job.write());
+        if matches!(job.status, JobStatus::Done | JobStatus::Failed) {
+            put.record.expires_at = Some(self.clock.now().plus(KEEP_MS));
+        }
+        let done = self.catalog.put(std::slice::from_ref(&put)).await?;
+        if done {
+            job.record = put.record;
+        }
+        Ok(done)
+    }
+
+    /// Lists the jobs of a kind that somebody may begin to work on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn free(&self, kind: JobKind) -> Result<Vec<Job>, StoreError> {
+        let (mut free, mut cursor, now) = (Vec::new(), None, self.clock.now());
+        loop {
+            let page = self.catalog.list(CatalogKind::Job, 100, cursor.as_deref()).await?;
+            for record in page.items {
+                let job = Job::read(record)?;
+                if job.kind == kind && job.is_free(now) {
+                    free.push(job);
+                }
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(free);
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The capabilities that functions need, one narrow trait each.
+//!
+//! A function asks for the traits that it uses, and its IAM policy in `template.yaml` mirrors them. The memory fakes
+//! and the failing wrappers in `testkit` share the stems of these names.
+
+use async_trait::async_trait;
+use domain::change::{Change, Entry};
+use domain::identity::{AnonymousId, Identity, LeadId, Slug};
+use domain::lead::Lead;
+use domain::time::Timestamp;
+use serde_json::Value;
+use std::fmt::Debug;
+use thiserror::Error;
+
+/// Says why a store could not answer.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Too much at once or out of reach for the moment: try again.
+    #[error("the store is busy: {0}")]
+    Busy(String),
+    /// What is stored cannot be read; somebody has to look.
+    #[error("a stored record is damaged: {0}")]
+    Damaged(String),
+    /// The store refused the request; trying again will not help.
+    #[error("the store refused: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// Tells whether the same request may succeed later.
+    #[must_use]
+    pub const fn may_retry(&self) -> bool {
+        matches!(self, Self::Busy(_))
+    }
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// All of it is stored.
+    Done,
+    /// Nothing is stored: the lead changed meanwhile, or somebody else got an identity first.
+    Conflict,
+    /// Nothing is stored: these entries, by their place in the change, are there already.
+    Repeated(Vec<usize>),
+}
+
+/// Finds, reads and changes single leads.
+#[async_trait]
+pub trait LeadStore: Send + Sync + Debug {
+    /// Tells which leads own the identities; consistent.
+    async fn owners(&self, identities: &[Identity]) -> Result<Vec<(Identity, LeadId)>, StoreError>;
+    /// Reads leads; consistent. Leads that are not there are left out.
+    async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError>;
+    /// Stores a change: all of it or nothing.
+    async fn commit(&self, change: &Change) -> Result<Commit, StoreError>;
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; none where this was the last.
+    pub next: Option<String>,
+}
+
+/// In which direction a timeline is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    Forward,
+    /// Latest first.
+    Backward,
+}
+
+/// Reads what happened to a lead.
+#[async_trait]
+pub trait Timeline: Send + Sync + Debug {
+    /// Reads a page of entries; consistent.
+    async fn entries(
+        &self,
+        lead: &LeadId,
+        direction: Direction,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<Entry>, StoreError>;
+}
+
+/// Keeps what visitors did whom nobody knows yet.
+#[async_trait]
+pub trait Visitors: Send + Sync + Debug {
+    /// Keeps activity of a browser; a second delivery of the same entry changes nothing.
+    async fn remember(&self, visitor: &AnonymousId, entries: &[Entry]) -> Result<(), StoreError>;
+    /// Gives the latest activity of a browser, oldest first.
+    async fn recall(&self, visitor: &AnonymousId, most: usize) -> Result<Vec<Entry>, StoreError>;
+}
+
+/// A lead as the inbox index has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxLine {
+    /// The lead.
+    pub lead: LeadId,
+    /// When its owner promised to have answered, in the index's order: kept promises come last.
+    pub promise_due_at: Timestamp,
+}
+
+/// Lists leads.
+#[async_trait]
+pub trait LeadLists: Send + Sync + Debug {
+    /// Scans one of `of` parts of all leads, in pages.
+    async fn scan(&self, segment: u32, of: u32, cursor: Option<&str>) -> Result<Page<Lead>, StoreError>;
+    /// Gives leads that are due at `until` or before, of one of the 16 shards.
+    async fn due(&self, shard: u8, until: Timestamp, most: usize) -> Result<Vec<LeadId>, StoreError>;
+    /// Gives the leads that a person in sales works on, in the order of their promises.
+    async fn inbox(&self, owner: &Slug, limit: usize, cursor: Option<&str>) -> Result<Page<InboxLine>, StoreError>;
+    /// Puts off a lead whose review failed, if it is still due at `due_at`.
+    async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError>;
+}
+
+/// The kinds of records in the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CatalogKind {
+    /// Playbook versions, and the pointer to the active one.
+    Playbook,
+    /// People.
+    Person,
+    /// Tokens, by their hash.
+    Token,
+    /// Jobs.
+    Job,
+}
+
+impl CatalogKind {
+    /// Every kind with the word in its key.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("playbook", Self::Playbook), ("person", Self::Person), ("token", Self::Token), ("job", Self::Job)];
+
+    /// Gives the word in the key.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// A record of the catalog: a small JSON document with a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What it is.
+    pub kind: CatalogKind,
+    /// Its id.
+    pub id: String,
+    /// Counts the writes, from 1.
+    pub version: u64,
+    /// The document.
+    pub body: Value,
+    /// When it may be forgotten.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A write to the catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Put {
+    /// The record as it is to be; its `version` is the one to write.
+    pub record: Record,
+    /// Whether to write whatever is there, rather than only on top of `version - 1`.
+    pub force: bool,
+}
+
+impl Put {
+    /// Makes a new record; refused where one of that id exists.
+    #[must_use]
+    pub fn new(kind: CatalogKind, id: impl Into<String>, body: Value) -> Self {
+        Self { record: Record { kind, id: id.into(), version: 1, body, expires_at: None }, force: false }
+    }
+
+    /// Replaces a record that was read; refused where it changed meanwhile.
+    #[must_use]
+    pub fn over(record: &Record, body: Value) -> Self {
+        Self { record: Record { version: record.version + 1, body, ..record.clone() }, force: false }
+    }
+}
+
+/// Keeps what is not about a single lead.
+#[async_trait]
+pub trait Catalog: Send + Sync + Debug {
+    /// Reads a record; consistent.
+    async fn get(&self, kind: CatalogKind, id: &str) -> Result<Option<Record>, StoreError>;
+    /// Lists records of a kind by id.
+    async fn list(
+        &self,
+        kind: CatalogKind,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<Record>, StoreError>;
+    /// Writes records, all or none; `false` where one of them is not as expected.
+    async fn put(&self, puts: &[Put]) -> Result<bool, StoreError>;
+    /// Deletes a record; `false` where there was none.
+    async fn delete(&self, kind: CatalogKind, id: &str) -> Result<bool, StoreError>;
+}
+
+/// An upload in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The key of the file.
+    pub key: String,
+    /// The id of the upload.
+    pub id: String,
+    /// The tags of the parts so far, in order.
+    pub parts: Vec<String>,
+}
+
+/// Writes files that people fetch.
+#[async_trait]
+pub trait FileStore: Send + Sync + Debug {
+    /// Starts an upload.
+    async fn start(&self, key: &str, content_type: &str, file_name: &str) -> Result<Upload, StoreError>;
+    /// Adds the next part; each but the last has at least 5 MiB.
+    async fn add(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), StoreError>;
+    /// Completes the upload: only now the file exists.
+    async fn complete(&self, upload: &Upload) -> Result<(), StoreError>;
+    /// Signs a link that works for 15 minutes.
+    async fn link(&self, key: &str) -> Result<String, StoreError>;
+}
+
+/// Starts a job somewhere else, so that the answer does not wait for it.
+#[async_trait]
+pub trait JobStarter: Send + Sync + Debug {
+    /// Starts work on a job.
+    async fn start(&self, job: &str) -> Result<(), StoreError>;
+}

@@ -1,0 +1,23 @@
+//! What the rules of the domain promise: as cases in data files, and as properties of facts that nobody chose.
+//!
+//! A case (`cases/*.yaml`) says what is `given`, which `facts` arrive under which `playbook`, and what to `expect`. The
+//! properties hold for every random sequence of facts that was tried.
+//!
+//! Neither can prove that what was decided is stored, that requests are read into the right facts, or that two writers
+//! at once leave one truth: those are promises of the adapters and functions, and are tested there.
+//!
+//! # Layout
+//!
+//! * `rules/case.rs` – the format of a case, and how one is played;
+//! * `rules/cases.rs` – one test for each file;
+//! * `rules/properties.rs` – the properties;
+//! * `rules/starter.rs` – the starter playbook and the examples of `docs/playbook.md`.
+
+#[path = "rules/case.rs"]
+mod case;
+#[path = "rules/cases.rs"]
+mod cases;
+
+
+
+
