@@ -1,1 +1,71 @@
-//! x
+//! `leadloop`, the command.
+//!
+//! # Layout
+//!
+//! * [`dev`] – the whole product on one machine;
+//! * [`import`] – leads and feedback from CSV files, through the API;
+//! * [`bootstrap`] – makes a fresh stack usable;
+//! * [`openapi`] – the API's description, from the code;
+//! * [`starter`] – the starter playbook and the people it names.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command: what it prints is its answer")]
+
+pub mod bootstrap;
+pub mod dev;
+pub mod import;
+pub mod openapi;
+pub mod starter;
+
+use adapters::config::Environment;
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `leadloop` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs everything on this machine: API, DynamoDB, S3, schedules.
+    Dev(dev::Arguments),
+    /// Imports leads or feedback from a CSV file through the API.
+    Import {
+        /// What the file holds.
+        #[command(subcommand)]
+        what: import::What,
+    },
+    /// Makes a freshly deployed stack usable: the starter playbook and the first admin token.
+    Bootstrap(bootstrap::Arguments),
+    /// Checks a playbook and names every fault.
+    Check {
+        /// The playbook, YAML or JSON.
+        file: PathBuf,
+    },
+    /// Prints the API's description, OpenAPI 3.1.
+    Openapi,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Dev(dev::Arguments::default())
+    }
+}
+
+/// Runs a command. What goes wrong is one clear line on standard error, and exit code 1.
+pub async fn run(command: Command, environment: &Environment) -> ExitCode {
+    let done = match command {
+        Command::Dev(arguments) => dev::run(arguments, environment).await.map_err(|error| error.to_string()),
+        Command::Import { what } => import::run(what, environment).await.map_err(|error| error.to_string()),
+        Command::Bootstrap(arguments) => bootstrap::run(arguments).await.map_err(|error| error.to_string()),
+        Command::Check { file } => starter::check(&file),
+        Command::Openapi => {
+            println!("{}", openapi::document());
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("leadloop: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

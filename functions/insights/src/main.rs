@@ -1,2 +1,2 @@
-//! x
+//! The Lambda `insights`.
 fn main() {}

@@ -427,9 +427,13 @@ fn origin(headers: &HeaderMap) -> Option<String> {
     headers.get(header::ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
 }
 
-/// Tells whether the page may post the form. A request without an origin comes from no page: a server, a test.
+/// Tells whether the page may post the form. A request without an origin comes from no page: a server, a test. A page
+/// that the API's own host serves may always post.
 fn may_post(form: &Form, headers: &HeaderMap) -> bool {
-    form.allowed_origins.is_empty() || origin(headers).is_none_or(|origin| form.allowed_origins.contains(&origin))
+    let Some(origin) = origin(headers) else { return true };
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
+    let own = origin.split_once("://").map(|(_, host)| host.to_owned()) == host;
+    form.allowed_origins.is_empty() || own || form.allowed_origins.contains(&origin)
 }
 
 fn with_cors(mut response: Response, form: &Form, headers: &HeaderMap) -> Response {

@@ -83,6 +83,13 @@ impl WritePath {
         Self { store, playbooks, clock }
     }
 
+    /// Lets it share somebody else's view of the playbooks, for several functions in one process.
+    #[must_use]
+    pub fn with_playbooks(mut self, playbooks: Arc<Playbooks>) -> Self {
+        self.playbooks = playbooks;
+        self
+    }
+
     /// Records facts about one lead: all of them with all their effects, or nothing.
     ///
     /// # Errors

@@ -360,10 +360,11 @@ pub struct Change {
 }
 
 impl Change {
-    /// Tells whether there is nothing to store.
+    /// Tells whether there is nothing to store. A review may change the lead, such as when it is due, and have nothing
+    /// to say of it in the timeline.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.claims.is_empty()
+        self.lead.version == self.expected.unwrap_or(0)
     }
 }
 
@@ -498,7 +499,7 @@ pub fn advance(
     next.ledger.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     next.ledger_since.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
-    let handed = worker.evaluate(&mut next, HandOff::WhenNewlyReady, Some(lead.score), &mut effects);
+    let handed = worker.evaluate(&mut next, now, HandOff::WhenNewlyReady, Some(lead.score), &mut effects);
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
     next.due_at = next_review(&next, playbook, now);
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
@@ -580,13 +581,7 @@ impl Worker<'_> {
                     }
                 }
             }
-            Fact::Consent(consent) => {
-                if lead.consents.take(consent)
-                    && let Some(status) = lead.consents.status(consent.purpose)
-                {
-                    effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
-                }
-            }
+            Fact::Consent(consent) => consent_into(lead, consent, &mut effects),
             Fact::Withdrawn { id, .. } => {
                 if lead.withdrawn.contains(id) {
                     new = false;
@@ -612,7 +607,7 @@ impl Worker<'_> {
         all.append(&mut effects);
         let hand_off = if quiet { HandOff::Never } else { HandOff::WhenReady };
         let old_score = if fresh { None } else { Some(before.score) };
-        let handed = self.evaluate(lead, hand_off, old_score, &mut all);
+        let handed = self.evaluate(lead, incoming.occurred_at, hand_off, old_score, &mut all);
         let entry = Entry {
             id: entry_id(incoming.occurred_at, incoming.delivery),
             at: incoming.occurred_at,
@@ -654,10 +649,11 @@ impl Worker<'_> {
     }
 
     /// Brings everything that follows from the facts up to date, in the order in which one needs the other, and tells
-    /// to whom the lead was handed off, if it was.
+    /// to whom the lead was handed off, if it was. `at` is the time of the fact that may have made it a lead.
     fn evaluate(
         &self,
         lead: &mut Lead,
+        at: Timestamp,
         hand_off: HandOff,
         old_score: Option<Score>,
         effects: &mut Vec<Effect>,
@@ -668,7 +664,7 @@ impl Worker<'_> {
             && let LeadWhen::Met(condition) = &self.playbook.lead_when
             && condition.met(&lead.view(today))
         {
-            lead.responded_at = Some(self.now);
+            lead.responded_at = Some(at);
         }
         lead.score = score(self.playbook, &lead.view(today));
         if old_score != Some(lead.score) {
@@ -742,7 +738,8 @@ impl Worker<'_> {
 }
 
 /// Tells whether a lead that marketing owns meets the definition. For one that sales gave back only what it did since
-/// then counts, and it must have done something: who they are was known before.
+/// then counts, and it must have done something that a signal listens for and that lifts it out of the lowest band: who
+/// they are was known before.
 fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
     if !matches!(lead.stage, Stage::Inquiry | Stage::Nurturing) {
         return false;
@@ -752,7 +749,8 @@ fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
         view.ledger = &lead.ledger_since;
     }
     let score = score(playbook, &view);
-    if lead.counts_from.is_some() && score.label.engagement == Engagement::Four {
+    let idle = lead.ledger_since.is_empty() || score.label.engagement == Engagement::Four;
+    if lead.counts_from.is_some() && idle {
         return false;
     }
     view.score = Some(&score);
@@ -796,11 +794,7 @@ fn capture_into(
     attributes_into(lead, &capture.attributes, incoming, capture.public, effects);
     company_into(lead, &capture.company, capture.public);
     for consent in &capture.consents {
-        if lead.consents.take(consent)
-            && let Some(status) = lead.consents.status(consent.purpose)
-        {
-            effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
-        }
+        consent_into(lead, consent, effects);
     }
     let mut responded = capture.responded && matches!(playbook.lead_when, LeadWhen::AnyResponse);
     if let Some(touch) = &capture.touch {
@@ -852,6 +846,15 @@ fn attributes_into(
         };
         let old = lead.attributes.insert(name.clone(), new).map(|old| old.value);
         effects.push(Effect::AttributeChanged { name: name.clone(), old, new: value.clone() });
+    }
+}
+
+fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut Vec<Effect>) {
+    let before = lead.consents.status(consent.purpose);
+    lead.consents.take(consent);
+    let after = lead.consents.status(consent.purpose);
+    if let Some(status) = after.filter(|_| after != before) {
+        effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
     }
 }
 

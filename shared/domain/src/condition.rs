@@ -76,7 +76,7 @@ impl Test {
                 let n = match value {
                     AttributeValue::Number(n) => *n,
                     // A number that came through a form is still a number.
-                    AttributeValue::Text(text) => text.trim().parse().ok()?,
+                    AttributeValue::Text(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite())?,
                     AttributeValue::Flag(_) => return None,
                 };
                 least.is_none_or(|least| n >= least) && most.is_none_or(|most| n <= most)

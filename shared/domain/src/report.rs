@@ -171,12 +171,12 @@ impl Campaigns {
                 self.deals.insert(deal.id.clone(), share);
             }
             Some(known) => {
-                // The latest word on the amount counts; a word without an amount leaves the one that is known.
-                let newer = share.latest > known.latest;
-                if share.amount.is_some() && (newer || known.amount.is_none()) {
+                // The latest word on the amount counts; a word without an amount leaves the one that is known, also
+                // its time, so that the order of the scan does not matter.
+                if share.amount.is_some() && (known.amount.is_none() || share.latest > known.latest) {
                     known.amount = share.amount;
+                    known.latest = share.latest;
                 }
-                known.latest = known.latest.max(share.latest);
                 if share.first < known.first {
                     known.first = share.first;
                     known.group = share.group;

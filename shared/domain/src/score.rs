@@ -8,7 +8,7 @@
 //! (exponential decay, as for any quantity with a half-life). Sums are kept in thousandths of a point; 2^−x comes
 //! from a fixed-point table that is computed with integers alone, so that every machine gets the same points.
 //!
-//! The score and its explanation come from one walk over the rules ([`walk`]) with different listeners, so they cannot
+//! The score and its explanation come from one walk over the rules (`walk`) with different listeners, so they cannot
 //! disagree. A line of the explanation is a whole number: the rounded running sum after it less the one before it.
 //! Hence the lines add up to the score exactly, and rounding shows where fractions arise, in the lines about fading.
 
@@ -22,6 +22,8 @@ use std::fmt;
 const MILLI: i64 = 1_000;
 /// The number of binary digits of the decay table's factors.
 const FACTOR_BITS: u32 = 30;
+/// After how many half-lives points are gone.
+const HORIZON_HALVINGS: u32 = 17;
 
 /// The fit band.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,17 +143,22 @@ impl HalfLife {
         self.days
     }
 
-    /// Gives 2^(−age / half-life) in units of 2^−30; 0 once it is below them.
+    /// Gives 2^(−age / half-life) in units of 2^−30; 0 from [`Self::horizon_days`] on, so that the days that the
+    /// ledger drops behind it are worth nothing, however many hits they have.
     #[must_use]
     pub fn factor(&self, age_days: u32) -> u32 {
         let (halvings, rest) = (age_days / u32::from(self.days), age_days % u32::from(self.days));
+        if halvings >= HORIZON_HALVINGS {
+            return 0;
+        }
         self.table.get(rest as usize).and_then(|factor| factor.checked_shr(halvings)).unwrap_or(0)
     }
 
-    /// Gives the age in days from which one hit of 100 points counts for less than a thousandth of a point.
+    /// Gives the age in days from which a hit counts for nothing: one of 100 points would count for less than a
+    /// thousandth of a point.
     #[must_use]
     pub const fn horizon_days(&self) -> i32 {
-        self.days as i32 * 17
+        self.days as i32 * HORIZON_HALVINGS as i32
     }
 }
 
@@ -318,7 +325,9 @@ fn engagement_rule(
             let Some(half_life) = half_life else {
                 let hits = counts.until(today).min(*max_hits);
                 if hits > 0 {
-                    let event = Event::Hits { rule, title: title(), hits, last: counts.last() };
+                    let known = counts.days.iter().rev().map(|(day, _)| *day).find(|day| *day <= today);
+                    let last = known.unwrap_or(counts.first);
+                    let event = Event::Hits { rule, title: title(), hits, last };
                     say(&event, points.saturating_mul(i64::from(hits)));
                 }
                 return;

@@ -13,11 +13,19 @@
 //! * `rules/properties.rs` – the properties;
 //! * `rules/starter.rs` – the starter playbook and the examples of `docs/playbook.md`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; .clippy.toml allows it only inside of test functions"
+)]
+
 #[path = "rules/case.rs"]
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
-
-
-
-
+#[path = "rules/properties.rs"]
+mod properties;
+#[path = "rules/starter.rs"]
+mod starter;

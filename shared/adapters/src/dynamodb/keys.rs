@@ -4,8 +4,8 @@
 //! live; the tests hold each form to the letter.
 //!
 //! **Personal values are hashed in keys.** Keys end up where items do not: in logs of throttled partitions, in
-//! cursors, in traces and alarms. So an identity's key holds 128 bits of SHA-256 over kind and value, in base 32;
-//! that two addresses meet is out of the question at that length. The hash is no secret – the numbers of a country can be
+//! cursors, in traces and alarms. So an identity's key holds 128 bits of SHA-256 over kind and value, in base 32; that
+//! two addresses meet is out of the question at that length. The hash is no secret – the numbers of a country can be
 //! tried one by one – it only keeps addresses out of sight. The name of the other system stays readable, since it
 //! says which integration claimed a key; its id is hashed too, because some systems use an e-mail address as one.
 //!

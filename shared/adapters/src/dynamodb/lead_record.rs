@@ -3,12 +3,13 @@
 //! A sweep costs bytes and a commit costs bytes, so the item is written by hand and small: with 12 attributes and 10
 //! activities it stays within 1,000 bytes by DynamoDB's rules ([`item_size`]), and a test holds that. What makes it so:
 //!
-//! * **Names count.** They are part of every item. Only what an index or a condition uses has a full name, from
-//!   [`keys`]; the rest has the short ones of the table below.
-//! * **Nothing is stored that says nothing.** `None`, empty, `false` and defaults are absent, and reading fills them in.
+//! * **Names count.** They are part of every item. Only what an index uses has a full name, from [`keys`]; the rest has
+//!   the short ones of the table below.
+//! * **Nothing is stored that says nothing.** `None`, empty, `false` and defaults are absent; reading fills them in.
 //! * **Times are distances from the lead's creation**, most of which are nothing or short: a number costs its digits.
-//! * **What nobody reads by eye is binary**: both ledgers ([`Ledger::encode`]), delivery ids, and where each attribute's
-//!   value came from (`p`). What people look for in the console stays readable: values, identities, consent, sales.
+//! * **What nobody reads by eye is binary**: both ledgers ([`Ledger::encode`]), delivery ids, and where each
+//!   attribute's value came from (`p`). What people look for in the console stays readable: values, identities,
+//!   consent, sales.
 //!
 //! | name | type | holds |
 //! | --- | --- | --- |
@@ -17,9 +18,9 @@
 //! | `owner`, `promise_due_at` | S, N | only in a stage of the inbox; see [`keys::NOBODY`] and [`keys::NO_PROMISE`] |
 //! | `a` | M | attribute values by name: S, N, BOOL; a number that N cannot hold as `{float: S}` |
 //! | `p` | B | when and by whom each of them was set; its form stands at the functions below |
-//! | `c` | M | consent by purpose: `p` `c` `w` when pending, confirmed, withdrawn, after `ct`; `o` soft opt-in; `t` text; `s` source |
-//! | `ct` | N | created at, in milliseconds since the epoch |
-//! | `cf` | N | counts from; like every time below in milliseconds after `ct` |
+//! | `c` | M | consent by purpose: `p` `c` `w` when pending, confirmed, withdrawn; `o` soft opt-in; `t` text; `s` source |
+//! | `ct` | N | created at, in milliseconds since the epoch; every other short-named time is in milliseconds after it |
+//! | `cf` | N | counts from |
 //! | `cy` | N | cycle; absent for the first |
 //! | `co` | M | company: `n` name, `d` domain, `s` and `i` system and id of its external id |
 //! | `d` | SS | possible duplicates |

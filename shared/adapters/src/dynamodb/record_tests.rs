@@ -380,7 +380,10 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_reads_back_as_it_was(entry in generators::entry(), expires_at in proptest::option::of(generators::time())) {
+    fn an_entry_reads_back_as_it_was(
+        entry in generators::entry(),
+        expires_at in proptest::option::of(generators::time()),
+    ) {
         let item = entry_record::to_item("aaaaaaaaaaaaaaaaaaaaaaaaaa", &entry, expires_at);
         prop_assert_eq!(entry_record::from_item(&item).unwrap(), entry);
         prop_assert_eq!(item.contains_key(keys::EXPIRES_AT), expires_at.is_some());
@@ -402,9 +405,8 @@ proptest! {
             kind: "weighed".into(),
             properties: BTreeMap::from([("n".into(), AttributeValue::Number(n))]),
         });
-        let Fact::Activity(read) = entry_record::from_item(&entry_record::to_item("", &entry, None)).unwrap().fact else {
-            unreachable!()
-        };
+        let read = entry_record::from_item(&entry_record::to_item("", &entry, None)).unwrap();
+        let Fact::Activity(read) = read.fact else { unreachable!() };
         prop_assert!(same(&read.properties["n"]));
     }
 

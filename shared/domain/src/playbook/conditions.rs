@@ -181,7 +181,7 @@ fn words_of<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Option<Vec<T>> {
     read.into_iter().collect()
 }
 
-/// Reads one label or a list of labels; `A` stands for all of A1 to A4.
+/// Reads one label or a list of labels.
 pub(super) fn labels(node: &Node<'_>) -> Option<Vec<Label>> {
     let read: Vec<_> = node
         .list_or_one()
@@ -244,7 +244,8 @@ pub(super) fn test(object: &Object<'_>, name: Option<&AttributeName>) -> Option<
     let exists = object.optional("exists").and_then(|node| node.boolean()).map(Test::Exists);
     let matches = object.optional("matches").and_then(|node| {
         let pattern = node.text(500)?;
-        match regex_lite::RegexBuilder::new(pattern).size_limit(100_000).build() {
+        // Texts compare without regard to case, in expressions as elsewhere; `(?-i)` asks for it.
+        match regex_lite::RegexBuilder::new(pattern).case_insensitive(true).size_limit(100_000).build() {
             Ok(regex) => Some(Test::Matches(regex)),
             Err(error) => {
                 node.fault(format!("is not a regular expression: {error}"));

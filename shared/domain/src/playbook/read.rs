@@ -456,19 +456,20 @@ fn segments(object: &Object<'_>, signals: &BTreeMap<Slug, (usize, SignalKey)>) -
     // Each after those that it refers to; what is left over refers to itself in a circle.
     let mut ordered: Vec<Segment> = Vec::new();
     while !segments.is_empty() {
-        let before = segments.len();
+        // What has a fault of its own is not among them, and nobody waits for it.
+        let waiting: Vec<Slug> = segments.iter().map(|segment| segment.id.clone()).collect();
         let mut rest = Vec::new();
         for segment in segments {
             let mut ready = true;
             segment.when.visit(&mut |part| {
                 if let Condition::Segment(id) = part {
-                    ready &= ordered.iter().any(|done| done.id == *id);
+                    ready &= !waiting.contains(id);
                 }
             });
             if ready { ordered.push(segment) } else { rest.push(segment) }
         }
         segments = rest;
-        if segments.len() == before {
+        if segments.len() == waiting.len() {
             let circle: Vec<&str> = segments.iter().map(|segment| segment.id.as_str()).collect();
             let pointer = format!("{}/segments", object.pointer());
             object.faults().add(pointer, format!("refer to each other in a circle: {}", circle.join(", ")));

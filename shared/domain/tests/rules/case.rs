@@ -156,7 +156,9 @@ pub(crate) fn read<T: DeserializeOwned>(name: &str) -> T {
 
 /// Reads YAML as the JSON that it stands for.
 pub(crate) fn yaml(text: &str) -> Value {
-    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}"))
+    // Strict, so that `NO` is Norway.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Applies a JSON merge patch (RFC 7386).
@@ -510,7 +512,8 @@ fn shown(effect: &Effect) -> Option<String> {
         Effect::ScoreChanged { .. } => return None,
         Effect::StageChanged { from, to, skipped } => {
             let skipped: Vec<&str> = skipped.iter().map(|stage| stage.as_str()).collect();
-            let over = if skipped.is_empty() { String::new() } else { format!(" over {}", skipped.join(", ")) };
+            let over =
+                if skipped.is_empty() { String::new() } else { format!(" over {}", skipped.join(", ")) };
             format!("{from} to {to}{over}")
         }
         Effect::HandedOff { to, territory: Some(territory), .. } => format!("handed to {to} for {territory}"),
@@ -524,10 +527,15 @@ fn shown(effect: &Effect) -> Option<String> {
 
 /// Plays every case of a file, and panics with everything that came out otherwise.
 pub(crate) fn play(name: &str) {
+    play_with(name, &Value::Null);
+}
+
+/// Plays every case of a file that has no playbook of its own.
+pub(crate) fn play_with(name: &str, document: &Value) {
     let file: File = read(name);
     let mut wrong = Vec::new();
     for case in &file.cases {
-        let playbook = playbook(&patched(file.playbook.clone(), &case.playbook));
+        let playbook = playbook(&patched(patched(document.clone(), &file.playbook), &case.playbook));
         let mut play = Play::new(&playbook, lead_id(1));
         let mut found = Vec::new();
         for (at, step) in case.given.iter().chain(&case.facts).enumerate() {

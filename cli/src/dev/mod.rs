@@ -1,0 +1,340 @@
+//! `leadloop dev`: the whole product on one machine.
+//!
+//! The functions' own routers on one port, the real AWS SDK against DynamoDB and S3 embedded in this process, the
+//! tables and schedules of `template.yaml`. What is stored lies under `--data-dir` and is there after a restart.
+//!
+//! # Layout
+//!
+//! * this file – the start, the running and the end;
+//! * [`site`] – the demonstration page;
+//! * [`tokens`] – one token per role, and where they are written.
+
+pub mod site;
+pub mod tokens;
+
+use crate::starter;
+use adapters::clock::{Clock, SystemClock};
+use adapters::config::{Environment, Tables};
+use adapters::dynamodb::{DynamoCatalog, DynamoLeadStore};
+use adapters::http::Tokens;
+use adapters::playbooks::Playbooks;
+use adapters::ports::{Catalog, JobStarter, StoreError};
+use adapters::s3::S3Files;
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use axum::Router;
+use embedded::{Cadence, Database, Files, Template};
+use serde_json::{Value, json};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+/// The bucket of exports.
+const BUCKET: &str = "exports";
+
+/// The arguments of `leadloop dev`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The port of the API; 0 takes any that is free and prints it.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// Where everything is stored.
+    #[arg(long, default_value = ".leadloop")]
+    data_dir: PathBuf,
+    /// The template whose tables and schedules are used.
+    #[arg(long, default_value = "template.yaml")]
+    template: PathBuf,
+    /// A playbook to start with, instead of the starter; later ones go through POST /v1/playbooks.
+    #[arg(long)]
+    playbook: Option<PathBuf>,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            port: 3000,
+            host: IpAddr::from([127, 0, 0, 1]),
+            data_dir: PathBuf::from(".leadloop"),
+            template: PathBuf::from("template.yaml"),
+            playbook: None,
+        }
+    }
+}
+
+/// Says why it did not start.
+#[derive(Debug, Error)]
+pub enum DevError {
+    /// The port is taken.
+    #[error("port {0} is in use; stop what uses it, or choose another with --port (0 takes any that is free)")]
+    PortInUse(u16),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The template cannot be used.
+    #[error(transparent)]
+    Template(#[from] embedded::TemplateError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] embedded::DatabaseError),
+    /// The files cannot be used.
+    #[error(transparent)]
+    Files(#[from] embedded::FilesError),
+    /// The tables cannot be made.
+    #[error("the tables cannot be made: {0}")]
+    Tables(#[from] embedded::CreateTablesError),
+    /// The playbook cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] starter::LoadError),
+    /// A file of the data folder cannot be written.
+    #[error("{0}: {1}")]
+    File(String, std::io::Error),
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Gives the SDK's configuration for an embedded service.
+async fn sdk_config(endpoint: &str) -> SdkConfig {
+    let credentials =
+        aws_sdk_dynamodb::config::Credentials::new(embedded::ACCESS_KEY, embedded::SECRET_KEY, None, None, "embedded");
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(embedded::REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+/// Runs until Ctrl-C.
+///
+/// # Errors
+///
+/// [`DevError`]: one clear line.
+pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), DevError> {
+    logs(environment);
+    let template = Template::read(&arguments.template)?;
+    let (listener, address) = listen(&arguments).await?;
+    let database = Database::open(&arguments.data_dir.join("database"))?;
+    let files = Files::open(&arguments.data_dir.join("files"), BUCKET)?;
+    let client = aws_sdk_dynamodb::Client::new(&sdk_config(database.endpoint()).await);
+    embedded::create_tables(&client, &template.tables, str::to_owned, false).await?;
+    let s3 = adapters::s3::client(&sdk_config(files.endpoint()).await);
+    let house = House::new(client, S3Files::new(s3, BUCKET));
+    let version = starter::load(&house.catalog, &house.playbooks, arguments.playbook.as_deref()).await?;
+    let tokens = tokens::ready(&house.tokens, &arguments.data_dir.join("tokens.json")).await?;
+    let url = format!("http://{address}");
+    let endpoints = json!({ "api": url, "dynamodb": database.endpoint(), "s3": files.endpoint() });
+    write(&arguments.data_dir.join("endpoints.json"), &endpoints)?;
+    let ticking = house.tick(&template);
+    println!("Leadloop runs, with playbook version {version}. Ctrl-C ends it; everything stays in {}.", arguments.data_dir.display());
+    println!("  page      {url}/");
+    println!("  API       {url}/v1   documented at {url}/docs");
+    println!("  tokens    {}", arguments.data_dir.join("tokens.json").display());
+    println!("  DynamoDB  {}", database.endpoint());
+    println!("  S3        {}", files.endpoint());
+    let router = house.router().merge(site::router(site::Site::new(&house, &tokens)));
+    let served = axum::serve(listener, adapters::http::finish(router)).with_graceful_shutdown(ended()).await;
+    ticking.iter().for_each(tokio::task::JoinHandle::abort);
+    println!("\nstopping; everything is stored in {}", arguments.data_dir.display());
+    files.shutdown().await;
+    database.shutdown().await;
+    served.map_err(|error| DevError::Listen(address, error))
+}
+
+/// Warnings and errors go to standard error, in words; `RUST_LOG` asks for more.
+fn logs(environment: &Environment) {
+    let filter = environment.optional("RUST_LOG").unwrap_or_else(|| "warn".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let started =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+async fn listen(arguments: &Arguments) -> Result<(TcpListener, SocketAddr), DevError> {
+    let wanted = SocketAddr::new(arguments.host, arguments.port);
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => DevError::PortInUse(arguments.port),
+        _ => DevError::Listen(wanted, error),
+    };
+    let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(|error| DevError::Listen(wanted, error))?;
+    Ok((listener, address))
+}
+
+fn write(path: &Path, body: &Value) -> Result<(), DevError> {
+    std::fs::write(path, format!("{body}\n")).map_err(|error| DevError::File(path.display().to_string(), error))
+}
+
+/// Waits for Ctrl-C, or for the signal by which a service manager ends a process.
+async fn ended() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+/// All functions, wired to one database. They share one view of playbooks and tokens, so that an activation is seen at
+/// once; on AWS each has its own, up to 30 seconds old.
+struct House {
+    catalog: Arc<dyn Catalog>,
+    playbooks: Arc<Playbooks>,
+    tokens: Arc<Tokens>,
+    lead_capture: lead_capture::App,
+    rescore: rescore::App,
+    segment_export: segment_export::App,
+    sales_feedback: sales_feedback::App,
+    playbook: playbook::App,
+    insights: insights::App,
+}
+
+impl House {
+    fn new(client: aws_sdk_dynamodb::Client, files: S3Files) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Arc::new(DynamoLeadStore::new(client.clone(), Tables::plain()));
+        let catalog: Arc<dyn Catalog> = Arc::new(DynamoCatalog::new(client, Tables::plain().catalog));
+        let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
+        let tokens = Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock)));
+
+        let mut lead_capture = lead_capture::App::new(Arc::clone(&store), Arc::clone(&catalog), Arc::clone(&clock));
+        lead_capture.write_path = lead_capture.write_path.with_playbooks(Arc::clone(&playbooks));
+        lead_capture.playbooks = Arc::clone(&playbooks);
+        lead_capture.tokens = Arc::clone(&tokens);
+
+        let mut sales_feedback = sales_feedback::App::new(Arc::clone(&store), Arc::clone(&catalog), Arc::clone(&clock));
+        sales_feedback.write_path = sales_feedback.write_path.with_playbooks(Arc::clone(&playbooks));
+        sales_feedback.playbooks = Arc::clone(&playbooks);
+        sales_feedback.tokens = Arc::clone(&tokens);
+
+        let mut playbook = playbook::App::new(Arc::clone(&catalog), Arc::clone(&clock));
+        playbook.playbooks = Arc::clone(&playbooks);
+        playbook.tokens = Arc::clone(&tokens);
+
+        let exports = Arc::new(Spawned::default());
+        let mut segment_export = segment_export::App::new(
+            store.clone(),
+            Arc::clone(&catalog),
+            Arc::new(files),
+            exports.clone(),
+            Arc::clone(&clock),
+        );
+        segment_export.playbooks = Arc::clone(&playbooks);
+        segment_export.tokens = Arc::clone(&tokens);
+        exports.run(|app: segment_export::App, job| async move { segment_export::run_job(&app, &job).await.map(drop) }, &segment_export);
+
+        let reports = Arc::new(Spawned::default());
+        let mut insights =
+            insights::App::new(store.clone(), Arc::clone(&catalog), reports.clone(), Arc::clone(&clock));
+        insights.playbooks = Arc::clone(&playbooks);
+        insights.tokens = Arc::clone(&tokens);
+        reports.run(|app: insights::App, job| async move { insights::run_job(&app, &job).await }, &insights);
+
+        let rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
+        Self { catalog, playbooks, tokens, lead_capture, rescore, segment_export, sales_feedback, playbook, insights }
+    }
+
+    fn router(&self) -> Router {
+        [
+            lead_capture::router(self.lead_capture.clone()),
+            segment_export::router(self.segment_export.clone()),
+            sales_feedback::router(self.sales_feedback.clone()),
+            playbook::router(self.playbook.clone()),
+            insights::router(self.insights.clone()),
+        ]
+        .into_iter()
+        .fold(Router::new(), |whole, part| whole.merge(part.split_for_parts().0))
+    }
+
+    /// Lets the template's schedules tick.
+    fn tick(&self, template: &Template) -> Vec<tokio::task::JoinHandle<()>> {
+        let mut ticking = Vec::new();
+        for schedule in template.schedules.iter().filter(|schedule| schedule.enabled) {
+            let Cadence::Every(every) = schedule.cadence else {
+                tracing::warn!(schedule = schedule.event, "only rate(…) schedules tick on one machine");
+                continue;
+            };
+            if schedule.function != "RescoreFunction" {
+                tracing::warn!(function = schedule.function, "no such function runs on one machine");
+                continue;
+            }
+            let (app, input) = (self.rescore.clone(), schedule.input.clone());
+            ticking.push(tokio::spawn(async move {
+                let mut clock = tokio::time::interval(every);
+                clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                loop {
+                    clock.tick().await;
+                    if let Err(error) = rescore::handle(&app, input.clone()).await {
+                        tracing::error!(error = %error, "the scheduled rescoring failed");
+                    }
+                }
+            }));
+        }
+        ticking
+    }
+}
+
+/// What runs a job in a task of its own.
+type RunJob = Box<dyn Fn(String) -> futures::future::BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
+
+/// Starts jobs in tasks of this process, where AWS would invoke the function once more.
+#[derive(Default)]
+struct Spawned(OnceLock<RunJob>);
+
+impl std::fmt::Debug for Spawned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spawned")
+    }
+}
+
+impl Spawned {
+    /// Says what a job runs. The app holds this starter, so it is told after both exist.
+    fn run<A, R, F>(&self, run: R, app: &A)
+    where
+        A: Clone + Send + Sync + 'static,
+        R: Fn(A, String) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        let app = app.clone();
+        let run: RunJob = Box::new(move |job| Box::pin(run(app.clone(), job)));
+        if self.0.set(run).is_err() {
+            tracing::debug!("a starter is told once what to run");
+        }
+    }
+}
+
+#[async_trait]
+impl JobStarter for Spawned {
+    async fn start(&self, job: &str) -> Result<(), StoreError> {
+        let Some(run) = self.0.get() else { return Err(StoreError::Refused("no jobs run here yet".to_owned())) };
+        let (work, job) = (run(job.to_owned()), job.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = work.await {
+                tracing::error!(job, error = %error, "a job failed; it is taken up again when it is asked for");
+            }
+        });
+        Ok(())
+    }
+}

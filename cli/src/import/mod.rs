@@ -1,0 +1,368 @@
+//! Leads and feedback from CSV files, through the API, so that an import passes the same checks as everything else.
+//!
+//! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
+//! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
+//! its own time is recognised by its content, feedback by an id made from its content.
+//!
+//! # Layout
+//!
+//! * this file – the run; [`mapping`] – from columns to fields.
+
+pub mod mapping;
+
+use adapters::config::Environment;
+use clap::Subcommand;
+use futures::StreamExt;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mapping::{Mapping, MappingError};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// How many items one request holds.
+const PER_REQUEST: usize = 100;
+/// How many requests are under way at a time.
+const BESIDE: usize = 4;
+/// How often a request is tried before the import stops.
+const TRIES: u32 = 8;
+
+/// What a file holds.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Leads, for POST /v1/leads/batch.
+    Leads(Arguments),
+    /// What sales reported, for POST /v1/feedback/batch.
+    Feedback(Arguments),
+}
+
+/// The arguments of an import.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The CSV file, with a header line, in UTF-8.
+    file: PathBuf,
+    /// Where a column goes, as COLUMN=FIELD; may be repeated. A column that is named as a field goes there by itself.
+    #[arg(long, value_name = "COLUMN=FIELD")]
+    map: Vec<String>,
+    /// A field that is the same in every row, as FIELD=VALUE; may be repeated.
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// A YAML file with `map:` and `set:`, instead of or besides the flags.
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// `history` for what happened long ago: it starts no hand-off; `live` otherwise.
+    #[arg(long, default_value = "live", value_parser = ["live", "history"])]
+    mode: String,
+    /// The time zone of dates and times without one.
+    #[arg(long, default_value = "UTC")]
+    timezone: String,
+    /// The API.
+    #[arg(long, default_value = "http://127.0.0.1:3000")]
+    url: String,
+    /// The token; LEADLOOP_TOKEN or the tokens of `leadloop dev` unless given.
+    #[arg(long)]
+    token: Option<String>,
+    /// Where the tokens of `leadloop dev` are.
+    #[arg(long, default_value = ".leadloop")]
+    data_dir: PathBuf,
+    /// Where rejected rows go; FILE.rejects.csv unless given.
+    #[arg(long)]
+    rejects: Option<PathBuf>,
+}
+
+/// Says why an import stopped.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// A file cannot be read or written.
+    #[error("{0}: {1}")]
+    File(String, String),
+    /// The mapping is wrong.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// There is no token.
+    #[error("no token: give --token or LEADLOOP_TOKEN, or --data-dir of a running `leadloop dev`")]
+    NoToken,
+    /// The API cannot be reached.
+    #[error("{0} does not answer ({1}); rows before are stored, and the same import may be run again")]
+    NoAnswer(String, String),
+    /// The API refused a whole request.
+    #[error("the API refused: {0}")]
+    Refused(String),
+    /// Some rows were rejected.
+    #[error("{0} of {1} rows were rejected; {2} says why")]
+    Rejected(usize, usize, String),
+}
+
+/// One kind of import.
+#[derive(Clone, Copy)]
+struct Kind {
+    route: &'static str,
+    list: &'static str,
+    role: &'static str,
+    noun: &'static str,
+}
+
+const LEADS: Kind = Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
+const FEEDBACK: Kind = Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
+
+/// Runs an import.
+///
+/// # Errors
+///
+/// [`ImportError`].
+pub async fn run(what: What, environment: &Environment) -> Result<(), ImportError> {
+    let (kind, arguments) = match what {
+        What::Leads(arguments) => (LEADS, arguments),
+        What::Feedback(arguments) => (FEEDBACK, arguments),
+    };
+    let token = token(&arguments, kind, environment)?;
+    import(kind, &arguments, &token).await
+}
+
+fn token(arguments: &Arguments, kind: Kind, environment: &Environment) -> Result<String, ImportError> {
+    if let Some(token) = arguments.token.clone().or_else(|| environment.optional("LEADLOOP_TOKEN")) {
+        return Ok(token);
+    }
+    let text = std::fs::read_to_string(arguments.data_dir.join("tokens.json")).map_err(|_| ImportError::NoToken)?;
+    let tokens: Value = serde_json::from_str(&text).map_err(|_| ImportError::NoToken)?;
+    tokens.get(kind.role).and_then(Value::as_str).map(str::to_owned).ok_or(ImportError::NoToken)
+}
+
+/// A row with its line in the file and, once it is read, its item.
+struct Row {
+    line: u64,
+    record: csv::StringRecord,
+    item: Result<Value, String>,
+}
+
+#[derive(Default)]
+struct Tally {
+    created: usize,
+    updated: usize,
+    unchanged: usize,
+    rejected: usize,
+}
+
+async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), ImportError> {
+    let file = arguments.file.display().to_string();
+    let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
+    let rows_in_all = count(&arguments.file)?;
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_path(&arguments.file).map_err(unreadable)?;
+    let header = reader.headers().map_err(unreadable)?.clone();
+    let mapping = Mapping::new(
+        kind.list == LEADS.list,
+        &header,
+        &arguments.map,
+        &arguments.set,
+        arguments.mapping.as_deref(),
+        &arguments.timezone,
+    )?;
+    if !mapping.ignored().is_empty() {
+        eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
+    }
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .map_err(|error| ImportError::NoAnswer(arguments.url.clone(), error.to_string()))?;
+    let bar = progress(rows_in_all);
+    let started = tokio::time::Instant::now();
+    let rejects_path = arguments.rejects.clone().unwrap_or_else(|| {
+        let mut name = arguments.file.file_stem().unwrap_or_default().to_owned();
+        name.push(".rejects.csv");
+        arguments.file.with_file_name(name)
+    });
+    let mut seen = std::collections::HashMap::new();
+    let rows = reader.into_records().map(|record| {
+        let record = record.map_err(unreadable)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let mut item = mapping.item(&record);
+        if kind.list == FEEDBACK.list
+            && let Ok(item) = &mut item
+        {
+            identify(item, &mut seen);
+        }
+        Ok::<Row, ImportError>(Row { line, record, item })
+    });
+    // Read as they are sent, so that a file of any size takes the memory of a few requests.
+    let mut rows = rows.peekable();
+    let requests = std::iter::from_fn(|| {
+        rows.peek()?;
+        Some(rows.by_ref().take(PER_REQUEST).collect::<Result<Vec<Row>, ImportError>>())
+    });
+    let url = format!("{}{}", arguments.url.trim_end_matches('/'), kind.route);
+    let mut done = futures::stream::iter(requests.map(|rows| {
+        let (http, url) = (&http, &url);
+        async move {
+            let rows = rows?;
+            let items: Vec<&Value> = rows.iter().filter_map(|row| row.item.as_ref().ok()).collect();
+            let results = if items.is_empty() {
+                Vec::new()
+            } else {
+                let body = json!({ "mode": arguments.mode, (kind.list): items });
+                post(http, url, token, &body).await?
+            };
+            Ok::<_, ImportError>((rows, results))
+        }
+    }))
+    .buffered(BESIDE);
+    let mut tally = Tally::default();
+    let mut rejects: Option<csv::Writer<std::fs::File>> = None;
+    while let Some(batch) = done.next().await {
+        let (rows, results) = batch?;
+        let mut results = results.into_iter();
+        for row in &rows {
+            let reason = match &row.item {
+                Err(reason) => Some(reason.clone()),
+                Ok(_) => judge(&results.next().unwrap_or_default(), &mut tally),
+            };
+            if let Some(reason) = reason {
+                tally.rejected += 1;
+                reject(&mut rejects, &rejects_path, &header, row, &reason)?;
+            }
+        }
+        bar.inc(rows.len() as u64);
+    }
+    if let Some(rejects) = &mut rejects {
+        rejects.flush().map_err(|error| ImportError::File(rejects_path.display().to_string(), error.to_string()))?;
+    }
+    bar.finish_and_clear();
+    report(kind, &tally, started.elapsed());
+    let rows = tally.created + tally.updated + tally.unchanged + tally.rejected;
+    match tally.rejected {
+        0 => Ok(()),
+        n => Err(ImportError::Rejected(n, rows, rejects_path.display().to_string())),
+    }
+}
+
+fn count(file: &Path) -> Result<u64, ImportError> {
+    let failed = |error: csv::Error| ImportError::File(file.display().to_string(), error.to_string());
+    let mut reader = csv::Reader::from_path(file).map_err(failed)?;
+    let (mut record, mut rows) = (csv::ByteRecord::new(), 0);
+    while reader.read_byte_record(&mut record).map_err(failed)? {
+        rows += 1;
+    }
+    Ok(rows)
+}
+
+/// Gives a fact an id made from its content, so that the same row in a second run is the same fact; equal rows of one
+/// file are different facts.
+fn identify(item: &mut Value, seen: &mut std::collections::HashMap<String, u32>) {
+    use sha2::{Digest, Sha256};
+    let Some(map) = item.as_object_mut() else { return };
+    if map.contains_key("id") {
+        return;
+    }
+    let text = Value::Object(map.clone()).to_string();
+    let times = seen.entry(text.clone()).or_default();
+    *times += 1;
+    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(format!("{times} {text}").as_bytes()));
+    map.insert("id".to_owned(), format!("import-{hash}").into());
+}
+
+fn progress(rows: u64) -> ProgressBar {
+    // Drawn only where standard error is a terminal.
+    let bar = ProgressBar::with_draw_target(Some(rows), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Sends a request until it is answered for good: a server that is busy or away for a moment gets time.
+async fn post(http: &reqwest::Client, url: &str, token: &str, body: &Value) -> Result<Vec<Value>, ImportError> {
+    let mut last = String::new();
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            tokio::time::sleep(Duration::from_millis(250 << attempt.min(5))).await;
+        }
+        let answer = match http.post(url).bearer_auth(token).json(body).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                last = cause(&error);
+                continue;
+            }
+        };
+        let status = answer.status();
+        let answer: Value = match answer.json().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                last = cause(&error);
+                continue;
+            }
+        };
+        if status.is_success() {
+            let results = answer.get("results").and_then(Value::as_array).cloned();
+            return results.ok_or_else(|| ImportError::Refused(format!("{url} answered without results")));
+        }
+        if !(status.is_server_error() || status.as_u16() == 429) {
+            return Err(ImportError::Refused(explain(&answer)));
+        }
+        last = explain(&answer);
+    }
+    Err(ImportError::NoAnswer(url.to_owned(), last))
+}
+
+/// Gives the innermost cause of an HTTP error, which says the most.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// Counts a result; gives the reason where the item was rejected.
+fn judge(result: &Value, tally: &mut Tally) -> Option<String> {
+    match result.get("status").and_then(Value::as_str) {
+        Some("created") => tally.created += 1,
+        Some("updated") => tally.updated += 1,
+        Some("unchanged") => tally.unchanged += 1,
+        _ => return Some(explain(result.get("problem").unwrap_or(result))),
+    }
+    None
+}
+
+fn explain(problem: &Value) -> String {
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let errors = problem.get("errors").and_then(Value::as_array);
+    let faults: Vec<String> = errors
+        .into_iter()
+        .flatten()
+        .map(|fault| format!("{} {}", text(fault, "pointer"), text(fault, "detail")).trim().to_owned())
+        .collect();
+    if faults.is_empty() { text(problem, "detail") } else { faults.join("; ") }
+}
+
+fn reject(
+    rejects: &mut Option<csv::Writer<std::fs::File>>,
+    path: &Path,
+    header: &csv::StringRecord,
+    row: &Row,
+    reason: &str,
+) -> Result<(), ImportError> {
+    let failed = |error: csv::Error| ImportError::File(path.display().to_string(), error.to_string());
+    let writer = match rejects {
+        Some(writer) => writer,
+        None => {
+            let mut writer = csv::Writer::from_path(path).map_err(failed)?;
+            writer.write_record(["line", "reason"].into_iter().chain(header)).map_err(failed)?;
+            rejects.insert(writer)
+        }
+    };
+    let line = row.line.to_string();
+    writer.write_record([line.as_str(), reason].into_iter().chain(&row.record)).map_err(failed)
+}
+
+fn report(kind: Kind, tally: &Tally, took: Duration) {
+    let rows = tally.created + tally.updated + tally.unchanged + tally.rejected;
+    let seconds = took.as_secs_f64();
+    #[allow(clippy::cast_precision_loss, reason = "a count of rows, shown as a rate")]
+    let rate = rows as f64 / seconds.max(0.001);
+    println!(
+        "{rows} {}: {} created, {} updated, {} unchanged, {} rejected, in {seconds:.1} s ({rate:.0} a second)",
+        kind.noun, tally.created, tally.updated, tally.unchanged, tally.rejected
+    );
+}
+
+/// The fields of a row, by name.
+pub(crate) type Fields = Map<String, Value>;

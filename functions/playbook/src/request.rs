@@ -1,0 +1,114 @@
+//! What comes in: playbooks, people, tokens.
+
+use crate::yaml;
+use adapters::http::body::parse_json;
+use adapters::http::{Problem, Role};
+use adapters::wire;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, header};
+use domain::identity::{Email, Slug};
+use domain::time::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+/// The query of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// How many, 1 to 200; 100 unless said.
+    pub limit: Option<u32>,
+    /// Where the page starts: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// Reads a limit.
+///
+/// # Errors
+///
+/// The fault.
+pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
+    match asked {
+        None => Ok(100),
+        Some(n @ 1..=200) => Ok(n as usize),
+        Some(n) => Err(Problem::fault("/limit", format!("is {n}; expected 1 to 200"))),
+    }
+}
+
+/// Reads a playbook's document: JSON where the request says so, YAML otherwise (of which JSON is a part).
+///
+/// # Errors
+///
+/// Where it is neither.
+pub fn document(headers: &HeaderMap, bytes: &Bytes) -> Result<Value, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.contains("json") {
+        return parse_json(bytes);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::unreadable("is not UTF-8"))?;
+    yaml::read(text).map_err(|error| Problem::unreadable(format!("is not YAML: {error}")))
+}
+
+/// Reads a person's record and gives it in its stored form.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn person(body: &Value) -> Result<Value, Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let name = object.required("name").and_then(|node| node.text(200));
+        let email = object.required("email").and_then(|node| node.parsed(Email::parse));
+        let team = object
+            .required("team")
+            .and_then(|node| node.one_of(&[("sales", "sales"), ("marketing", "marketing")]));
+        let timezone = match object.optional("timezone") {
+            None => Some("UTC".to_owned()),
+            Some(node) => node.parsed(|text| match jiff::tz::TimeZone::get(text) {
+                Ok(_) => Ok(text.to_owned()),
+                Err(_) => Err("is not a time zone; expected a name of the IANA database, such as Europe/Vienna"),
+            }),
+        };
+        let slug = |key: &'static str| object.optional(key).map(|node| node.parsed(Slug::parse));
+        let (deputy, manager) = (slug("deputy"), slug("manager"));
+        let capacity = object.optional("daily_capacity").map(|node| node.integer(0, 10_000));
+        let crm_id = object.optional("crm_id").map(|node| node.text(200));
+        object.finish();
+        Some(json!({
+            "name": name?,
+            "email": email?.as_str(),
+            "team": team?,
+            "timezone": timezone?,
+            "deputy": deputy.flatten().as_ref().map(Slug::as_str),
+            "manager": manager.flatten().as_ref().map(Slug::as_str),
+            "daily_capacity": capacity.flatten(),
+            "crm_id": crm_id.flatten(),
+        }))
+    })
+}
+
+/// Reads what a new token is for: its role, its holder, and when it ends.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn token(body: &Value, now: Timestamp) -> Result<(Role, String, Option<Timestamp>), Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let role = object.required("role").and_then(|node| node.one_of(Role::WORDS));
+        let holder = object.required("holder").and_then(|node| node.parsed(Slug::parse));
+        let expires_at = match object.optional("expires_at") {
+            None => Some(None),
+            Some(node) => match node.time() {
+                Some(at) if at <= now => {
+                    node.fault("lies in the past; the token would never work");
+                    None
+                }
+                at => at.map(Some),
+            },
+        };
+        object.finish();
+        Some((role?, holder?.as_str().to_owned(), expires_at?))
+    })
+}

@@ -1,0 +1,259 @@
+//! Wrappers that fail as a store on a network fails, exactly when a test says so.
+//!
+//! One [`Failures`] may drive several wrappers: then "the third call" is the third call of the request, whatever port it
+//! goes to, and a test can walk through all of them.
+
+use adapters::ports::{
+    Catalog, CatalogKind, Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, Record, StoreError, Timeline,
+    Visitors,
+};
+use async_trait::async_trait;
+use domain::change::{Change, Entry};
+use domain::identity::{AnonymousId, Identity, LeadId, Slug};
+use domain::lead::Lead;
+use domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A way to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The store does nothing and says that it is busy.
+    Throttled,
+    /// The store does what it was asked for, and the answer gets lost on the way: the caller hears that it is busy.
+    TimedOutAfterWrite,
+    /// Somebody else was faster: a conflict where the call knows one, else busy.
+    Conflict,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    on_call: BTreeMap<usize, Failure>,
+    on_write: BTreeMap<usize, Failure>,
+    every: Option<(usize, Failure)>,
+    outage: bool,
+    calls: Vec<&'static str>,
+    writes: usize,
+}
+
+/// Says which calls fail, and notes which were made.
+#[derive(Clone, Debug, Default)]
+pub struct Failures(Arc<Mutex<Script>>);
+
+impl Failures {
+    /// Makes a script without failures.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the `n`th call from now fail, counted from 1.
+    pub fn on_call(&self, n: usize, failure: Failure) {
+        let mut script = self.script();
+        let at = script.calls.len() + n;
+        script.on_call.insert(at, failure);
+    }
+
+    /// Lets the `n`th write from now fail, counted from 1.
+    pub fn on_write(&self, n: usize, failure: Failure) {
+        let mut script = self.script();
+        let at = script.writes + n;
+        script.on_write.insert(at, failure);
+    }
+
+    /// Lets the next `n` writes fail.
+    pub fn next_writes(&self, n: usize, failure: Failure) {
+        (1..=n).for_each(|at| self.on_write(at, failure));
+    }
+
+    /// Lets every `n`th write fail.
+    pub fn every_write(&self, n: usize, failure: Failure) {
+        self.script().every = Some((n.max(1), failure));
+    }
+
+    /// Lets every call fail from now on.
+    pub fn outage(&self) {
+        self.script().outage = true;
+    }
+
+    /// Ends all failures.
+    pub fn heal(&self) {
+        let mut script = self.script();
+        script.outage = false;
+        script.every = None;
+        script.on_call.clear();
+        script.on_write.clear();
+    }
+
+    /// Gives the calls that were made since the last time, failed ones included.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<&'static str> {
+        let mut script = self.script();
+        script.on_call.clear();
+        std::mem::take(&mut script.calls)
+    }
+
+    fn next(&self, call: &'static str, writes: bool) -> Option<Failure> {
+        let mut script = self.script();
+        script.calls.push(call);
+        let at = script.calls.len();
+        let on_call = script.on_call.remove(&at);
+        let mut on_write = None;
+        if writes {
+            script.writes += 1;
+            let at = script.writes;
+            on_write = script.on_write.remove(&at);
+            on_write = on_write.or(script.every.filter(|(n, _)| at % n == 0).map(|(_, failure)| failure));
+        }
+        if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) }
+    }
+
+    async fn read<T>(
+        &self,
+        call: &'static str,
+        go: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match self.next(call, false) {
+            None => go.await,
+            Some(failure) => Err(busy(failure)),
+        }
+    }
+
+    async fn write<T>(
+        &self,
+        call: &'static str,
+        conflict: Option<T>,
+        go: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match (self.next(call, true), conflict) {
+            (None, _) => go.await,
+            (Some(Failure::TimedOutAfterWrite), _) => {
+                go.await?;
+                Err(busy(Failure::TimedOutAfterWrite))
+            }
+            (Some(Failure::Conflict), Some(conflict)) => Ok(conflict),
+            (Some(failure), _) => Err(busy(failure)),
+        }
+    }
+}
+
+fn busy(failure: Failure) -> StoreError {
+    StoreError::Busy(format!("injected: {failure:?}"))
+}
+
+/// A store of leads that fails as it is told.
+#[derive(Debug)]
+pub struct FailingLeadStore<S> {
+    inner: Arc<S>,
+    failures: Failures,
+}
+
+impl<S> FailingLeadStore<S> {
+    /// Wraps a store.
+    #[must_use]
+    pub fn new(inner: Arc<S>, failures: Failures) -> Self {
+        Self { inner, failures }
+    }
+}
+
+#[async_trait]
+impl<S: LeadStore> LeadStore for FailingLeadStore<S> {
+    async fn owners(&self, identities: &[Identity]) -> Result<Vec<(Identity, LeadId)>, StoreError> {
+        self.failures.read("owners", self.inner.owners(identities)).await
+    }
+
+    async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
+        self.failures.read("load", self.inner.load(ids)).await
+    }
+
+    async fn commit(&self, change: &Change) -> Result<Commit, StoreError> {
+        self.failures.write("commit", Some(Commit::Conflict), self.inner.commit(change)).await
+    }
+}
+
+#[async_trait]
+impl<S: Timeline> Timeline for FailingLeadStore<S> {
+    async fn entries(
+        &self,
+        lead: &LeadId,
+        direction: Direction,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<Entry>, StoreError> {
+        self.failures.read("entries", self.inner.entries(lead, direction, limit, cursor)).await
+    }
+}
+
+#[async_trait]
+impl<S: Visitors> Visitors for FailingLeadStore<S> {
+    async fn remember(&self, visitor: &AnonymousId, entries: &[Entry]) -> Result<(), StoreError> {
+        self.failures.write("remember", None, self.inner.remember(visitor, entries)).await
+    }
+
+    async fn recall(&self, visitor: &AnonymousId, most: usize) -> Result<Vec<Entry>, StoreError> {
+        self.failures.read("recall", self.inner.recall(visitor, most)).await
+    }
+}
+
+#[async_trait]
+impl<S: LeadLists> LeadLists for FailingLeadStore<S> {
+    async fn scan(&self, segment: u32, of: u32, cursor: Option<&str>) -> Result<Page<Lead>, StoreError> {
+        self.failures.read("scan", self.inner.scan(segment, of, cursor)).await
+    }
+
+    async fn due(&self, shard: u8, until: Timestamp, most: usize) -> Result<Vec<LeadId>, StoreError> {
+        self.failures.read("due", self.inner.due(shard, until, most)).await
+    }
+
+    async fn inbox(&self, owner: &Slug, limit: usize, cursor: Option<&str>) -> Result<Page<InboxLine>, StoreError> {
+        self.failures.read("inbox", self.inner.inbox(owner, limit, cursor)).await
+    }
+
+    async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError> {
+        self.failures.write("put_off", None, self.inner.put_off(lead, due_at, until)).await
+    }
+}
+
+/// A catalog that fails as it is told.
+#[derive(Debug)]
+pub struct FailingCatalog<C> {
+    inner: Arc<C>,
+    failures: Failures,
+}
+
+impl<C> FailingCatalog<C> {
+    /// Wraps a catalog.
+    #[must_use]
+    pub fn new(inner: Arc<C>, failures: Failures) -> Self {
+        Self { inner, failures }
+    }
+}
+
+#[async_trait]
+impl<C: Catalog> Catalog for FailingCatalog<C> {
+    async fn get(&self, kind: CatalogKind, id: &str) -> Result<Option<Record>, StoreError> {
+        self.failures.read("get", self.inner.get(kind, id)).await
+    }
+
+    async fn list(
+        &self,
+        kind: CatalogKind,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<Record>, StoreError> {
+        self.failures.read("list", self.inner.list(kind, limit, cursor)).await
+    }
+
+    async fn put(&self, puts: &[Put]) -> Result<bool, StoreError> {
+        self.failures.write("put", Some(false), self.inner.put(puts)).await
+    }
+
+    async fn delete(&self, kind: CatalogKind, id: &str) -> Result<bool, StoreError> {
+        self.failures.write("delete", Some(false), self.inner.delete(kind, id)).await
+    }
+}
