@@ -4,6 +4,7 @@
 use adapters::http::Problem;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, Put, StoreError};
+use domain::identity::Slug;
 use domain::playbook::Playbook;
 use serde_json::Value;
 use std::path::Path;
@@ -103,15 +104,24 @@ pub async fn load(catalog: &Arc<dyn Catalog>, playbooks: &Playbooks, own: Option
 }
 
 /// Writes a record for everybody whom the playbook names and who has none: from the starter's list where they stand in
-/// it, else a placeholder.
+/// it, else a placeholder; and for those of the list whom others have as their manager or deputy.
 async fn people(catalog: &Arc<dyn Catalog>, document: &Value) -> Result<(), LoadError> {
     let known = playbook::yaml::read(PEOPLE).map_err(|error| LoadError::NotYaml("the people".to_owned(), error))?;
     let Ok(playbook) = Playbook::parse(document) else { return Ok(()) };
-    for id in playbook.people() {
-        let listed = known.as_array().into_iter().flatten().find(|person| {
-            person.get("id").and_then(Value::as_str) == Some(id.as_str())
-        });
-        let mut body = listed.cloned().unwrap_or_else(|| {
+    let listed = |id: &str| {
+        known.as_array().into_iter().flatten().find(|person| person.get("id").and_then(Value::as_str) == Some(id))
+    };
+    let mut ids: Vec<&str> = playbook.people().into_iter().map(Slug::as_str).collect();
+    let mut at = 0;
+    while let Some(id) = ids.get(at).copied() {
+        for key in ["manager", "deputy"] {
+            let named = listed(id).and_then(|person| person.get(key)?.as_str());
+            ids.extend(named.filter(|named| !ids.contains(named)));
+        }
+        at += 1;
+    }
+    for id in ids {
+        let mut body = listed(id).cloned().unwrap_or_else(|| {
             serde_json::json!({
                 "name": format!("Qualifier {id}"), "email": format!("{id}@company.example"), "team": "sales",
             })
@@ -123,7 +133,7 @@ async fn people(catalog: &Arc<dyn Catalog>, document: &Value) -> Result<(), Load
             LoadError::Invalid(format!("the record of {id}"), format!("  {}", problem.to_json()))
         })?;
         // Whoever has a record keeps it.
-        let _is_new = catalog.put(&[Put::new(CatalogKind::Person, id.as_str(), body)]).await?;
+        let _is_new = catalog.put(&[Put::new(CatalogKind::Person, id, body)]).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::attribute::{
     Attribute, AttributeName, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes,
 };
 use crate::condition::{View, same};
-use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
+use crate::consent::{Basis, ConsentFact, ConsentStatus, Consents, Purpose};
 use crate::identity::{ExternalId, Identity, LeadId, Slug, is_free_mail};
 use crate::lead::{Company, Lead, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
@@ -565,7 +565,12 @@ impl Worker<'_> {
             Fact::Captured(capture) => {
                 new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
             }
-            Fact::Activity(activity) => activity_into(lead, activity, incoming.occurred_at, self.playbook),
+            Fact::Activity(activity) => {
+                activity_into(lead, activity, incoming.occurred_at, self.playbook);
+                if let Some(consent) = unsubscribed(activity, incoming) {
+                    consent_into(lead, &consent, &mut effects);
+                }
+            }
             Fact::Sales { what, by, .. } => {
                 let fact = SalesFact {
                     at: incoming.occurred_at,
@@ -605,7 +610,13 @@ impl Worker<'_> {
         let fresh = arriving.contains(&Effect::Created);
         let mut all = std::mem::take(arriving);
         all.append(&mut effects);
-        let hand_off = if quiet { HandOff::Never } else { HandOff::WhenReady };
+        // What the lead did may hand it off; what was only said about it may only where that made it ready.
+        let own = matches!(incoming.fact, Fact::Captured(_) | Fact::Activity(_));
+        let hand_off = match (quiet, own) {
+            (true, _) => HandOff::Never,
+            (false, true) => HandOff::WhenReady,
+            (false, false) => HandOff::WhenNewlyReady,
+        };
         let old_score = if fresh { None } else { Some(before.score) };
         let handed = self.evaluate(lead, incoming.occurred_at, hand_off, old_score, &mut all);
         let entry = Entry {
@@ -847,6 +858,23 @@ fn attributes_into(
         let old = lead.attributes.insert(name.clone(), new).map(|old| old.value);
         effects.push(Effect::AttributeChanged { name: name.clone(), old, new: value.clone() });
     }
+}
+
+/// Who unsubscribes withdraws the consent, for the purpose that the activity names or for marketing.
+fn unsubscribed(activity: &Activity, incoming: &Incoming) -> Option<ConsentFact> {
+    if activity.kind != "unsubscribed" {
+        return None;
+    }
+    let named = activity.properties.get("purpose").map(ToString::to_string);
+    let purpose = Purpose::WORDS.iter().find(|(word, _)| Some(*word) == named.as_deref());
+    Some(ConsentFact {
+        purpose: purpose.map_or(Purpose::Marketing, |(_, purpose)| *purpose),
+        status: ConsentStatus::Withdrawn,
+        basis: Basis::Consent,
+        text: None,
+        source: Some(incoming.by.clone()),
+        at: incoming.occurred_at,
+    })
 }
 
 fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut Vec<Effect>) {

@@ -261,6 +261,7 @@ impl Standing {
             return Vec::new();
         };
         self.deal(fact);
+        let stage = if step == Step::Lose { self.after_loss(stage) } else { stage };
         let skipped = self.stage.skipped(stage);
         let new_cycle = match step {
             Step::Reject | Step::NotReady | Step::Churn => true,
@@ -303,6 +304,21 @@ impl Standing {
         skipped
     }
 
+    fn has(&self, state: DealState) -> bool {
+        self.deals.iter().any(|deal| deal.state == state)
+    }
+
+    /// Gives the stage after a loss: who bought before stays a customer, and another deal may still be open.
+    fn after_loss(&self, stage: Stage) -> Stage {
+        if self.has(DealState::Won) {
+            Stage::Customer
+        } else if self.stage == Stage::Opportunity && self.has(DealState::Open) {
+            Stage::Opportunity
+        } else {
+            stage
+        }
+    }
+
     fn deal(&mut self, fact: &SalesFact) {
         let Some(id) = fact.what.deal() else { return };
         let (state, amount) = match &fact.what {
@@ -326,6 +342,7 @@ impl Standing {
         let won = self.deals.iter().filter(|deal| deal.state == DealState::Won).map(|deal| deal.at).min();
         self.outcome = match (won, step) {
             (Some(at), _) => Outcome::Won(at),
+            (None, Step::Lose) if self.stage == Stage::Opportunity && self.has(DealState::Open) => Outcome::Open,
             (None, Step::Lose | Step::Disqualify) => Outcome::Lost(fact.at),
             (None, Step::Qualify | Step::Accept | Step::SalesQualify | Step::Open) => Outcome::Open,
             (None, _) => match self.outcome {
@@ -426,6 +443,18 @@ mod tests {
             (standing.stage, standing.outcome),
             (Stage::Customer, Outcome::Won(Timestamp::from_secs(10)))
         );
+    }
+
+    #[test]
+    fn a_lost_deal_beside_an_open_one_leaves_the_opportunity() {
+        let open = |at, id| fact(at, Move::Opportunity { deal: deal(id), amount: None });
+        let lost = |at, id| fact(at, Move::Lost { deal: Some(deal(id)), reason: None });
+        let standing = fold(&[open(10, "1"), open(11, "2"), lost(12, "1")], &[]);
+        assert_eq!((standing.stage, standing.outcome), (Stage::Opportunity, Outcome::Open));
+        let standing = fold(&[open(10, "1"), open(11, "2"), lost(12, "1"), lost(13, "2")], &[]);
+        assert_eq!((standing.stage, standing.cycle), (Stage::Nurturing, 2));
+        let standing = fold(&[won(10, "1"), open(11, "2"), lost(12, "2")], &[]);
+        assert_eq!((standing.stage, standing.outcome), (Stage::Customer, Outcome::Won(Timestamp::from_secs(10))));
     }
 
     fn any_move() -> impl Strategy<Value = Move> {
