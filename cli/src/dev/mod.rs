@@ -148,7 +148,7 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
 
 /// Warnings and errors go to standard error, in words; `RUST_LOG` asks for more.
 fn logs(environment: &Environment) {
-    let filter = environment.optional("RUST_LOG").unwrap_or_else(|| "warn".to_owned());
+    let filter = environment.optional("RUST_LOG").unwrap_or_else(|| "warn,dynoxide=error".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let started =

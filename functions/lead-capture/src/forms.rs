@@ -174,7 +174,7 @@ fn submission(fields: &Fields, form: &Form, playbook: &Playbook, now: Timestamp)
         }
     }
     if let Some((name, value)) = unclear_phone {
-        if identities.is_empty() && faults.is_empty() {
+        if identities.is_empty() {
             faults.add(at(&name), domain::identity::IdentityError::Phone.to_string());
         } else if let Ok(attribute) = AttributeName::parse("phone_as_given") {
             // Nobody can be known by it, and sales can still make sense of it.

@@ -74,13 +74,20 @@ pub struct WritePath {
     store: Arc<dyn LeadStore>,
     playbooks: Arc<Playbooks>,
     clock: Arc<dyn Clock>,
+    give_up_after: Duration,
 }
 
 impl WritePath {
     /// Makes it.
     #[must_use]
     pub fn new(store: Arc<dyn LeadStore>, playbooks: Arc<Playbooks>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, playbooks, clock }
+        Self { store, playbooks, clock, give_up_after: GIVE_UP_AFTER }
+    }
+
+    /// Lets it give up after another time than [`GIVE_UP_AFTER`].
+    #[must_use]
+    pub fn giving_up_after(self, time: Duration) -> Self {
+        Self { give_up_after: time, ..self }
     }
 
     /// Lets it share somebody else's view of the playbooks, for several functions in one process.
@@ -99,7 +106,7 @@ impl WritePath {
         let fresh_id = new_lead_id();
         let mut repeated: Vec<usize> = Vec::new();
         let mut attempt = 0_u32;
-        let deadline = tokio::time::Instant::now() + GIVE_UP_AFTER;
+        let deadline = tokio::time::Instant::now() + self.give_up_after;
         loop {
             match self.attempt(about, facts, &mut repeated, &fresh_id).await {
                 Ok(Some(recorded)) => return Ok(recorded),
