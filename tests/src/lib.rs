@@ -84,6 +84,12 @@ impl Api {
         Self { functions, router }
     }
 
+    /// Takes a router that was wired elsewhere.
+    #[must_use]
+    pub fn of(router: Router) -> Self {
+        Self { functions: Vec::new(), router }
+    }
+
     /// Starts a request.
     ///
     /// # Panics

@@ -1,1 +1,35 @@
-fn main() {}
+//! What the API promises, told through its routers.
+//!
+//! Most of it runs in memory, in milliseconds; what depends on the database runs on DynamoDB too. Time is set, so nothing
+//! waits. What cannot be shown here: API Gateway itself, the Lambda runtime, and IAM; `.ci/system` is for those.
+//!
+//! # Layout
+//!
+//! * `lead_capture/…`, `sales_feedback/…` – a module per function, each with files by subject;
+//! * `events` – every sample event of those functions, through its router;
+//! * `roles` – who may do what, held against the OpenAPI documents;
+//! * `races`, `faults` – many at once, and a store that fails at every step;
+//! * `logs` – what they must not hold.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests, also where a function is none"
+)]
+
+#[path = "acceptance/events.rs"]
+mod events;
+#[path = "acceptance/faults.rs"]
+mod faults;
+#[path = "acceptance/lead_capture/mod.rs"]
+mod lead_capture;
+#[path = "acceptance/logs.rs"]
+mod logs;
+#[path = "acceptance/races.rs"]
+mod races;
+#[path = "acceptance/roles.rs"]
+mod roles;
+#[path = "acceptance/sales_feedback/mod.rs"]
+mod sales_feedback;

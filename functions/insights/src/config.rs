@@ -7,6 +7,8 @@ use adapters::config::{Environment, MissingVariable, Tables};
 pub struct Config {
     /// The tables.
     pub tables: Tables,
+    /// The function's own name, by which it starts its jobs.
+    pub function: String,
 }
 
 impl Config {
@@ -16,6 +18,9 @@ impl Config {
     ///
     /// [`MissingVariable`].
     pub fn from_environment(environment: &Environment) -> Result<Self, MissingVariable> {
-        Ok(Self { tables: Tables::from_environment(environment)? })
+        Ok(Self {
+            tables: Tables::from_environment(environment)?,
+            function: environment.required("AWS_LAMBDA_FUNCTION_NAME")?,
+        })
     }
 }

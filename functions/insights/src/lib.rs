@@ -21,6 +21,7 @@ use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Tokens};
 use adapters::jobs::{JobKind, JobStatus, Jobs};
+use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, JobStarter, LeadLists, StoreError};
 use axum::extract::{FromRef, Query, State};
@@ -61,11 +62,13 @@ pub struct App {
 
 impl App {
     /// Wires the function to DynamoDB.
-    pub async fn connect(config: &Config, starter: Arc<dyn JobStarter>) -> Self {
-        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.leads).await;
+    pub async fn connect(config: &Config) -> Self {
+        let sdk = dynamodb::sdk_config().await;
+        let client = dynamodb::connect(&sdk, &config.tables.leads).await;
         let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
         let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
-        Self::new(Arc::new(store), Arc::new(catalog), starter, Arc::new(SystemClock))
+        let starter = LambdaJobStarter::new(aws_sdk_lambda::Client::new(&sdk), config.function.clone());
+        Self::new(Arc::new(store), Arc::new(catalog), Arc::new(starter), Arc::new(SystemClock))
     }
 
     /// Wires the function to any store.

@@ -1,1 +1,157 @@
-//! Empty for a moment.
+//! `rescore`: what changes although nothing happens: points fade, windows run out, a new playbook goes live.
+//!
+//! # Layout
+//!
+//! * this file – the three actions and what they need;
+//! * [`request`] – the events;
+//! * [`due`] – the leads for which something changes now, and jobs that nobody works on;
+//! * [`sweep`] – every lead once, to a new playbook version;
+//! * [`config`] – the environment.
+//!
+//! # The invariant not to break
+//!
+//! Only leads that really changed are written, each conditional on its version: everything here may run twice, beside
+//! captures, and from the middle.
+
+pub mod config;
+pub mod due;
+pub mod request;
+pub mod sweep;
+
+pub use config::Config;
+
+use adapters::clock::{Clock, SystemClock};
+use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
+use adapters::jobs::Jobs;
+use adapters::playbooks::Playbooks;
+use adapters::ports::{Catalog, Commit, LeadLists, LeadStore, StoreError, Timeline};
+use domain::change::Change;
+use domain::identity::LeadId;
+use domain::lead::Lead;
+use request::Action;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use sweep::{StateMachine, SweepStarter, Tasks};
+use thiserror::Error;
+
+/// How long one call works before it says how far it came; the function's own time ends later.
+pub const WORK_FOR: Duration = Duration::from_secs(200);
+/// How often a lead is read again when it changed while it was looked at.
+const TRIES: u32 = 8;
+
+/// Says why a call failed. The next tick, or the state machine, calls again.
+#[derive(Debug, Error)]
+pub enum RescoreError {
+    /// The event is none of ours.
+    #[error("the event is not understood: {0}")]
+    Event(String),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the actions need.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Leads.
+    pub leads: Arc<dyn LeadStore>,
+    /// All leads, and those that are due.
+    pub lists: Arc<dyn LeadLists>,
+    /// What happened to a lead.
+    pub timeline: Arc<dyn Timeline>,
+    /// Playbooks.
+    pub playbooks: Arc<Playbooks>,
+    /// Sweeps.
+    pub jobs: Jobs,
+    /// Starts a sweep.
+    pub starter: Arc<dyn SweepStarter>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How long one call works.
+    pub work_for: Duration,
+}
+
+impl App {
+    /// Wires the function to AWS.
+    pub async fn connect(config: &Config) -> Self {
+        let sdk = dynamodb::sdk_config().await;
+        let client = dynamodb::connect(&sdk, &config.tables.leads).await;
+        let store = Arc::new(DynamoLeadStore::new(client.clone(), config.tables.clone()));
+        let catalog = Arc::new(DynamoCatalog::new(client, config.tables.catalog.clone()));
+        let starter = StateMachine::new(aws_sdk_sfn::Client::new(&sdk), config.state_machine.clone());
+        Self::new(store, catalog, Arc::new(starter), Arc::new(SystemClock))
+    }
+
+    /// Wires the function to any store, with sweeps as tasks of this process.
+    #[must_use]
+    pub fn on_one_machine<S: LeadStore + LeadLists + Timeline + 'static>(
+        store: Arc<S>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::new(store, catalog, Arc::new(Tasks), clock)
+    }
+
+    /// Wires the function to any store.
+    #[must_use]
+    pub fn new<S: LeadStore + LeadLists + Timeline + 'static>(
+        store: Arc<S>,
+        catalog: Arc<dyn Catalog>,
+        starter: Arc<dyn SweepStarter>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            leads: Arc::clone(&store) as Arc<dyn LeadStore>,
+            lists: Arc::clone(&store) as Arc<dyn LeadLists>,
+            timeline: store,
+            playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            jobs: Jobs::new(catalog, Arc::clone(&clock)),
+            starter,
+            clock,
+            work_for: WORK_FOR,
+        }
+    }
+}
+
+/// Does what an event asks for.
+///
+/// # Errors
+///
+/// [`RescoreError`].
+pub async fn handle(app: &App, event: Value) -> Result<Value, RescoreError> {
+    match request::action(&event).map_err(RescoreError::Event)? {
+        Action::Due => due::run(app).await,
+        Action::Sweep(stretch) => sweep::run(app, &stretch).await,
+        Action::SweepFinish { job } => sweep::finish(app, &job).await,
+    }
+}
+
+/// What became of one lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reviewed {
+    /// It was written.
+    Changed,
+    /// Nothing about it changed.
+    Unchanged,
+    /// It is no longer there.
+    Gone,
+}
+
+/// Reads a lead, lets `decide` say what changes, and commits that; again, where the lead changed meanwhile.
+pub(crate) async fn review<F, D>(app: &App, id: &LeadId, decide: D) -> Result<Reviewed, StoreError>
+where
+    D: Fn(Lead) -> F,
+    F: Future<Output = Result<Option<Change>, StoreError>>,
+{
+    for _ in 0..TRIES {
+        let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else { return Ok(Reviewed::Gone) };
+        let Some(change) = decide(lead).await? else { return Ok(Reviewed::Unchanged) };
+        match app.leads.commit(&change).await? {
+            // An entry that is there already was written by somebody who did the same at the same time.
+            Commit::Done => return Ok(Reviewed::Changed),
+            Commit::Conflict | Commit::Repeated(_) => {}
+        }
+    }
+    Err(StoreError::Busy("the lead is being changed by too many at once".to_owned()))
+}

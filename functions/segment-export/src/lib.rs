@@ -1,1 +1,244 @@
-//! Empty for a moment.
+//! `segment-export`: who is in a segment, and files of them.
+//!
+//! # Layout
+//!
+//! * this file – the story of each route;
+//! * [`export`] – the job that writes a file; [`columns`] – what stands in it;
+//! * [`request`], [`response`] – the wire;
+//! * [`config`] – the environment.
+//!
+//! # The invariant not to break
+//!
+//! Who has not consented to the purpose is in no file, and a file has its final name only when it is whole.
+
+pub mod columns;
+pub mod config;
+pub mod export;
+pub mod request;
+pub mod response;
+
+pub use config::Config;
+pub use export::run as run_job;
+
+use adapters::clock::{Clock, SystemClock};
+use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
+use adapters::http::auth::MarketingOnly;
+use adapters::http::{Caller, JsonBody, Problem, Tokens};
+use adapters::jobs::{JobKind, JobStatus, Jobs};
+use adapters::lambda_jobs::LambdaJobStarter;
+use adapters::playbooks::Playbooks;
+use adapters::ports::{Catalog, FileStore, JobStarter, LeadLists};
+use adapters::s3::{self, S3Files};
+use axum::extract::{FromRef, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use domain::condition::View;
+use domain::lead::Lead;
+use domain::playbook::Playbook;
+use domain::score::{Score, score};
+use domain::segment::segments;
+use domain::time::Day;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// For how long a caller waits for a preview; API Gateway gives up after 29 seconds.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How many leads a preview shows.
+const SAMPLE: usize = 10;
+
+/// What the routes need.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// All leads.
+    pub lists: Arc<dyn LeadLists>,
+    /// Where files go.
+    pub files: Arc<dyn FileStore>,
+    /// Playbooks.
+    pub playbooks: Arc<Playbooks>,
+    /// Exports.
+    pub jobs: Jobs,
+    /// Starts them.
+    pub starter: Arc<dyn JobStarter>,
+    /// Tokens.
+    pub tokens: Arc<Tokens>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// For how long a caller waits for a preview.
+    pub answer_within: Duration,
+}
+
+impl App {
+    /// Wires the function to AWS.
+    pub async fn connect(config: &Config) -> Self {
+        let sdk = dynamodb::sdk_config().await;
+        let client = dynamodb::connect(&sdk, &config.tables.leads).await;
+        let store = Arc::new(DynamoLeadStore::new(client.clone(), config.tables.clone()));
+        let catalog = Arc::new(DynamoCatalog::new(client, config.tables.catalog.clone()));
+        let files = Arc::new(S3Files::new(s3::client(&sdk), config.bucket.clone()));
+        let starter = LambdaJobStarter::new(aws_sdk_lambda::Client::new(&sdk), config.function.clone());
+        Self::new(store, catalog, files, Arc::new(starter), Arc::new(SystemClock))
+    }
+
+    /// Wires the function to any store.
+    #[must_use]
+    pub fn new(
+        lists: Arc<dyn LeadLists>,
+        catalog: Arc<dyn Catalog>,
+        files: Arc<dyn FileStore>,
+        starter: Arc<dyn JobStarter>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            lists,
+            files,
+            playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            jobs: Jobs::new(Arc::clone(&catalog), Arc::clone(&clock)),
+            starter,
+            tokens: Arc::new(Tokens::new(catalog, Arc::clone(&clock))),
+            clock,
+            answer_within: ANSWER_WITHIN,
+        }
+    }
+}
+
+impl FromRef<App> for Arc<Tokens> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.tokens)
+    }
+}
+
+/// Gives the function's routes with their documentation.
+#[must_use]
+pub fn router(app: App) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(preview))
+        .routes(routes!(start_export))
+        .routes(routes!(one_export))
+        .with_state(app)
+}
+
+/// Scores a lead on a day and tells whether it is in a segment of the playbook.
+pub(crate) fn member(playbook: &Playbook, segment: &str, lead: &Lead, today: Day) -> Option<Score> {
+    let view = lead.view(today);
+    let score = score(playbook, &view);
+    let found = segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view });
+    found.iter().any(|id| id.as_str() == segment).then_some(score)
+}
+
+fn no_segment() -> Problem {
+    Problem::not_found("no segment of this name stands in the active playbook; GET /v1/segments lists them")
+}
+
+/// Lists the segments of the active playbook. Roles: marketing, admin.
+#[utoipa::path(get, path = "/v1/segments", tag = "segments", security(("token" = ["marketing"])),
+    responses((status = 200, description = "The segments")))]
+async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Response, Problem> {
+    let version = app.playbooks.active().await?;
+    let items: Vec<Value> = version
+        .playbook
+        .segments
+        .iter()
+        .map(|segment| json!({ "segment_id": segment.id.as_str(), "title": segment.title }))
+        .collect();
+    let body = json!({ "items": items, "next_cursor": null, "playbook_version": version.number });
+    Ok(response::json(StatusCode::OK, &body))
+}
+
+/// Counts a segment's leads and shows ten of them. Roles: marketing, admin.
+///
+/// Looks at every lead for up to 20 seconds; where that did not suffice, `complete` is false and the numbers are of the
+/// leads looked at so far. An export always looks at all.
+#[utoipa::path(get, path = "/v1/segments/{segment_id}/preview", tag = "segments", security(("token" = ["marketing"])),
+    params(("segment_id" = String, Path, description = "The segment")),
+    responses((status = 200, description = "The count and a sample"), (status = 404, description = "No such segment")))]
+async fn preview(
+    State(app): State<App>,
+    _: Caller<MarketingOnly>,
+    Path(segment): Path<String>,
+) -> Result<Response, Problem> {
+    let version = app.playbooks.active().await?;
+    version.playbook.segment(&segment).ok_or_else(no_segment)?;
+    let deadline = tokio::time::Instant::now() + app.answer_within;
+    let now = app.clock.now();
+    let (mut count, mut looked_at, mut sample) = (0_u64, 0_u64, Vec::new());
+    let mut cursor = None;
+    let complete = loop {
+        let page = app.lists.scan(0, 1, cursor.as_deref()).await?;
+        for lead in &page.items {
+            looked_at += 1;
+            if let Some(score) = member(&version.playbook, &segment, lead, now.day()) {
+                count += 1;
+                if sample.len() < SAMPLE {
+                    sample.push(response::sample(lead, &score));
+                }
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break true;
+        }
+        if tokio::time::Instant::now() > deadline {
+            break false;
+        }
+    };
+    let body = json!({
+        "segment_id": segment, "count": count, "looked_at": looked_at, "complete": complete, "sample": sample,
+        "as_of": now.to_string(), "playbook_version": version.number,
+    });
+    Ok(response::json(StatusCode::OK, &body))
+}
+
+/// Starts an export of a segment to a file. Roles: marketing, admin.
+///
+/// Leads without confirmed consent for the purpose are left out and counted. In CSV, cells that a spreadsheet would run
+/// as formulas get a leading apostrophe; JSON Lines hold the values as they are.
+#[utoipa::path(post, path = "/v1/segments/{segment_id}/exports", tag = "segments", security(("token" = ["marketing"])),
+    params(("segment_id" = String, Path, description = "The segment"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same export")),
+    request_body(content = Value, content_type = "application/json", example = json!({"format": "csv", "purpose": "marketing",
+        "columns": ["email", "country", "label", "attributes.job_title"]})),
+    responses((status = 202, description = "The export; GET /v1/exports/{export_id} tells how far it is"),
+        (status = 404, description = "No such segment"), (status = 422, description = "Every fault")))]
+async fn start_export(
+    State(app): State<App>,
+    _: Caller<MarketingOnly>,
+    Path(segment): Path<String>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let version = app.playbooks.active().await?;
+    version.playbook.segment(&segment).ok_or_else(no_segment)?;
+    let asked = request::export(&body, &segment, version.number)?;
+    let id = request::export_id(&headers, &segment)?;
+    let job = app.jobs.add(&id, JobKind::Export, &asked.to_json()).await?;
+    if job.status == JobStatus::Waiting {
+        app.starter.start(&id).await?;
+    }
+    Ok(response::json(StatusCode::ACCEPTED, &response::export(&job, None)))
+}
+
+/// Tells how far an export is, with a fresh link to the file once it is done. Roles: marketing, admin.
+#[utoipa::path(get, path = "/v1/exports/{export_id}", tag = "segments", security(("token" = ["marketing"])),
+    params(("export_id" = String, Path, description = "The export")),
+    responses((status = 200, description = "The export; `link` works for 15 minutes"), (status = 404, description = "No such export")))]
+async fn one_export(
+    State(app): State<App>,
+    _: Caller<MarketingOnly>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let job = app.jobs.get(&id).await?.filter(|job| job.kind == JobKind::Export);
+    let job = job.ok_or_else(|| Problem::not_found("no such export; exports are kept for 30 days"))?;
+    if job.is_free(app.clock.now()) {
+        // Its worker died, or it was never started.
+        app.starter.start(&id).await?;
+    }
+    let link = match (job.status, job.state.get("key").and_then(Value::as_str)) {
+        (JobStatus::Done, Some(key)) => Some(app.files.link(key).await?),
+        _ => None,
+    };
+    Ok(response::json(StatusCode::OK, &response::export(&job, link)))
+}

@@ -4,7 +4,7 @@
 //!
 //! * [`ports`] – one narrow trait per capability, which a function's IAM policy mirrors.
 //! * [`dynamodb`] – the ports on DynamoDB; only [`dynamodb::keys`] spells a key prefix.
-//! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor.
+//! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor; [`lambda_jobs`] – how it is started.
 //! * [`write_path`] – the one way in which facts become stored facts.
 //! * [`playbooks`] – playbook versions and the active one, cached.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
@@ -20,6 +20,7 @@ pub mod config;
 pub mod dynamodb;
 pub mod http;
 pub mod jobs;
+pub mod lambda_jobs;
 pub mod playbooks;
 pub mod ports;
 pub mod s3;

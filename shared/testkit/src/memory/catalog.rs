@@ -36,7 +36,7 @@ impl Catalog for MemoryCatalog {
         let records = lock(&self.0);
         let left = records
             .iter()
-            .filter(|((of, id), _)| *of == kind && after.is_none_or(|after| id.as_str() > after))
+            .filter(|((of, id), _)| *of == kind && after.as_deref().is_none_or(|after| id.as_str() > after))
             .map(|((_, id), record)| (id.clone(), record.clone()));
         Ok(page(kind.as_str(), left.collect(), limit.clamp(1, 1_000)))
     }

@@ -198,9 +198,9 @@ impl Timeline for MemoryLeadStore {
         let after = start(&list, cursor)?;
         let mut entries = self.partition(lead.as_str());
         match direction {
-            Direction::Forward => entries.retain(|(id, _)| after.is_none_or(|after| id.as_str() > after)),
+            Direction::Forward => entries.retain(|(id, _)| after.as_deref().is_none_or(|after| id.as_str() > after)),
             Direction::Backward => {
-                entries.retain(|(id, _)| after.is_none_or(|after| id.as_str() < after));
+                entries.retain(|(id, _)| after.as_deref().is_none_or(|after| id.as_str() < after));
                 entries.reverse();
             }
         }
@@ -238,7 +238,7 @@ impl LeadLists for MemoryLeadStore {
         let after = start(&list, cursor)?;
         let part = |id: &LeadId| id.as_str().bytes().fold(0_u32, |sum, b| sum.wrapping_mul(31) + u32::from(b)) % of;
         let leads = lock(&self.state).leads.clone().into_iter();
-        let left = leads.filter(|(id, _)| part(id) == segment && after.is_none_or(|after| id.as_str() > after));
+        let left = leads.filter(|(id, _)| part(id) == segment && after.as_deref().is_none_or(|after| id.as_str() > after));
         Ok(page(&list, left.map(|(id, lead)| (id.as_str().to_owned(), lead)).collect(), SCAN_PAGE))
     }
 
@@ -270,7 +270,7 @@ impl LeadLists for MemoryLeadStore {
             })
             .collect();
         lines.sort_by(|(a, _), (b, _)| a.cmp(b));
-        lines.retain(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+        lines.retain(|(key, _)| after.as_deref().is_none_or(|after| key.as_str() > after));
         Ok(page(&list, lines, limit.clamp(1, 1_000)))
     }
 

@@ -22,16 +22,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Marks the cursors of one list, so that one of another list is refused.
 fn cursor(list: &str, key: &str) -> String {
-    format!("{list}|{key}")
+    // Fit for a URL, as cursors are passed around there.
+    data_encoding::BASE64URL_NOPAD.encode(format!("{list}|{key}").as_bytes())
 }
 
-fn start<'a>(list: &str, cursor: Option<&'a str>) -> Result<Option<&'a str>, StoreError> {
-    match cursor {
-        None => Ok(None),
-        Some(text) => match text.split_once('|') {
-            Some((of, key)) if of == list => Ok(Some(key)),
-            _ => Err(StoreError::Refused("the cursor is not one of this list".to_owned())),
-        },
+fn start(list: &str, cursor: Option<&str>) -> Result<Option<String>, StoreError> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let text = data_encoding::BASE64URL_NOPAD.decode(cursor.as_bytes()).unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
+    match text.split_once('|') {
+        Some((of, key)) if of == list => Ok(Some(key.to_owned())),
+        _ => Err(StoreError::Refused("the cursor is not one of this list".to_owned())),
     }
 }
 

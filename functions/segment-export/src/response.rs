@@ -1,0 +1,50 @@
+//! What the function answers.
+
+use adapters::jobs::Job;
+use adapters::wire;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::lead::Lead;
+use domain::score::Score;
+use serde_json::{Value, json};
+
+/// Answers with JSON.
+#[must_use]
+pub fn json(status: StatusCode, body: &Value) -> Response {
+    let mut response = (status, body.to_string()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Gives a lead of a preview: enough to recognise it, no more.
+#[must_use]
+pub fn sample(lead: &Lead, score: &Score) -> Value {
+    json!({
+        "lead_id": lead.id.as_str(),
+        "email": lead.email().map(domain::identity::Email::as_str),
+        "external_ids": wire::external_ids_json(lead),
+        "country": lead.country().map(domain::attribute::AttributeValue::to_json),
+        "stage": lead.stage.as_str(),
+        "score": wire::score_json(score),
+    })
+}
+
+/// Gives how far an export is.
+#[must_use]
+pub fn export(job: &Job, link: Option<String>) -> Value {
+    let asked = |key: &str| job.request.get(key).cloned().unwrap_or_default();
+    let state = |key: &str| job.state.get(key).cloned().unwrap_or_else(|| json!(0));
+    json!({
+        "export_id": job.id(),
+        "status": job.status.as_str(),
+        "segment_id": asked("segment"),
+        "playbook_version": asked("playbook_version"),
+        "format": asked("format"),
+        "purpose": asked("purpose"),
+        "columns": asked("columns"),
+        "rows": state("rows"),
+        "left_out": { "no_consent": state("no_consent") },
+        "created_at": job.created_at.to_string(),
+        "link": link,
+    })
+}

@@ -1,0 +1,110 @@
+//! Every file of `events/`, through the router of its function, as Lambda would hand it over.
+//!
+//! The files serve `sam local invoke -e` as well. A file is called `<case>.<status>.json`. In it, `TOKEN_ADMIN`,
+//! `TOKEN_MARKETING`, `TOKEN_SALES` and `TOKEN_CAPTURE` stand for tokens, and `LEAD_ID` for a lead that is known as
+//! `ada@company.example` and was handed to sales. They hold under the tests' playbook and under the starter.
+
+use adapters::http::lambda::answer;
+use serde_json::Value;
+use std::path::PathBuf;
+use testkit::dynamo::root;
+use tests::{World, ada};
+
+/// Gives the files of a function, each with the status that it expects.
+fn files(function: &str) -> Vec<(PathBuf, u64)> {
+    let folder = root().join("events").join(function);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    let status = |path: &PathBuf| {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let (_, status) = stem.rsplit_once('.').unwrap_or_else(|| panic!("{stem} names no status"));
+        status.parse().unwrap_or_else(|_| panic!("{stem} names no status"))
+    };
+    files.into_iter().map(|path| (path.clone(), status(&path))).collect()
+}
+
+async fn run(function: &str, playbook: &Value) {
+    let files = files(function);
+    assert!(!files.is_empty(), "{function} has no events");
+    for (path, status) in files {
+        let world = World::with(playbook).await;
+        assert_eq!(world.submit("contact", &ada()).await.status, 202);
+        let known = world.memory().leads().pop().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text
+            .replace("TOKEN_ADMIN", &world.tokens.admin)
+            .replace("TOKEN_MARKETING", &world.tokens.marketing)
+            .replace("TOKEN_SALES", &world.tokens.sales)
+            .replace("TOKEN_CAPTURE", &world.tokens.capture)
+            .replace("LEAD_ID", known.id.as_str());
+        let event = serde_json::from_str(&text).unwrap();
+        let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
+        let got = answer(own.router.clone(), event).await.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(got["statusCode"], status, "{}: {got}", path.display());
+        let content_type = got["headers"]["content-type"].as_str().unwrap_or_default();
+        let html = content_type.starts_with("text/html");
+        if status >= 400 && !html {
+            assert_eq!(content_type, "application/problem+json", "{}", path.display());
+            let body: Value = serde_json::from_str(got["body"].as_str().unwrap()).unwrap();
+            assert_eq!(body["status"], status);
+            assert!(body["type"].as_str().unwrap().starts_with("urn:leadloop:problem:"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_event_of_lead_capture_is_answered_as_its_name_says() {
+    run("lead-capture", &testkit::test_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_lead_capture_is_answered_so_under_the_starter_playbook_too() {
+    run("lead-capture", &testkit::starter_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_sales_feedback_is_answered_as_its_name_says() {
+    run("sales-feedback", &testkit::test_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_sales_feedback_is_answered_so_under_the_starter_playbook_too() {
+    run("sales-feedback", &testkit::starter_playbook()).await;
+}
+
+/// Posts an event file and gives the world afterwards.
+async fn posted(file: &str) -> World {
+    let world = World::new().await;
+    let text = std::fs::read_to_string(root().join("events/lead-capture").join(file)).unwrap();
+    let own = world.api.functions.iter().find(|own| own.name == "lead-capture").unwrap();
+    answer(own.router.clone(), serde_json::from_str(&text).unwrap()).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn the_same_form_is_the_same_lead_however_api_gateway_wraps_it() {
+    let mut dossiers = Vec::new();
+    for file in [
+        "form-json.202.json",
+        "form-json-base64.202.json",
+        "form-json-http-api.202.json",
+        "form-multipart-base64.202.json",
+        "form-plain-html.303.json",
+    ] {
+        let mut dossier = posted(file).await.dossier("grace@company.example").await;
+        assert_eq!(dossier["stage"], "marketing_qualified", "{file}");
+        // A file that somebody attached is mentioned and not kept.
+        let form = &mut dossier["timeline"]["items"][0]["properties"];
+        let brief = form.as_object_mut().unwrap().remove("brief");
+        assert_eq!(brief.is_some(), file.contains("multipart"), "{file}");
+        dossier.as_object_mut().unwrap().remove("lead_id");
+        dossiers.push((file, dossier));
+    }
+    for (file, dossier) in &dossiers {
+        assert_eq!(dossier, &dossiers[0].1, "{file}");
+    }
+}

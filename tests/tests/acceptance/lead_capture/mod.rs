@@ -1,0 +1,8 @@
+//! What `lead-capture` promises.
+
+mod activities;
+mod consent;
+mod forms;
+mod identity;
+mod leads;
+mod page_activity;

@@ -1,0 +1,6 @@
+//! What `sales-feedback` promises.
+
+mod dossier;
+mod feedback;
+mod inbox;
+mod score;

@@ -1,0 +1,122 @@
+//! The score: explained to the point, on any day.
+
+use adapters::http::Role;
+use domain::time::DAY_MS;
+use serde_json::{Value, json};
+use tests::{World, ada};
+
+async fn score(world: &World, id: &str, at: &str) -> Value {
+    world.get(Role::Marketing, &format!("/v1/leads/{id}/score?at={at}")).await
+}
+
+/// Adds the explanation up and demands that it is the score.
+fn adds_up(score: &Value) {
+    for part in ["fit", "engagement"] {
+        let lines = score["explanation"].as_array().unwrap().iter().filter(|line| line["part"] == part);
+        let sum: i64 = lines.map(|line| line["points"].as_i64().unwrap()).sum();
+        assert_eq!(json!(sum), score[part], "{part}: {score}");
+    }
+}
+
+/// Makes a lead that does something on several days from noon on; gives the world, thirty days later, and the id.
+async fn active() -> (World, String) {
+    let world = World::new().await;
+    let mut fields = ada();
+    fields["job_title"] = json!("Head of Sales, student");
+    world.submit("contact", &fields).await;
+    let id = world.lead_id("ada@company.example").await;
+    for (days, kind) in [(1, "page_viewed"), (2, "page_viewed"), (3, "page_viewed"), (9, "page_viewed"), (12, "webinar_attended")] {
+        world.later(DAY_MS);
+        let at = testkit::time("2026-11-22T12:00:00Z").plus(days * DAY_MS);
+        world.clock.set(at);
+        let body = json!({"lead": {"lead_id": id}, "kind": kind, "properties": {"path": "/pricing"}});
+        world.post(Role::Capture, "/v1/activities", &body).await.ok("activity");
+    }
+    world.clock.set(testkit::time("2026-12-22T12:00:00Z"));
+    (world, id)
+}
+
+#[tokio::test]
+async fn the_lines_of_the_explanation_add_up_to_the_score_on_every_day() {
+    let (world, id) = active().await;
+    for day in ["2026-11-21", "2026-11-22", "2026-11-23", "2026-11-25", "2026-12-01", "2026-12-04", "2026-12-22", "2027-01-15", "2027-06-01", "2029-01-01"] {
+        adds_up(&score(&world, &id, day).await);
+    }
+    adds_up(&world.dossier("ada@company.example").await["score"]);
+}
+
+#[tokio::test]
+async fn a_past_day_knows_only_what_had_happened_by_then() {
+    let (world, id) = active().await;
+    let before = score(&world, &id, "2026-11-21").await;
+    assert_eq!((&before["fit"], &before["engagement"], &before["label"]), (&json!(0), &json!(0), &json!("D4")));
+    let day = score(&world, &id, "2026-11-22").await;
+    assert_eq!((&day["fit"], &day["engagement"], &day["as_of"]), (&json!(20), &json!(60), &json!("2026-11-22T23:59:59.999Z")));
+    let morning = score(&world, &id, "2026-11-22T11:59:59Z").await;
+    assert_eq!(morning["engagement"], 0);
+    let third = score(&world, &id, "2026-11-25").await;
+    assert_eq!(third["engagement"], 96, "60 faded by three days, three views that fade, 15 for coming back");
+}
+
+#[tokio::test]
+async fn the_score_of_a_past_day_is_the_one_that_was_shown_on_it() {
+    let world = World::new().await;
+    world.submit("contact", &ada()).await;
+    let id = world.lead_id("ada@company.example").await;
+    let mut shown = Vec::new();
+    for n in 0..12 {
+        if n % 3 == 0 {
+            let body = json!({"lead": {"lead_id": id}, "kind": "page_viewed", "properties": {"path": "/pricing"}});
+            world.post(Role::Capture, "/v1/activities", &body).await.ok("activity");
+        }
+        shown.push((world.now().to_string(), world.dossier("ada@company.example").await["score"].clone()));
+        world.later(DAY_MS);
+    }
+    for (at, then) in shown {
+        assert_eq!(score(&world, &id, &at).await, then, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_day_to_come_is_as_if_nothing_more_happened() {
+    let (world, id) = active().await;
+    let mut last = 101;
+    for day in ["2026-12-22", "2027-01-05", "2027-02-05", "2027-06-05", "2029-06-05"] {
+        let engagement = score(&world, &id, day).await["engagement"].as_i64().unwrap();
+        assert!(engagement < last, "{day}: {engagement} after {last}");
+        last = engagement;
+    }
+    assert_eq!(last, 0, "in the end all points have faded");
+}
+
+#[tokio::test]
+async fn now_is_what_the_dossier_says() {
+    let (world, id) = active().await;
+    let now = world.get(Role::Sales, &format!("/v1/leads/{id}/score")).await;
+    assert_eq!(now, world.dossier("ada@company.example").await["score"]);
+    assert_eq!(now["as_of"], "2026-12-22T12:00:00Z");
+}
+
+#[tokio::test]
+async fn each_line_names_its_rule_and_a_reason_that_people_understand() {
+    let world = World::new().await;
+    world.submit("contact", &ada()).await;
+    let lead = world.dossier("ada@company.example").await;
+    let lines = lead["score"]["explanation"].as_array().unwrap();
+    let size = lines.iter().find(|line| line["rule"] == "size_right").unwrap();
+    assert_eq!((&size["part"], &size["points"]), (&json!("fit"), &json!(30)));
+    assert!(size["because"].as_str().unwrap().contains("company_size: 120"), "{size}");
+    let asked = lines.iter().find(|line| line["rule"] == "asks_for_contact").unwrap();
+    assert_eq!((&asked["part"], &asked["points"]), (&json!("engagement"), &json!(60)));
+}
+
+#[tokio::test]
+async fn what_is_no_day_is_refused() {
+    let world = World::new().await;
+    world.submit("contact", &ada()).await;
+    let id = world.lead_id("ada@company.example").await;
+    for at in ["tomorrow", "2026-13-01", "1980-01-01", ""] {
+        let answer = world.call(Role::Sales, "GET", &format!("/v1/leads/{id}/score?at={at}")).send().await;
+        assert_eq!((answer.status, answer.pointers()), (422, vec!["/at".to_owned()]), "{at}");
+    }
+}
