@@ -365,7 +365,6 @@ impl Answer {
     /// # Panics
     ///
     /// Where it is not.
-    #[must_use]
     pub fn ok(self, what: &str) -> Value {
         assert_eq!(self.status, 200, "{what}: {}", self.text());
         self.json()

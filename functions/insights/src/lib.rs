@@ -64,7 +64,7 @@ impl App {
     /// Wires the function to DynamoDB.
     pub async fn connect(config: &Config) -> Self {
         let sdk = dynamodb::sdk_config().await;
-        let client = dynamodb::connect(&sdk, &config.tables.leads).await;
+        let client = dynamodb::connect(&sdk, &config.tables.catalog).await;
         let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
         let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
         let starter = LambdaJobStarter::new(aws_sdk_lambda::Client::new(&sdk), config.function.clone());

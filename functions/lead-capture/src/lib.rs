@@ -61,7 +61,7 @@ pub struct App {
 impl App {
     /// Wires the function to DynamoDB.
     pub async fn connect(config: &Config) -> Self {
-        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.leads).await;
+        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.catalog).await;
         let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
         let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
         Self::new(Arc::new(store), Arc::new(catalog), Arc::new(SystemClock))

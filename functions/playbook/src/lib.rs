@@ -54,7 +54,7 @@ pub struct App {
 impl App {
     /// Wires the function to DynamoDB.
     pub async fn connect(config: &Config) -> Self {
-        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.leads).await;
+        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.catalog).await;
         let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
         Self::new(Arc::new(catalog), Arc::new(SystemClock))
     }

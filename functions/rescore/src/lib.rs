@@ -76,7 +76,7 @@ impl App {
     /// Wires the function to AWS.
     pub async fn connect(config: &Config) -> Self {
         let sdk = dynamodb::sdk_config().await;
-        let client = dynamodb::connect(&sdk, &config.tables.leads).await;
+        let client = dynamodb::connect(&sdk, &config.tables.catalog).await;
         let store = Arc::new(DynamoLeadStore::new(client.clone(), config.tables.clone()));
         let catalog = Arc::new(DynamoCatalog::new(client, config.tables.catalog.clone()));
         let starter = StateMachine::new(aws_sdk_sfn::Client::new(&sdk), config.state_machine.clone());

@@ -21,11 +21,11 @@ pub use config::Config;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
-use adapters::http::{Caller, JsonBody, Problem, Tokens};
+use adapters::http::{Caller, JsonBody, Problem, Query, Tokens};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Timeline};
 use adapters::write_path::{About, WritePath};
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::change::{Fact, Outcome};
@@ -66,7 +66,7 @@ pub struct App {
 impl App {
     /// Wires the function to DynamoDB.
     pub async fn connect(config: &Config) -> Self {
-        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.leads).await;
+        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.catalog).await;
         let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
         let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
         Self::new(Arc::new(store), Arc::new(catalog), Arc::new(SystemClock))
@@ -152,7 +152,9 @@ async fn dossier(
     let lead = app.lead(&id).await?;
     let playbook = app.playbooks.version(lead.playbook_version).await?;
     let limit = request::limit(query.limit, 50)?;
-    let entries = app.timeline.entries(&lead.id, Direction::Backward, limit, query.cursor.as_deref()).await?;
+    let cursor = query.cursor.as_deref();
+    let entries = app.timeline.entries(&lead.id, Direction::Backward, limit, cursor).await;
+    let entries = entries.map_err(|error| Problem::of_list(error, cursor))?;
     let now = app.clock.now();
     let explanation = explain(&playbook, &lead.view(now.day()));
     Ok(response::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, now)))
@@ -212,13 +214,15 @@ async fn inbox(
         }
         let mut cursor = cursor;
         loop {
-            let page = app.lists.inbox(&owner, limit - leads.len(), cursor.as_deref()).await?;
+            let page = app.lists.inbox(&owner, limit - leads.len(), cursor.as_deref()).await;
+            let page = page.map_err(|error| Problem::of_list(error, cursor.as_deref()))?;
             let ids: Vec<LeadId> = page.items.iter().map(|line| line.lead.clone()).collect();
             let loaded = app.leads.load(&ids).await?;
             // In the order of the index; a lead that moved on since the index was read is left out.
             leads.extend(ids.iter().filter_map(|id| {
                 let lead = loaded.iter().find(|lead| lead.id == *id)?;
-                let stays = lead.stage.in_inbox() && stage.is_none_or(|stage| lead.stage == stage);
+                let own = lead.stage.in_inbox() && lead.person.as_ref() == Some(&owner);
+                let stays = own && stage.is_none_or(|stage| lead.stage == stage);
                 stays.then(|| lead.clone())
             }));
             cursor = page.next;

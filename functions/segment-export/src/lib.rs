@@ -74,7 +74,7 @@ impl App {
     /// Wires the function to AWS.
     pub async fn connect(config: &Config) -> Self {
         let sdk = dynamodb::sdk_config().await;
-        let client = dynamodb::connect(&sdk, &config.tables.leads).await;
+        let client = dynamodb::connect(&sdk, &config.tables.catalog).await;
         let store = Arc::new(DynamoLeadStore::new(client.clone(), config.tables.clone()));
         let catalog = Arc::new(DynamoCatalog::new(client, config.tables.catalog.clone()));
         let files = Arc::new(S3Files::new(s3::client(&sdk), config.bucket.clone()));

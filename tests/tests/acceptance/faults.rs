@@ -166,7 +166,9 @@ async fn an_import_and_a_consent_are_stored_once_whatever_call_fails() {
     withstands(known, async |world| {
         let lead = json!({"email": "bob@company.example", "occurred_at": "2026-11-20T00:00:00Z", "attributes": {"country": "DE"}});
         insist(async || world.post(Role::Marketing, "/v1/leads", &lead).await).await.ok("lead");
-        let path = format!("/v1/leads/{}/consent", world.memory().leads()[0].id);
+        let ada = testkit::builders::email("ada@company.example");
+        let lead = world.memory().leads().into_iter().find(|lead| lead.identities.contains(&ada)).unwrap();
+        let path = format!("/v1/leads/{}/consent", lead.id);
         let body = json!({"purpose": "phone", "status": "withdrawn", "at": "2026-11-21T00:00:00Z"});
         insist(async || world.post(Role::Marketing, &path, &body).await).await.ok("consent");
     })

@@ -31,15 +31,16 @@ pub async fn sdk_config() -> aws_config::SdkConfig {
     aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await
 }
 
-/// Builds the client and opens its connection, which belongs into a Lambda's init, where the CPU is full.
-pub async fn connect(config: &aws_config::SdkConfig, table: &str) -> Client {
+/// Builds the client and opens its connection, which belongs into a Lambda's init, where the CPU is full. Every function
+/// may read the catalog.
+pub async fn connect(config: &aws_config::SdkConfig, catalog: &str) -> Client {
     let client = Client::new(config);
     // Any answer will do, also an error: the connection stands, the credentials are resolved.
     let warmed = client
         .get_item()
-        .table_name(table)
-        .key(keys::LEAD_ID, AttributeValue::S("warm-up".to_owned()))
-        .projection_expression(keys::LEAD_ID)
+        .table_name(catalog)
+        .key(keys::KIND, AttributeValue::S("warm-up".to_owned()))
+        .key(keys::ID, AttributeValue::S("warm-up".to_owned()))
         .send()
         .await;
     if let Err(error) = warmed {

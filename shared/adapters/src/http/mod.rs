@@ -4,10 +4,12 @@ pub mod auth;
 pub mod body;
 pub mod lambda;
 pub mod problem;
+pub mod query;
 
 pub use auth::{Caller, Role, Tokens};
 pub use body::{BodyBytes, JsonBody};
 pub use problem::Problem;
+pub use query::Query;
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};

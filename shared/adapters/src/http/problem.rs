@@ -110,6 +110,15 @@ impl Problem {
         Self { retry_after_s: Some(2), ..problem }
     }
 
+    /// A list could not be read; a cursor that is none of its own is the caller's fault.
+    #[must_use]
+    pub fn of_list(error: StoreError, cursor: Option<&str>) -> Self {
+        match (error, cursor) {
+            (StoreError::Refused(_), Some(_)) => Self::fault("/cursor", "is not a cursor of this list"),
+            (error, _) => error.into(),
+        }
+    }
+
     /// Something is broken on our side.
     #[must_use]
     pub fn internal() -> Self {

@@ -145,10 +145,11 @@ async fn a_batch_in_an_unknown_mode_is_refused_as_a_whole() {
 
 #[tokio::test]
 async fn an_import_in_any_order_ends_in_the_same_leads() {
-    let item = |n: i64| {
-        let day = world_day(n);
+    let item = |n: usize| {
+        let day = format!("2018-02-0{n}T12:00:00Z");
+        let country = ["AT", "DE", "CH", "FR", "IT"][n];
         json!({"external_id": {"system": "crm", "id": "1"}, "occurred_at": day,
-            "attributes": {"company_size": n, "country": if n % 2 == 0 { "AT" } else { "DE" }},
+            "attributes": {"company_size": n, "country": country},
             "source": {"channel": format!("c-{n}")}})
     };
     let mut profiles = Vec::new();
@@ -164,8 +165,4 @@ async fn an_import_in_any_order_ends_in_the_same_leads() {
     }
     assert_eq!(profiles[0], profiles[1]);
     assert_eq!(profiles[0], profiles[2]);
-}
-
-fn world_day(n: i64) -> String {
-    format!("2018-02-0{n}T12:00:00Z")
 }

@@ -95,6 +95,7 @@ async fn a_lead_that_moved_on_is_not_shown_while_the_index_is_behind() {
     let world = World::new().await;
     let id = hand_off(&world, "gone@b.example", "AT").await;
     hand_off(&world, "here@b.example", "AT").await;
+    world.later(HOUR_MS);
     world.memory().freeze_indexes();
     report(&world, &id, &json!({"kind": "rejected", "reason": "wrong_size"})).await;
     assert_eq!(inbox(&world, "").await, ["here@b.example"]);
@@ -107,6 +108,7 @@ async fn a_lead_that_moved_on_is_not_shown_while_the_index_is_behind() {
 async fn a_lead_that_somebody_else_took_over_is_not_shown_while_the_index_is_behind() {
     let world = World::new().await;
     let id = hand_off(&world, "moved@b.example", "AT").await;
+    world.later(HOUR_MS);
     world.memory().freeze_indexes();
     report(&world, &id, &json!({"kind": "assigned", "to": "de-1"})).await;
     assert_eq!(inbox(&world, "owner=at-1").await, Vec::<String>::new());
