@@ -1,6 +1,18 @@
-//! The store contract, kept by the fake and by the database, so that the fake cannot lie.
+//! The fake and the database keep the same promises, so that the fake cannot lie.
 //!
-//! With `LEADLOOP_TEST_ENDPOINT` set, the same runs against the DynamoDB that answers there.
+//! First the store contract, promise by promise; then stories that nobody chose, told to the API on both, which must
+//! answer the same and end the same. With `LEADLOOP_TEST_ENDPOINT` set, the database is the DynamoDB that answers there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests, also where a function is none"
+)]
+
+#[path = "conformance/stories.rs"]
+mod stories;
 
 mod memory {
     testkit::store_contract!(testkit::contract::Ports::in_memory());

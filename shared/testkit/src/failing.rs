@@ -91,7 +91,6 @@ impl Failures {
     }
 
     /// Gives the calls that were made since the last time, failed ones included.
-    #[must_use]
     pub fn take_calls(&self) -> Vec<&'static str> {
         let mut script = self.script();
         script.on_call.clear();
@@ -108,7 +107,7 @@ impl Failures {
             script.writes += 1;
             let at = script.writes;
             on_write = script.on_write.remove(&at);
-            on_write = on_write.or(script.every.filter(|(n, _)| at % n == 0).map(|(_, failure)| failure));
+            on_write = on_write.or(script.every.filter(|(n, _)| at.is_multiple_of(*n)).map(|(_, failure)| failure));
         }
         if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) }
     }

@@ -25,7 +25,7 @@ pub async fn a_record_is_written_once_and_then_only_on_top_of_its_version(ports:
     assert_eq!(read, first.record);
     assert!(!ports.catalog.put(&[job("j-1", json!("late"))]).await.unwrap(), "it is there already");
     let over = Put::over(&read, json!("second"));
-    assert!(ports.catalog.put(&[over.clone()]).await.unwrap());
+    assert!(ports.catalog.put(std::slice::from_ref(&over)).await.unwrap());
     assert_eq!(get(ports, "j-1").await.unwrap(), over.record);
     assert!(!ports.catalog.put(&[Put::over(&read, json!("stale"))]).await.unwrap(), "it changed since it was read");
     assert!(!ports.catalog.put(&[Put::over(&job("j-2", json!(0)).record, json!(1))]).await.unwrap(), "it is not there");

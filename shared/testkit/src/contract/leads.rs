@@ -196,7 +196,7 @@ pub async fn a_commit_on_a_lead_that_is_not_there_is_a_conflict(ports: &Ports) {
     let fact = Fact::Activity(activity("page_viewed", &[]));
     let change = change(&lead, &[delivered("view", time(NOON), fact)], time(NOON));
     assert_eq!(ports.leads.commit(&change).await.unwrap(), Commit::Conflict);
-    assert!(ports.leads.load(&[lead.id.clone()]).await.unwrap().is_empty());
+    assert!(ports.leads.load(std::slice::from_ref(&lead.id)).await.unwrap().is_empty());
     assert!(ports.history(&lead.id).await.is_empty());
 }
 
@@ -208,7 +208,7 @@ pub async fn an_identity_that_somebody_owns_is_a_conflict_and_nothing_is_stored(
     assert_eq!(ports.leads.commit(&late).await.unwrap(), Commit::Conflict);
     let owners = ports.leads.owners(&late.claims).await.unwrap();
     assert_eq!(owners, vec![(email("ada@b.example"), owner.id)]);
-    assert!(ports.leads.load(&[late.lead.id.clone()]).await.unwrap().is_empty());
+    assert!(ports.leads.load(std::slice::from_ref(&late.lead.id)).await.unwrap().is_empty());
     assert!(ports.history(&late.lead.id).await.is_empty());
     assert_eq!(ports.outbox.sent().await, sent);
 }
