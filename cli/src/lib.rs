@@ -8,7 +8,11 @@
 //! * [`openapi`] – the API's description, from the code;
 //! * [`starter`] – the starter playbook and the people it names.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command: what it prints is its answer")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a command: what it prints is its answer"
+)]
 
 pub mod bootstrap;
 pub mod dev;

@@ -88,7 +88,11 @@ pub fn check(file: &Path) -> Result<(), String> {
 /// # Errors
 ///
 /// [`LoadError`].
-pub async fn load(catalog: &Arc<dyn Catalog>, playbooks: &Playbooks, own: Option<&Path>) -> Result<u32, LoadError> {
+pub async fn load(
+    catalog: &Arc<dyn Catalog>,
+    playbooks: &Playbooks,
+    own: Option<&Path>,
+) -> Result<u32, LoadError> {
     if let Some(active) = playbooks.pointer().await? {
         return Ok(active.number);
     }
@@ -106,10 +110,15 @@ pub async fn load(catalog: &Arc<dyn Catalog>, playbooks: &Playbooks, own: Option
 /// Writes a record for everybody whom the playbook names and who has none: from the starter's list where they stand in
 /// it, else a placeholder; and for those of the list whom others have as their manager or deputy.
 async fn people(catalog: &Arc<dyn Catalog>, document: &Value) -> Result<(), LoadError> {
-    let known = playbook::yaml::read(PEOPLE).map_err(|error| LoadError::NotYaml("the people".to_owned(), error))?;
+    let known =
+        playbook::yaml::read(PEOPLE).map_err(|error| LoadError::NotYaml("the people".to_owned(), error))?;
     let Ok(playbook) = Playbook::parse(document) else { return Ok(()) };
     let listed = |id: &str| {
-        known.as_array().into_iter().flatten().find(|person| person.get("id").and_then(Value::as_str) == Some(id))
+        known
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|person| person.get("id").and_then(Value::as_str) == Some(id))
     };
     let mut ids: Vec<&str> = playbook.people().into_iter().map(Slug::as_str).collect();
     let mut at = 0;

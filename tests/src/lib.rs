@@ -345,7 +345,10 @@ impl World {
     pub async fn lead_id(&self, email: &str) -> String {
         let found = self.post(Role::Admin, "/v1/leads/lookup", &serde_json::json!({ "email": email })).await;
         let found = found.ok("lookup");
-        found["items"][0]["lead_id"].as_str().unwrap_or_else(|| panic!("nobody is known by {email}")).to_owned()
+        found["items"][0]["lead_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("nobody is known by {email}"))
+            .to_owned()
     }
 
     /// Gives the dossier of the lead that is known by an e-mail address.

@@ -70,7 +70,9 @@ impl Default for Arguments {
 #[derive(Debug, Error)]
 pub enum DevError {
     /// The port is taken.
-    #[error("port {0} is in use; stop what uses it, or choose another with --port (0 takes any that is free)")]
+    #[error(
+        "port {0} is in use; stop what uses it, or choose another with --port (0 takes any that is free)"
+    )]
     PortInUse(u16),
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
@@ -100,8 +102,13 @@ pub enum DevError {
 
 /// Gives the SDK's configuration for an embedded service.
 async fn sdk_config(endpoint: &str) -> SdkConfig {
-    let credentials =
-        aws_sdk_dynamodb::config::Credentials::new(embedded::ACCESS_KEY, embedded::SECRET_KEY, None, None, "embedded");
+    let credentials = aws_sdk_dynamodb::config::Credentials::new(
+        embedded::ACCESS_KEY,
+        embedded::SECRET_KEY,
+        None,
+        None,
+        "embedded",
+    );
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(embedded::REGION))
         .endpoint_url(endpoint)
@@ -131,7 +138,10 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     let endpoints = json!({ "api": url, "dynamodb": database.endpoint(), "s3": files.endpoint() });
     write(&arguments.data_dir.join("endpoints.json"), &endpoints)?;
     let ticking = house.tick(&template);
-    println!("Leadloop runs, with playbook version {version}. Ctrl-C ends it; everything stays in {}.", arguments.data_dir.display());
+    println!(
+        "Leadloop runs, with playbook version {version}. Ctrl-C ends it; everything stays in {}.",
+        arguments.data_dir.display()
+    );
     println!("  page      {url}/");
     println!("  API       {url}/v1   documented at {url}/docs");
     println!("  tokens    {}", arguments.data_dir.join("tokens.json").display());
@@ -151,8 +161,11 @@ fn logs(environment: &Environment) {
     let filter = environment.optional("RUST_LOG").unwrap_or_else(|| "warn,dynoxide=error".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let started =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
@@ -170,7 +183,8 @@ async fn listen(arguments: &Arguments) -> Result<(TcpListener, SocketAddr), DevE
 }
 
 fn write(path: &Path, body: &Value) -> Result<(), DevError> {
-    std::fs::write(path, format!("{body}\n")).map_err(|error| DevError::File(path.display().to_string(), error))
+    std::fs::write(path, format!("{body}\n"))
+        .map_err(|error| DevError::File(path.display().to_string(), error))
 }
 
 /// Waits for Ctrl-C, or for the signal by which a service manager ends a process.
@@ -219,12 +233,14 @@ impl House {
         let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
         let tokens = Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock)));
 
-        let mut lead_capture = lead_capture::App::new(Arc::clone(&store), Arc::clone(&catalog), Arc::clone(&clock));
+        let mut lead_capture =
+            lead_capture::App::new(Arc::clone(&store), Arc::clone(&catalog), Arc::clone(&clock));
         lead_capture.write_path = lead_capture.write_path.with_playbooks(Arc::clone(&playbooks));
         lead_capture.playbooks = Arc::clone(&playbooks);
         lead_capture.tokens = Arc::clone(&tokens);
 
-        let mut sales_feedback = sales_feedback::App::new(Arc::clone(&store), Arc::clone(&catalog), Arc::clone(&clock));
+        let mut sales_feedback =
+            sales_feedback::App::new(Arc::clone(&store), Arc::clone(&catalog), Arc::clone(&clock));
         sales_feedback.write_path = sales_feedback.write_path.with_playbooks(Arc::clone(&playbooks));
         sales_feedback.playbooks = Arc::clone(&playbooks);
         sales_feedback.tokens = Arc::clone(&tokens);
@@ -253,7 +269,17 @@ impl House {
         reports.run(|app: insights::App, job| async move { insights::run_job(&app, &job).await }, &insights);
 
         let rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
-        Self { catalog, playbooks, tokens, lead_capture, rescore, segment_export, sales_feedback, playbook, insights }
+        Self {
+            catalog,
+            playbooks,
+            tokens,
+            lead_capture,
+            rescore,
+            segment_export,
+            sales_feedback,
+            playbook,
+            insights,
+        }
     }
 
     fn router(&self) -> Router {
@@ -297,7 +323,8 @@ impl House {
 }
 
 /// What runs a job in a task of its own.
-type RunJob = Box<dyn Fn(String) -> futures::future::BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
+type RunJob =
+    Box<dyn Fn(String) -> futures::future::BoxFuture<'static, Result<(), StoreError>> + Send + Sync>;
 
 /// Starts jobs in tasks of this process, where AWS would invoke the function once more.
 #[derive(Default)]
@@ -328,7 +355,9 @@ impl Spawned {
 #[async_trait]
 impl JobStarter for Spawned {
     async fn start(&self, job: &str) -> Result<(), StoreError> {
-        let Some(run) = self.0.get() else { return Err(StoreError::Refused("no jobs run here yet".to_owned())) };
+        let Some(run) = self.0.get() else {
+            return Err(StoreError::Refused("no jobs run here yet".to_owned()));
+        };
         let (work, job) = (run(job.to_owned()), job.to_owned());
         tokio::spawn(async move {
             if let Err(error) = work.await {

@@ -60,11 +60,16 @@ async fn own_name_only(headers: HeaderMap, request: Request, next: Next) -> Resp
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     let own = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok();
-    if own { next.run(request).await } else { Problem::not_found("this page answers to this machine's name only").into_response() }
+    if own {
+        next.run(request).await
+    } else {
+        Problem::not_found("this page answers to this machine's name only").into_response()
+    }
 }
 
 async fn script() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"))], SCRIPT).into_response()
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"))], SCRIPT)
+        .into_response()
 }
 
 async fn index(State(site): State<Site>) -> Result<Html<String>, Problem> {
@@ -80,10 +85,19 @@ async fn index(State(site): State<Site>) -> Result<Html<String>, Problem> {
     // Ids sort by when they were made.
     leads.sort_by(|a, b| b.id.cmp(&a.id));
     let rows: String = leads.iter().take(LISTED).map(row).collect();
-    let rows = if rows.is_empty() { "<tr><td colspan=\"5\">None yet: send one of the forms.</td></tr>".to_owned() } else { rows };
+    let rows = if rows.is_empty() {
+        "<tr><td colspan=\"5\">None yet: send one of the forms.</td></tr>".to_owned()
+    } else {
+        rows
+    };
     // A page without scripts needs its submission ids from the server.
     let id = || adapters::clock::new_lead_id().to_string();
-    Ok(Html(INDEX.replace("{{submission_id}}", &id()).replace("{{leads}}", &rows).replace("{{script}}", &escape(SCRIPT))))
+    Ok(Html(
+        INDEX
+            .replace("{{submission_id}}", &id())
+            .replace("{{leads}}", &rows)
+            .replace("{{script}}", &escape(SCRIPT)),
+    ))
 }
 
 fn row(lead: &Lead) -> String {
@@ -103,7 +117,8 @@ fn escape(text: &str) -> String {
 
 /// Shows a dossier, asked of the API as sales would ask for it.
 async fn dossier(State(site): State<Site>, Path(id): Path<String>) -> Response {
-    let request = Request::get(format!("/v1/leads/{id}")).header(header::AUTHORIZATION, site.token).body(Body::empty());
+    let request =
+        Request::get(format!("/v1/leads/{id}")).header(header::AUTHORIZATION, site.token).body(Body::empty());
     match request {
         Ok(request) => tower::ServiceExt::oneshot(site.dossiers, request).await.into_response(),
         Err(_) => Problem::not_found("no lead has this id").into_response(),

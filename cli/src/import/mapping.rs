@@ -60,14 +60,39 @@ fn field(name: &str, leads: bool) -> Option<Field> {
     if let Some((name, system)) = name.split_once(':') {
         let known: &[&str] =
             if leads { &["external_id", "company.external_id"] } else { &["lead.external_id", "deal"] };
-        return (known.contains(&name) && !system.is_empty()).then(|| Field::Id(path(name), system.to_owned()));
+        return (known.contains(&name) && !system.is_empty())
+            .then(|| Field::Id(path(name), system.to_owned()));
     }
     let texts: &[&str] = if leads {
-        &["email", "phone", "stage", "company.name", "company.domain", "source.channel", "source.campaign", "source.landing_page"]
+        &[
+            "email",
+            "phone",
+            "stage",
+            "company.name",
+            "company.domain",
+            "source.channel",
+            "source.campaign",
+            "source.landing_page",
+        ]
     } else {
         &[
-            "lead.lead_id", "lead.email", "lead.phone", "kind", "by", "id", "note", "reason", "amount.amount",
-            "amount.currency", "channel", "result", "to", "purpose", "about.campaign", "about.content", "sentiment",
+            "lead.lead_id",
+            "lead.email",
+            "lead.phone",
+            "kind",
+            "by",
+            "id",
+            "note",
+            "reason",
+            "amount.amount",
+            "amount.currency",
+            "channel",
+            "result",
+            "to",
+            "purpose",
+            "about.campaign",
+            "about.content",
+            "sentiment",
             "quote",
         ]
     };
@@ -202,7 +227,10 @@ impl Mapping {
                     Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
                 };
                 let at = Timestamp::parse_in(text, &self.zone).or_else(local).ok_or_else(|| {
-                    format!("/{} \"{text}\" is not a time; expected 2026-02-01 or 2026-02-01T12:00:00Z", path.join("/"))
+                    format!(
+                        "/{} \"{text}\" is not a time; expected 2026-02-01 or 2026-02-01T12:00:00Z",
+                        path.join("/")
+                    )
                 })?;
                 place(item, path, json!(at.to_string()));
             }
@@ -211,7 +239,9 @@ impl Mapping {
                     "yes" | "true" | "1" | "confirmed" | "y" => "confirmed",
                     "pending" => "pending",
                     "no" | "false" | "0" | "withdrawn" | "n" => "withdrawn",
-                    _ => return Err(format!("/consent \"{text}\" is not known; expected yes, no or pending")),
+                    _ => {
+                        return Err(format!("/consent \"{text}\" is not known; expected yes, no or pending"));
+                    }
                 };
                 let one = json!({ "purpose": purpose, "status": status, "source": "import" });
                 if let Some(list) = item.entry("consent").or_insert_with(|| json!([])).as_array_mut() {
@@ -257,7 +287,9 @@ fn from_file(file: &Path) -> Result<(Pairs, Pairs), MappingError> {
     let document = playbook::yaml::read(&text).map_err(failed)?;
     let pairs = |key: &str| -> Result<Pairs, MappingError> {
         let Some(value) = document.get(key) else { return Ok(Vec::new()) };
-        let map = value.as_object().ok_or_else(|| failed(format!("\"{key}\" is not a list of NAME: VALUE lines")))?;
+        let map = value
+            .as_object()
+            .ok_or_else(|| failed(format!("\"{key}\" is not a list of NAME: VALUE lines")))?;
         map.iter()
             .map(|(left, right)| match right {
                 Value::String(right) => Ok((left.clone(), right.clone())),
@@ -275,7 +307,14 @@ mod tests {
 
     fn mapping(leads: bool, header: &[&str], map: &[&str], set: &[&str]) -> Result<Mapping, MappingError> {
         let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
-        Mapping::new(leads, &csv::StringRecord::from(header.to_vec()), &own(map), &own(set), None, "Europe/Vienna")
+        Mapping::new(
+            leads,
+            &csv::StringRecord::from(header.to_vec()),
+            &own(map),
+            &own(set),
+            None,
+            "Europe/Vienna",
+        )
     }
 
     #[test]
@@ -283,12 +322,25 @@ mod tests {
         let mapping = mapping(
             true,
             &["mql_id", "first_contact_date", "origin", "attributes.size", "zip", "x", "consent.marketing"],
-            &["mql_id=external_id:olist", "first_contact_date=occurred_at", "origin=source.channel", "zip=attributes.zip"],
+            &[
+                "mql_id=external_id:olist",
+                "first_contact_date=occurred_at",
+                "origin=source.channel",
+                "zip=attributes.zip",
+            ],
             &["source.campaign=spring"],
         )
         .unwrap();
         assert_eq!(mapping.ignored(), ["x"]);
-        let item = mapping.item(&csv::StringRecord::from(vec!["a1", "2018-07-01", "social", "120", "0123", "y", "yes"]));
+        let item = mapping.item(&csv::StringRecord::from(vec![
+            "a1",
+            "2018-07-01",
+            "social",
+            "120",
+            "0123",
+            "y",
+            "yes",
+        ]));
         assert_eq!(
             item.unwrap(),
             json!({

@@ -123,7 +123,8 @@ fn token(arguments: &Arguments, kind: Kind, environment: &Environment) -> Result
     if let Some(token) = arguments.token.clone().or_else(|| environment.optional("LEADLOOP_TOKEN")) {
         return Ok(token);
     }
-    let text = std::fs::read_to_string(arguments.data_dir.join("tokens.json")).map_err(|_| ImportError::NoToken)?;
+    let text =
+        std::fs::read_to_string(arguments.data_dir.join("tokens.json")).map_err(|_| ImportError::NoToken)?;
     let tokens: Value = serde_json::from_str(&text).map_err(|_| ImportError::NoToken)?;
     tokens.get(kind.role).and_then(Value::as_str).map(str::to_owned).ok_or(ImportError::NoToken)
 }
@@ -147,7 +148,8 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
     let file = arguments.file.display().to_string();
     let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
     let rows_in_all = count(&arguments.file)?;
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_path(&arguments.file).map_err(unreadable)?;
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(false).from_path(&arguments.file).map_err(unreadable)?;
     let header = reader.headers().map_err(unreadable)?.clone();
     let mapping = Mapping::new(
         kind.list == LEADS.list,
@@ -223,7 +225,9 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
         bar.inc(rows.len() as u64);
     }
     if let Some(rejects) = &mut rejects {
-        rejects.flush().map_err(|error| ImportError::File(rejects_path.display().to_string(), error.to_string()))?;
+        rejects
+            .flush()
+            .map_err(|error| ImportError::File(rejects_path.display().to_string(), error.to_string()))?;
     }
     bar.finish_and_clear();
     report(kind, &tally, started.elapsed());
@@ -269,7 +273,12 @@ fn progress(rows: u64) -> ProgressBar {
 }
 
 /// Sends a request until it is answered for good: a server that is busy or away for a moment gets time.
-async fn post(http: &reqwest::Client, url: &str, token: &str, body: &Value) -> Result<Vec<Value>, ImportError> {
+async fn post(
+    http: &reqwest::Client,
+    url: &str,
+    token: &str,
+    body: &Value,
+) -> Result<Vec<Value>, ImportError> {
     let mut last = String::new();
     for attempt in 0..TRIES {
         if attempt > 0 {
@@ -323,7 +332,8 @@ fn judge(result: &Value, tally: &mut Tally) -> Option<String> {
 }
 
 fn explain(problem: &Value) -> String {
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let errors = problem.get("errors").and_then(Value::as_array);
     let faults: Vec<String> = errors
         .into_iter()

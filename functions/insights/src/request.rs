@@ -63,12 +63,16 @@ pub fn campaigns(query: &CampaignsQuery, default_zone: &TimeZone) -> Result<Aske
             0
         })
     };
-    let group = choose("group_by", TouchField::WORDS.iter().map(|(word, _)| *word).collect(), &query.group_by);
+    let group =
+        choose("group_by", TouchField::WORDS.iter().map(|(word, _)| *word).collect(), &query.group_by);
     let basis = choose("basis", Basis::WORDS.iter().map(|(word, _)| *word).collect(), &query.basis);
     let zone = match &query.tz {
         None => default_zone.clone(),
         Some(name) => TimeZone::get(name).unwrap_or_else(|_| {
-            faults.add("/tz", "is not a time zone; expected a name of the IANA database, such as Europe/Vienna");
+            faults.add(
+                "/tz",
+                "is not a time zone; expected a name of the IANA database, such as Europe/Vienna",
+            );
             TimeZone::UTC
         }),
     };
@@ -76,7 +80,10 @@ pub fn campaigns(query: &CampaignsQuery, default_zone: &TimeZone) -> Result<Aske
         let text = asked.as_deref()?;
         let at = Timestamp::parse_in(text, &zone);
         if at.is_none() {
-            faults.add(format!("/{name}"), "is not a time; expected a date such as 2026-02-01, or 2026-02-01T12:00:00Z");
+            faults.add(
+                format!("/{name}"),
+                "is not a time; expected a date such as 2026-02-01, or 2026-02-01T12:00:00Z",
+            );
         }
         at
     };
@@ -140,5 +147,8 @@ impl Asked {
 /// Tells whether the caller prefers CSV.
 #[must_use]
 pub fn wants_csv(headers: &HeaderMap) -> bool {
-    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/csv"))
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/csv"))
 }

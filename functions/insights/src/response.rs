@@ -20,7 +20,8 @@ fn rate(part: u64, whole: u64) -> Option<f64> {
 pub fn report(asked: &Asked, campaigns: Campaigns, now: Timestamp) -> Value {
     let mut lines: Vec<(Option<String>, Line)> = campaigns.finish().into_iter().collect();
     lines.sort_by(|(a_name, a), (b_name, b)| b.leads.cmp(&a.leads).then_with(|| a_name.cmp(b_name)));
-    let rows: Vec<Value> = lines.iter().map(|(name, line)| row(asked.group_by, name.as_deref(), line)).collect();
+    let rows: Vec<Value> =
+        lines.iter().map(|(name, line)| row(asked.group_by, name.as_deref(), line)).collect();
     let mut report = asked.to_json();
     if let Some(map) = report.as_object_mut() {
         map.insert("as_of".to_owned(), now.to_string().into());
@@ -108,7 +109,8 @@ fn with_type(status: StatusCode, body: String, content_type: &'static str) -> Re
 /// Answers that the report is still being counted.
 #[must_use]
 pub fn later(id: &str) -> Response {
-    let body = json!({ "status": "running", "job": id, "detail": "still counting; ask again with the same words" });
+    let body =
+        json!({ "status": "running", "job": id, "detail": "still counting; ask again with the same words" });
     let mut response = with_type(StatusCode::ACCEPTED, body.to_string(), "application/json");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response

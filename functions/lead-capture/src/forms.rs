@@ -45,7 +45,12 @@ const SAME_WITHIN_MS: i64 = 10 * MINUTE_MS;
 type Fields = BTreeMap<String, String>;
 
 /// Answers a form submission.
-pub async fn submit(app: &App, form_id: &str, headers: &HeaderMap, body: Result<BodyBytes, Problem>) -> Response {
+pub async fn submit(
+    app: &App,
+    form_id: &str,
+    headers: &HeaderMap,
+    body: Result<BodyBytes, Problem>,
+) -> Response {
     let browser = wants_html(headers);
     let (form, playbook) = match find(app, form_id).await {
         Ok(found) => found,
@@ -62,9 +67,9 @@ async fn find(app: &App, form_id: &str) -> Result<(Form, std::sync::Arc<Playbook
     let version = app.playbooks.active().await?;
     match version.playbook.form(form_id) {
         Some(form) => Ok((form.clone(), version.playbook)),
-        None => {
-            Err(Problem::not_found("no form of this name stands in the playbook; its forms are listed under \"forms\""))
-        }
+        None => Err(Problem::not_found(
+            "no form of this name stands in the playbook; its forms are listed under \"forms\"",
+        )),
     }
 }
 
@@ -80,7 +85,11 @@ async fn take(
     }
     let BodyBytes(bytes) = body?;
     let fields = read(headers, bytes).await?;
-    if form.honeypot.as_ref().is_some_and(|trap| fields.get(trap).is_some_and(|value| !value.trim().is_empty())) {
+    if form
+        .honeypot
+        .as_ref()
+        .is_some_and(|trap| fields.get(trap).is_some_and(|value| !value.trim().is_empty()))
+    {
         tracing::info!(form = form.id.as_str(), "a machine filled in the honeypot");
         return Ok(());
     }
@@ -93,8 +102,7 @@ async fn take(
     });
     let by = format!("form:{}", form.id);
     let fact = Fact::Captured(Box::new(submission.capture));
-    let mut facts =
-        vec![Incoming { delivery, occurred_at: now, history: false, by, strict: false, fact }];
+    let mut facts = vec![Incoming { delivery, occurred_at: now, history: false, by, strict: false, fact }];
     if let Some(visitor) = visitor {
         let entries = app.visitors.recall(&visitor, REPLAYED).await?;
         facts.extend(entries.into_iter().filter_map(replayed));
@@ -134,7 +142,12 @@ struct Submission {
     capture: Capture,
 }
 
-fn submission(fields: &Fields, form: &Form, playbook: &Playbook, now: Timestamp) -> Result<Submission, Vec<Fault>> {
+fn submission(
+    fields: &Fields,
+    form: &Form,
+    playbook: &Playbook,
+    now: Timestamp,
+) -> Result<Submission, Vec<Fault>> {
     let faults = Faults::new();
     let at = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
     let mut identities = Vec::new();
@@ -162,7 +175,8 @@ fn submission(fields: &Fields, form: &Form, playbook: &Playbook, now: Timestamp)
                 Err(_) => unclear_phone = Some((name.clone(), value.to_owned())),
             },
             FormTarget::CompanyName => {
-                capture.company = Company { name: Some(value.chars().take(200).collect()), ..Company::default() };
+                capture.company =
+                    Company { name: Some(value.chars().take(200).collect()), ..Company::default() };
             }
             FormTarget::Attribute(attribute) => {
                 let value = normalise(attribute, text);
@@ -183,7 +197,8 @@ fn submission(fields: &Fields, form: &Form, playbook: &Playbook, now: Timestamp)
         }
     }
     if identities.is_empty() && faults.is_empty() {
-        let wanted = form.fields.iter().find(|(_, target)| matches!(target, FormTarget::Email | FormTarget::Phone));
+        let wanted =
+            form.fields.iter().find(|(_, target)| matches!(target, FormTarget::Email | FormTarget::Phone));
         faults.add(at(wanted.map_or("email", |(name, _)| name)), "is required: nobody can answer without it");
     }
     if let Some(id) = given("anonymous_id") {
@@ -257,7 +272,8 @@ fn channel(medium: Option<&str>, source: Option<&str>) -> Option<String> {
 }
 
 async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let fields = match kind.as_str() {
         "application/x-www-form-urlencoded" => {
@@ -277,7 +293,10 @@ async fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Fields, Problem> {
         }
     };
     if fields.len() > MOST_FIELDS {
-        return Err(Problem::fault("", format!("has {} fields; a form may have {MOST_FIELDS}", fields.len())));
+        return Err(Problem::fault(
+            "",
+            format!("has {} fields; a form may have {MOST_FIELDS}", fields.len()),
+        ));
     }
     Ok(fields)
 }
@@ -296,7 +315,8 @@ fn add(fields: &mut Fields, name: String, value: &str) {
 }
 
 async fn multipart(content_type: &str, bytes: Bytes) -> Result<Fields, Problem> {
-    let broken = |_| Problem::unreadable("is not multipart/form-data; expected parts between the declared boundary");
+    let broken =
+        |_| Problem::unreadable("is not multipart/form-data; expected parts between the declared boundary");
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
     let stream = futures::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
     let mut parts = multer::Multipart::new(stream, boundary);
@@ -329,12 +349,17 @@ fn flat(body: &Value) -> Result<Fields, Problem> {
             Value::Number(number) => add(&mut fields, name.clone(), &number.to_string()),
             Value::Array(items) if items.iter().all(|item| item.is_string() || item.is_number()) => {
                 for item in items {
-                    add(&mut fields, name.clone(), item.as_str().map_or(item.to_string(), str::to_owned).as_str());
+                    add(
+                        &mut fields,
+                        name.clone(),
+                        item.as_str().map_or(item.to_string(), str::to_owned).as_str(),
+                    );
                 }
             }
             Value::Array(_) | Value::Object(_) => faults.push(Fault {
                 pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-                detail: "is an object; expected a text, a number, true or false, or a list of texts".to_owned(),
+                detail: "is an object; expected a text, a number, true or false, or a list of texts"
+                    .to_owned(),
             }),
         }
     }
@@ -391,7 +416,8 @@ fn visit(node: &Node<'_>, form: &Form, now: Timestamp) -> Option<(AnonymousId, V
         let Some(activity) = activity.object() else { continue };
         let kind = activity.required("kind").and_then(|node| node.parsed(parse_kind));
         let when = wire::occurred_at(&activity, now);
-        let properties = activity.optional("properties").map(|node| read_properties(&node)).unwrap_or_default();
+        let properties =
+            activity.optional("properties").map(|node| read_properties(&node)).unwrap_or_default();
         let id = activity.optional("id").and_then(|node| node.text(200));
         activity.finish();
         let (Some(kind), Some(when), Some(visitor)) = (kind, when, &visitor) else { continue };
@@ -484,7 +510,8 @@ fn refuse(problem: &Problem, browser: bool) -> Response {
     }
     let json = problem.to_json();
     let detail = json.get("detail").and_then(Value::as_str).unwrap_or_default();
-    let body = if list.is_empty() { format!("<p>{}</p>", escape(detail)) } else { format!("<ul>{list}</ul>") };
+    let body =
+        if list.is_empty() { format!("<p>{}</p>", escape(detail)) } else { format!("<ul>{list}</ul>") };
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = format!("{body}<p>Please go back and try again; what you wrote is still there.</p>");
     page(status, "That did not work yet", &body)

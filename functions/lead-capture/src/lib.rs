@@ -76,7 +76,11 @@ impl App {
     ) -> Self {
         let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
         Self {
-            write_path: WritePath::new(Arc::clone(&store) as Arc<dyn LeadStore>, Arc::clone(&playbooks), Arc::clone(&clock)),
+            write_path: WritePath::new(
+                Arc::clone(&store) as Arc<dyn LeadStore>,
+                Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
             visitors: Arc::clone(&store) as Arc<dyn Visitors>,
             leads: store,
             playbooks,
@@ -159,7 +163,11 @@ async fn page_activity(
 #[utoipa::path(options, path = "/v1/forms/{form_id}/activities", tag = "capture",
     params(("form_id" = String, Path, description = "The form's id in the playbook")),
     responses((status = 204, description = "With the CORS headers where the origin is allowed")))]
-async fn preflight_page_activity(State(app): State<App>, Path(form_id): Path<String>, headers: HeaderMap) -> Response {
+async fn preflight_page_activity(
+    State(app): State<App>,
+    Path(form_id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     forms::preflight(&app, &form_id, &headers).await
 }
 

@@ -74,7 +74,13 @@ impl Shared<'_> {
     }
 
     /// Chooses the id of a delivery: the sender's own, or the request's key with the item's place in it.
-    fn delivery(&self, route: &str, own: Option<&str>, at: usize, or: impl FnOnce() -> DeliveryId) -> DeliveryId {
+    fn delivery(
+        &self,
+        route: &str,
+        own: Option<&str>,
+        at: usize,
+        or: impl FnOnce() -> DeliveryId,
+    ) -> DeliveryId {
         match (own, &self.key) {
             (Some(id), _) => DeliveryId::new(route, id),
             (None, Some(key)) => DeliveryId::new(&format!("{route} key"), &format!("{key}#{at}")),
@@ -95,7 +101,9 @@ pub fn activities(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -
         return Ok(Items::One(Box::new(item)));
     }
     let values = envelope(body, "activities", &mut shared)?;
-    Ok(Items::Many(values.iter().enumerate().map(|(at, v)| wire::one(v, |node| activity(node, &shared, at))).collect()))
+    Ok(Items::Many(
+        values.iter().enumerate().map(|(at, v)| wire::one(v, |node| activity(node, &shared, at))).collect(),
+    ))
 }
 
 /// Reads one lead.
@@ -116,7 +124,9 @@ pub fn lead(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Resu
 pub fn leads(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Result<Items, Problem> {
     let mut shared = Shared::new(headers, by, now)?;
     let values = envelope(body, "leads", &mut shared)?;
-    Ok(Items::Many(values.iter().enumerate().map(|(at, v)| wire::one(v, |node| upsert(node, &shared, at))).collect()))
+    Ok(Items::Many(
+        values.iter().enumerate().map(|(at, v)| wire::one(v, |node| upsert(node, &shared, at))).collect(),
+    ))
 }
 
 fn envelope(body: &Value, key: &'static str, shared: &mut Shared<'_>) -> Result<Vec<Value>, Problem> {
@@ -184,7 +194,11 @@ fn upsert(node: &Node<'_>, shared: &Shared<'_>, at: usize) -> Option<Item> {
     let when = when?;
     // With its own time the same content is the same fact; without one it says how things are now, and may say so again.
     let delivery = shared.delivery("leads", None, at, || {
-        if when.said { DeliveryId::new("leads content", &node.value().to_string()) } else { wire::unrepeatable() }
+        if when.said {
+            DeliveryId::new("leads content", &node.value().to_string())
+        } else {
+            wire::unrepeatable()
+        }
     });
     let capture = Capture {
         attributes,
@@ -234,7 +248,11 @@ pub fn consent(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> R
     let shared = Shared::new(headers, by, now)?;
     let fact = wire::one(body, |node| wire::consent(node, now, now))?;
     let delivery = shared.delivery("consent", None, 0, || {
-        if body.get("at").is_some() { DeliveryId::new("consent content", &body.to_string()) } else { wire::unrepeatable() }
+        if body.get("at").is_some() {
+            DeliveryId::new("consent content", &body.to_string())
+        } else {
+            wire::unrepeatable()
+        }
     });
     Ok(Incoming {
         delivery,

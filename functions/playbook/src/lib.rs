@@ -100,7 +100,8 @@ pub fn router(app: App) -> OpenApiRouter {
 async fn playbooks(State(app): State<App>, _: Caller<MarketingAndSales>) -> Result<Response, Problem> {
     let active = app.playbooks.pointer().await?.map(|active| active.number);
     let versions = app.playbooks.list().await?;
-    let items: Vec<Value> = versions.iter().map(|version| response::version(version, active, false)).collect();
+    let items: Vec<Value> =
+        versions.iter().map(|version| response::version(version, active, false)).collect();
     Ok(response::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
 }
 
@@ -154,7 +155,11 @@ async fn one_playbook(
     params(("version" = u32, Path, description = "The version's number")),
     responses((status = 200, description = "Active"), (status = 404, description = "No such version"),
         (status = 409, description = "Somebody else was faster, or people without a record")))]
-async fn activate(State(app): State<App>, _: Caller<Admins>, Path(version): Path<String>) -> Result<Response, Problem> {
+async fn activate(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Path(version): Path<String>,
+) -> Result<Response, Problem> {
     let missing = || Problem::not_found("no such version; GET /v1/playbooks lists them");
     let number: u32 = version.parse().map_err(|_| missing())?;
     let stored = app.playbooks.stored(number).await?.ok_or_else(missing)?;
@@ -167,12 +172,16 @@ async fn activate(State(app): State<App>, _: Caller<Admins>, Path(version): Path
     }
     if !unknown.is_empty() {
         let names = unknown.join(", ");
-        return Err(Problem::conflict(format!("these people have no record yet: {names}; PUT /v1/people/{{id}} makes one")));
+        return Err(Problem::conflict(format!(
+            "these people have no record yet: {names}; PUT /v1/people/{{id}} makes one"
+        )));
     }
     if !app.playbooks.activate(number).await? {
         let active = app.playbooks.pointer().await?.map(|active| active.number);
         if active != Some(number) {
-            return Err(Problem::conflict("another version was activated at the same time; look which, and try again"));
+            return Err(Problem::conflict(
+                "another version was activated at the same time; look which, and try again",
+            ));
         }
     }
     Ok(response::json(StatusCode::OK, &response::version(&stored, Some(number), false)))
@@ -235,7 +244,8 @@ async fn put_person(
 #[utoipa::path(get, path = "/v1/tokens", tag = "tokens", security(("token" = ["admin"])),
     responses((status = 200, description = "The tokens")))]
 async fn tokens(State(app): State<App>, _: Caller<Admins>) -> Result<Response, Problem> {
-    let items: Vec<Value> = app.tokens.list().await?.iter().map(adapters::http::auth::Token::to_json).collect();
+    let items: Vec<Value> =
+        app.tokens.list().await?.iter().map(adapters::http::auth::Token::to_json).collect();
     Ok(response::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
 }
 
@@ -262,7 +272,11 @@ async fn add_token(
 #[utoipa::path(delete, path = "/v1/tokens/{token_id}", tag = "tokens", security(("token" = ["admin"])),
     params(("token_id" = String, Path, description = "The token's id")),
     responses((status = 204, description = "Deleted"), (status = 404, description = "No such token")))]
-async fn delete_token(State(app): State<App>, _: Caller<Admins>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn delete_token(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     if app.tokens.delete(&id).await? {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {

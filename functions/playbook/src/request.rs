@@ -42,7 +42,8 @@ pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
 ///
 /// Where it is neither.
 pub fn document(headers: &HeaderMap, bytes: &Bytes) -> Result<Value, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if content_type.contains("json") {
         return parse_json(bytes);
     }
@@ -67,7 +68,9 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
             None => Some("UTC".to_owned()),
             Some(node) => node.parsed(|text| match jiff::tz::TimeZone::get(text) {
                 Ok(_) => Ok(text.to_owned()),
-                Err(_) => Err("is not a time zone; expected a name of the IANA database, such as Europe/Vienna"),
+                Err(_) => {
+                    Err("is not a time zone; expected a name of the IANA database, such as Europe/Vienna")
+                }
             }),
         };
         let slug = |key: &'static str| object.optional(key).map(|node| node.parsed(Slug::parse));

@@ -56,7 +56,9 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
             }
         }
     }
-    Ok(json!({ "read": done.read, "changed": done.changed, "failed": done.failed, "more": done.more, "sweeps": sweeps }))
+    Ok(
+        json!({ "read": done.read, "changed": done.changed, "failed": done.failed, "more": done.more, "sweeps": sweeps }),
+    )
 }
 
 async fn one(app: &App, id: &LeadId, now: Timestamp, done: &mut Done) {

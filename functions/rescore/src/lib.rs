@@ -145,7 +145,9 @@ where
     F: Future<Output = Result<Option<Change>, StoreError>>,
 {
     for _ in 0..TRIES {
-        let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else { return Ok(Reviewed::Gone) };
+        let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else {
+            return Ok(Reviewed::Gone);
+        };
         let Some(change) = decide(lead).await? else { return Ok(Reviewed::Unchanged) };
         match app.leads.commit(&change).await? {
             // An entry that is there already was written by somebody who did the same at the same time.

@@ -92,7 +92,8 @@ pub async fn whole(app: &App, job: &str, of: u32) -> Result<Value, RescoreError>
     for segment in 0..of {
         let mut cursor = Value::Null;
         loop {
-            let event = json!({ "action": "sweep", "job": job, "segment": segment, "of": of, "cursor": cursor });
+            let event =
+                json!({ "action": "sweep", "job": job, "segment": segment, "of": of, "cursor": cursor });
             let answer = Box::pin(handle(app, event)).await?;
             if answer.get("done") == Some(&Value::Bool(true)) {
                 break;
@@ -106,7 +107,8 @@ pub async fn whole(app: &App, job: &str, of: u32) -> Result<Value, RescoreError>
 /// Reads the job and the version that it sweeps to; `None` where there is nothing left to do for it.
 async fn target(app: &App, id: &str) -> Result<Option<(Job, u32)>, RescoreError> {
     let job = app.jobs.get(id).await?.ok_or_else(|| RescoreError::Event(format!("there is no job {id}")))?;
-    let version = job.request.get("playbook_version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let version =
+        job.request.get("playbook_version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let version = version.ok_or_else(|| StoreError::Damaged(format!("job {id}")))?;
     let active = app.playbooks.pointer().await?.map(|active| active.number);
     Ok((active == Some(version)).then_some((job, version)))
@@ -125,7 +127,9 @@ pub async fn run(app: &App, stretch: &Stretch) -> Result<Value, RescoreError> {
             "read": counts.read, "changed": counts.changed, "failed": counts.failed,
         })
     };
-    let Some((mut job, version)) = target(app, &stretch.job).await? else { return Ok(answer(None, true, &counts)) };
+    let Some((mut job, version)) = target(app, &stretch.job).await? else {
+        return Ok(answer(None, true, &counts));
+    };
     let deadline = tokio::time::Instant::now() + app.work_for;
     let mut cursor = stretch.cursor.clone();
     loop {
@@ -195,7 +199,9 @@ async fn refilled(
         for entry in page.items {
             match entry.fact {
                 Fact::Activity(activity) => activities.push((activity, entry.at)),
-                Fact::Captured(capture) => activities.extend(capture.activity.map(|activity| (activity, entry.at))),
+                Fact::Captured(capture) => {
+                    activities.extend(capture.activity.map(|activity| (activity, entry.at)))
+                }
                 _ => {}
             }
         }
@@ -243,7 +249,10 @@ pub async fn finish(app: &App, id: &str) -> Result<Value, RescoreError> {
     }
     if counts.failed > 0 {
         let failed = counts.failed;
-        return Err(StoreError::Busy(format!("{failed} leads could not be swept; the sweep is taken up again")).into());
+        return Err(StoreError::Busy(format!(
+            "{failed} leads could not be swept; the sweep is taken up again"
+        ))
+        .into());
     }
     let state = json!({ "stragglers": counts.changed, "looked_at": counts.read, "looked_at_all": whole });
     app.jobs.finish(&mut job, state.clone()).await?;

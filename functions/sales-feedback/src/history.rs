@@ -71,7 +71,10 @@ pub async fn must_exist(timeline: &dyn Timeline, lead: &LeadId, fact: DeliveryId
         }
         cursor = page.next;
         if cursor.is_none() {
-            return Err(Problem::fault("/id", "names no fact of this lead; expected a fact_id of its timeline"));
+            return Err(Problem::fault(
+                "/id",
+                "names no fact of this lead; expected a fact_id of its timeline",
+            ));
         }
     }
 }

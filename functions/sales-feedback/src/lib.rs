@@ -81,7 +81,11 @@ impl App {
     ) -> Self {
         let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
         Self {
-            write_path: WritePath::new(Arc::clone(&store) as Arc<dyn LeadStore>, Arc::clone(&playbooks), Arc::clone(&clock)),
+            write_path: WritePath::new(
+                Arc::clone(&store) as Arc<dyn LeadStore>,
+                Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
             leads: Arc::clone(&store) as Arc<dyn LeadStore>,
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
@@ -242,7 +246,8 @@ async fn owners(app: &App, caller: &Caller<SalesOnly>, asked: Option<&str>) -> R
     if let Some(owner) = asked {
         return Ok(vec![Slug::parse(owner).map_err(|error| Problem::fault("/owner", error.to_string()))?]);
     }
-    let mut people: Vec<Slug> = app.playbooks.active().await?.playbook.people().into_iter().cloned().collect();
+    let mut people: Vec<Slug> =
+        app.playbooks.active().await?.playbook.people().into_iter().cloned().collect();
     let mut cursor = None;
     loop {
         let page = app.catalog.list(CatalogKind::Person, 100, cursor.as_deref()).await?;
@@ -321,7 +326,8 @@ async fn feedback_batch(
     let mut slots: Vec<Option<(usize, Feedback)>> = valid.into_iter().map(Some).collect();
     let mut groups = Vec::new();
     for places in adapters::wire::groups(&keys) {
-        let group: Vec<(usize, Feedback)> = places.iter().filter_map(|at| slots.get_mut(*at)?.take()).collect();
+        let group: Vec<(usize, Feedback)> =
+            places.iter().filter_map(|at| slots.get_mut(*at)?.take()).collect();
         groups.push(record_group(&app, group));
     }
     let mut done = futures::stream::iter(groups).buffer_unordered(BESIDE);

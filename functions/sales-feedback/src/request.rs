@@ -78,7 +78,10 @@ pub fn stage(asked: Option<&str>) -> Result<Option<Stage>, Problem> {
     let words: Vec<&str> = Stage::WORDS.iter().filter(|(_, s)| s.in_inbox()).map(|(word, _)| *word).collect();
     match Stage::parse(text).filter(|stage| stage.in_inbox()) {
         Some(stage) => Ok(Some(stage)),
-        None => Err(Problem::fault("/stage", format!("is no stage of the inbox; expected one of: {}", words.join(", ")))),
+        None => Err(Problem::fault(
+            "/stage",
+            format!("is no stage of the inbox; expected one of: {}", words.join(", ")),
+        )),
     }
 }
 
@@ -91,10 +94,9 @@ pub fn at(asked: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
     let Some(text) = asked else { return Ok(now) };
     // A date means its end, so that all that happened on it counts.
     let end_of_day = Timestamp::parse(&format!("{}T23:59:59.999Z", text.trim()));
-    Timestamp::parse(text)
-        .or(end_of_day)
-        .filter(|at| *at >= Timestamp::EARLIEST)
-        .ok_or_else(|| Problem::fault("/at", "is not a time; expected one such as 2026-02-01T12:00:00Z, or 2026-02-01"))
+    Timestamp::parse(text).or(end_of_day).filter(|at| *at >= Timestamp::EARLIEST).ok_or_else(|| {
+        Problem::fault("/at", "is not a time; expected one such as 2026-02-01T12:00:00Z, or 2026-02-01")
+    })
 }
 
 /// Reads where a page of the inbox starts: the person, and the place in their list.
@@ -195,7 +197,13 @@ const KINDS: &[(&str, &str)] = &[
     ("withdrawn", "withdrawn"),
 ];
 
-fn fact(node: &Node<'_>, object: &Object<'_>, key: Option<String>, caller: &str, now: Timestamp) -> Option<Incoming> {
+fn fact(
+    node: &Node<'_>,
+    object: &Object<'_>,
+    key: Option<String>,
+    caller: &str,
+    now: Timestamp,
+) -> Option<Incoming> {
     let kind = object.required("kind").and_then(|node| node.one_of(KINDS));
     let when = wire::occurred_at(object, now);
     let by = object.optional("by").and_then(|node| node.parsed(Slug::parse));
@@ -239,7 +247,8 @@ fn what(
     now: Timestamp,
 ) -> Option<Fact> {
     let word = |key: &'static str| object.optional(key).and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
-    let needed = |key: &'static str| object.required(key).and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
+    let needed =
+        |key: &'static str| object.required(key).and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
     let deal = || object.required("deal").and_then(|node| wire::external_id(&node));
     let amount = || object.optional("amount").and_then(|node| wire::money(&node));
     let sales = |what: Move, by: Option<Slug>, note: Option<String>| Some(Fact::Sales { what, by, note });
@@ -257,7 +266,10 @@ fn what(
             let not_before = match object.optional("not_before") {
                 Some(node) => {
                     // A date to come, so the ten minutes ahead do not apply.
-                    let at = node.value().as_str().and_then(|text| Timestamp::parse_in(text, &jiff::tz::TimeZone::UTC));
+                    let at = node
+                        .value()
+                        .as_str()
+                        .and_then(|text| Timestamp::parse_in(text, &jiff::tz::TimeZone::UTC));
                     if at.is_none() {
                         node.fault("is not a time; expected one such as 2027-02-01T00:00:00Z, or 2027-02-01");
                     }
@@ -302,24 +314,33 @@ fn what(
         "marketing_feedback" => {
             let about = object.optional("about").and_then(|node| {
                 let object = node.object()?;
-                let campaign = object.optional("campaign").and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
-                let content = object.optional("content").and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
+                let campaign =
+                    object.optional("campaign").and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
+                let content =
+                    object.optional("content").and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
                 object.finish();
                 Some((campaign, content))
             });
             const SENTIMENTS: &[(&str, &str)] =
                 &[("positive", "positive"), ("neutral", "neutral"), ("negative", "negative")];
-            let sentiment = object.optional("sentiment").and_then(|node| node.one_of(SENTIMENTS)).map(str::to_owned);
+            let sentiment =
+                object.optional("sentiment").and_then(|node| node.one_of(SENTIMENTS)).map(str::to_owned);
             let quote = object.optional("quote").and_then(|n| n.text(LONGEST_NOTE).map(str::to_owned));
             let (campaign, content) = about.unwrap_or_default();
             if quote.is_none() && sentiment.is_none() {
                 object.fault("says nothing; expected a quote, a sentiment or both");
             }
-            Some(Fact::MarketingFeedback { said: MarketingFeedback { campaign, content, sentiment, quote }, by, note })
+            Some(Fact::MarketingFeedback {
+                said: MarketingFeedback { campaign, content, sentiment, quote },
+                by,
+                note,
+            })
         }
         _ => {
             let id = object.required("id").and_then(|node| {
-                node.parsed(|text| DeliveryId::parse(text).ok_or("is not the id of a fact; expected a fact_id of the lead"))
+                node.parsed(|text| {
+                    DeliveryId::parse(text).ok_or("is not the id of a fact; expected a fact_id of the lead")
+                })
             });
             Some(Fact::Withdrawn { id: id?, note })
         }

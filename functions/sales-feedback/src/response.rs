@@ -62,7 +62,9 @@ pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, no
     let emails: Vec<&str> = lead
         .identities
         .iter()
-        .filter_map(|identity| if let Identity::Email(email) = identity { Some(email.as_str()) } else { None })
+        .filter_map(
+            |identity| if let Identity::Email(email) = identity { Some(email.as_str()) } else { None },
+        )
         .collect();
     json!({
         "lead_id": lead.id.as_str(),
@@ -194,7 +196,11 @@ pub fn entry(entry: &Entry) -> Value {
 }
 
 fn properties(properties: &BTreeMap<String, AttributeValue>) -> Value {
-    properties.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<Map<String, Value>>().into()
+    properties
+        .iter()
+        .map(|(name, value)| (name.clone(), value.to_json()))
+        .collect::<Map<String, Value>>()
+        .into()
 }
 
 fn activity(activity: &Activity) -> Value {
@@ -224,8 +230,11 @@ fn details(fact: &Fact) -> Value {
 }
 
 fn captured(capture: &Capture) -> Value {
-    let attributes: Map<String, Value> =
-        capture.attributes.iter().map(|(name, new)| (name.as_str().to_owned(), new.value.to_json())).collect();
+    let attributes: Map<String, Value> = capture
+        .attributes
+        .iter()
+        .map(|(name, new)| (name.as_str().to_owned(), new.value.to_json()))
+        .collect();
     let mut json = capture.activity.as_ref().map_or_else(|| json!({}), activity);
     if let Some(map) = json.as_object_mut() {
         map.insert("attributes".to_owned(), Value::Object(attributes));
@@ -269,7 +278,9 @@ fn effect(effect: &Effect) -> Value {
     match effect {
         Effect::Created => json!({ "effect": "created" }),
         Effect::IdentityAdded { kind } => json!({ "effect": "identity_added", "identity": kind }),
-        Effect::PossibleDuplicate { lead } => json!({ "effect": "possible_duplicate", "lead_id": lead.as_str() }),
+        Effect::PossibleDuplicate { lead } => {
+            json!({ "effect": "possible_duplicate", "lead_id": lead.as_str() })
+        }
         Effect::AttributeChanged { name, old, new } => json!({
             "effect": "attribute_changed", "attribute": name.as_str(),
             "old": old.as_ref().map(AttributeValue::to_json), "new": new.to_json(),
@@ -291,11 +302,15 @@ fn effect(effect: &Effect) -> Value {
             "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
             "promise_due_at": promise_due_at.to_string(),
         }),
-        Effect::SegmentEntered { segment } => json!({ "effect": "segment_entered", "segment": segment.as_str() }),
+        Effect::SegmentEntered { segment } => {
+            json!({ "effect": "segment_entered", "segment": segment.as_str() })
+        }
         Effect::SegmentLeft { segment } => json!({ "effect": "segment_left", "segment": segment.as_str() }),
         Effect::Impossible { step, stage } => json!({
             "effect": "impossible", "asked": step.as_str(), "stage": stage.as_str(),
         }),
-        Effect::PlaybookChanged { from, to } => json!({ "effect": "playbook_changed", "from": from, "to": to }),
+        Effect::PlaybookChanged { from, to } => {
+            json!({ "effect": "playbook_changed", "from": from, "to": to })
+        }
     }
 }

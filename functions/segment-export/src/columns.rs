@@ -17,8 +17,21 @@ pub enum Column {
 
 /// The fixed columns, in the order in which an export has them unless it asks for others.
 pub const FIXED: &[&str] = &[
-    "lead_id", "email", "phone", "external_ids", "company", "country", "stage", "label", "fit", "engagement", "owner",
-    "channel", "campaign", "landing_page", "created_at",
+    "lead_id",
+    "email",
+    "phone",
+    "external_ids",
+    "company",
+    "country",
+    "stage",
+    "label",
+    "fit",
+    "engagement",
+    "owner",
+    "channel",
+    "campaign",
+    "landing_page",
+    "created_at",
 ];
 
 impl Column {
@@ -32,9 +45,9 @@ impl Column {
             return AttributeName::parse(name).map(Self::Attribute).map_err(str::to_owned);
         }
         let fixed = FIXED.iter().find(|name| **name == text);
-        fixed.map(|name| Self::Fixed(name)).ok_or_else(|| {
-            format!("is no column; expected one of: {}, attributes.NAME", FIXED.join(", "))
-        })
+        fixed
+            .map(|name| Self::Fixed(name))
+            .ok_or_else(|| format!("is no column; expected one of: {}, attributes.NAME", FIXED.join(", ")))
     }
 
     /// Gives its name.
@@ -57,7 +70,8 @@ impl Column {
                 "email" => json!(lead.email().map(domain::identity::Email::as_str)),
                 "phone" => json!(lead.phone().map(domain::identity::Phone::as_str)),
                 "external_ids" => {
-                    let ids: Vec<String> = lead.external_ids().map(|id| format!("{}:{}", id.system(), id.id())).collect();
+                    let ids: Vec<String> =
+                        lead.external_ids().map(|id| format!("{}:{}", id.system(), id.id())).collect();
                     if ids.is_empty() { Value::Null } else { json!(ids.join(" ")) }
                 }
                 "company" => json!(lead.company.name.as_ref().or(lead.company.domain.as_ref())),

@@ -77,7 +77,8 @@ pub async fn run(app: &App, id: &str) -> Result<(), StoreError> {
 }
 
 async fn work(app: &App, job: &mut Job) -> Result<(), StoreError> {
-    let asked = Asked::from_json(&job.request).ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
+    let asked =
+        Asked::from_json(&job.request).ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
     let playbook = app.playbooks.version(asked.playbook_version).await?;
     let mut state = State::read(&job.state);
     let mut part = Vec::new();
@@ -176,7 +177,8 @@ mod tests {
     #[test]
     fn what_is_noted_reads_back() {
         let upload = Upload { key: "k".to_owned(), id: "u".to_owned(), parts: vec!["\"1\"".to_owned()] };
-        let state = State { upload: Some(upload), cursor: Some("c".to_owned()), whole: true, rows: 3, no_consent: 2 };
+        let state =
+            State { upload: Some(upload), cursor: Some("c".to_owned()), whole: true, rows: 3, no_consent: 2 };
         assert_eq!(State::read(&state.write()), state);
         assert_eq!(State::read(&Value::Null), State::default());
     }

@@ -105,7 +105,11 @@ fn body(kind: JobKind, request: &Value, created_at: Timestamp, not_before: Times
 pub fn sweep(version: u32, not_before: Timestamp, now: Timestamp) -> Put {
     // The activation's time is part of the id: going back to an earlier version is a sweep of its own.
     let id = format!("sweep-{version}-{}", now.millis());
-    Put::new(CatalogKind::Job, id, body(JobKind::Sweep, &json!({ "playbook_version": version }), now, not_before))
+    Put::new(
+        CatalogKind::Job,
+        id,
+        body(JobKind::Sweep, &json!({ "playbook_version": version }), now, not_before),
+    )
 }
 
 impl Job {
@@ -117,7 +121,11 @@ impl Job {
         let (kind, status) = (word("kind")?, word("status")?);
         Ok(Self {
             kind: JobKind::WORDS.iter().find(|(w, _)| *w == kind).map(|(_, k)| *k).ok_or_else(damaged)?,
-            status: JobStatus::WORDS.iter().find(|(w, _)| *w == status).map(|(_, s)| *s).ok_or_else(damaged)?,
+            status: JobStatus::WORDS
+                .iter()
+                .find(|(w, _)| *w == status)
+                .map(|(_, s)| *s)
+                .ok_or_else(damaged)?,
             request: record.body.get("request").cloned().unwrap_or_default(),
             state: record.body.get("state").cloned().unwrap_or_default(),
             created_at: time("created_at")?,
@@ -179,7 +187,8 @@ impl Jobs {
     /// [`StoreError`].
     pub async fn add(&self, id: &str, kind: JobKind, request: &Value) -> Result<Job, StoreError> {
         let now = self.clock.now();
-        let _is_new = self.catalog.put(&[Put::new(CatalogKind::Job, id, body(kind, request, now, now))]).await?;
+        let _is_new =
+            self.catalog.put(&[Put::new(CatalogKind::Job, id, body(kind, request, now, now))]).await?;
         self.get(id).await?.ok_or_else(|| StoreError::Damaged(format!("job {id}")))
     }
 

@@ -115,7 +115,9 @@ impl Playbooks {
             Some((number, _)) => number,
             None => {
                 let active = self.pointer().await?.ok_or_else(|| {
-                    StoreError::Refused("no playbook is active; `leadloop bootstrap` activates the first".to_owned())
+                    StoreError::Refused(
+                        "no playbook is active; `leadloop bootstrap` activates the first".to_owned(),
+                    )
                 })?;
                 self.cache().active = Some((active.number, now));
                 active.number
@@ -186,7 +188,11 @@ impl Playbooks {
     /// # Errors
     ///
     /// The faults of the document, or a [`StoreError`].
-    pub async fn add(&self, document: &Value, author: &str) -> Result<Result<Stored, Vec<Fault>>, StoreError> {
+    pub async fn add(
+        &self,
+        document: &Value,
+        author: &str,
+    ) -> Result<Result<Stored, Vec<Fault>>, StoreError> {
         if let Err(faults) = Playbook::parse(document) {
             return Ok(Err(faults));
         }

@@ -113,7 +113,12 @@ pub trait LeadLists: Send + Sync + Debug {
     /// Gives leads that are due at `until` or before, of one of the 16 shards.
     async fn due(&self, shard: u8, until: Timestamp, most: usize) -> Result<Vec<LeadId>, StoreError>;
     /// Gives the leads that a person in sales works on, in the order of their promises.
-    async fn inbox(&self, owner: &Slug, limit: usize, cursor: Option<&str>) -> Result<Page<InboxLine>, StoreError>;
+    async fn inbox(
+        &self,
+        owner: &Slug,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<InboxLine>, StoreError>;
     /// Puts off a lead whose review failed, if it is still due at `due_at`.
     async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError>;
 }

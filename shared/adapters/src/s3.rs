@@ -23,7 +23,8 @@ pub struct S3Files {
 /// `exports.127.0.0.1` cannot be resolved.
 #[must_use]
 pub fn client(config: &aws_config::SdkConfig) -> Client {
-    let path_style = config.endpoint_url().is_some() || std::env::vars().any(|(name, _)| name == "AWS_ENDPOINT_URL_S3");
+    let path_style =
+        config.endpoint_url().is_some() || std::env::vars().any(|(name, _)| name == "AWS_ENDPOINT_URL_S3");
     Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build())
 }
 
@@ -38,9 +39,10 @@ impl S3Files {
 fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
     let code = error.code().unwrap_or("no code");
     match (error, code) {
-        (SdkError::ServiceError(_), "NoSuchUpload" | "NoSuchBucket" | "AccessDenied" | "InvalidPart" | "EntityTooSmall") => {
-            StoreError::Refused(code.to_owned())
-        }
+        (
+            SdkError::ServiceError(_),
+            "NoSuchUpload" | "NoSuchBucket" | "AccessDenied" | "InvalidPart" | "EntityTooSmall",
+        ) => StoreError::Refused(code.to_owned()),
         _ => StoreError::Busy(format!("S3: {code}")),
     }
 }
@@ -80,9 +82,11 @@ impl FileStore for S3Files {
     }
 
     async fn complete(&self, upload: &Upload) -> Result<(), StoreError> {
-        let parts = upload.parts.iter().zip(1..).map(|(tag, number)| {
-            CompletedPart::builder().e_tag(tag).part_number(number).build()
-        });
+        let parts = upload
+            .parts
+            .iter()
+            .zip(1..)
+            .map(|(tag, number)| CompletedPart::builder().e_tag(tag).part_number(number).build());
         let whole = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
         self.client
             .complete_multipart_upload()
@@ -97,7 +101,8 @@ impl FileStore for S3Files {
     }
 
     async fn link(&self, key: &str) -> Result<String, StoreError> {
-        let config = PresigningConfig::expires_in(LINK_FOR).map_err(|e| StoreError::Refused(e.to_string()))?;
+        let config =
+            PresigningConfig::expires_in(LINK_FOR).map_err(|e| StoreError::Refused(e.to_string()))?;
         let request = self
             .client
             .get_object()

@@ -144,10 +144,15 @@ impl WritePath {
                 (Subject::New { id: fresh_id.clone(), playbook_version: version.number }, version)
             }
         };
-        let (places, fresh): (Vec<usize>, Vec<Incoming>) =
-            facts.iter().enumerate().filter(|(at, _)| !repeated.contains(at)).map(|(at, f)| (at, f.clone())).unzip();
+        let (places, fresh): (Vec<usize>, Vec<Incoming>) = facts
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !repeated.contains(at))
+            .map(|(at, f)| (at, f.clone()))
+            .unzip();
         let Resolution { claims, possible_duplicates, .. } = resolution;
-        let change = decide(subject, claims, &possible_duplicates, &fresh, &version.playbook, self.clock.now());
+        let change =
+            decide(subject, claims, &possible_duplicates, &fresh, &version.playbook, self.clock.now());
         let outcomes = outcomes(facts.len(), &places, &change);
         if change.is_empty() || (change.expected.is_none() && change.entries.is_empty()) {
             return Ok(Some(Recorded { lead: change.lead, outcomes, version }));
@@ -156,7 +161,8 @@ impl WritePath {
             Commit::Done => Ok(Some(Recorded { lead: change.lead, outcomes, version })),
             Commit::Conflict => Ok(None),
             Commit::Repeated(entries) => {
-                let ids: Vec<&String> = entries.iter().filter_map(|at| change.entries.get(*at)).map(|e| &e.id).collect();
+                let ids: Vec<&String> =
+                    entries.iter().filter_map(|at| change.entries.get(*at)).map(|e| &e.id).collect();
                 let is_repeat = |outcome: &Outcome| match outcome {
                     Outcome::Created { entry } | Outcome::Updated { entry } => ids.contains(&entry),
                     _ => false,
@@ -170,9 +176,13 @@ impl WritePath {
     async fn find(&self, about: &About) -> Result<(Resolution, Option<Lead>), RecordError> {
         let identities = match about {
             About::Known(LeadRef::Id(id)) => {
-                let lead = self.store.load(std::slice::from_ref(id)).await?.pop().ok_or(RecordError::NoSuchLead)?;
-                let resolution =
-                    Resolution { lead: Some(id.clone()), claims: Vec::new(), possible_duplicates: Vec::new() };
+                let lead =
+                    self.store.load(std::slice::from_ref(id)).await?.pop().ok_or(RecordError::NoSuchLead)?;
+                let resolution = Resolution {
+                    lead: Some(id.clone()),
+                    claims: Vec::new(),
+                    possible_duplicates: Vec::new(),
+                };
                 return Ok((resolution, Some(lead)));
             }
             About::Known(LeadRef::Known(identity)) => std::slice::from_ref(identity),

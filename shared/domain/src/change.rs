@@ -471,7 +471,8 @@ pub fn decide(
     }
     // What comes first is what the delivery is about. A visitor's earlier activity that rides along has times of its own,
     // by which a repeat meets its own key; it must not push the first out of what the lead remembers.
-    if let (Some(first), Some(Outcome::Created { .. } | Outcome::Updated { .. })) = (facts.first(), outcomes.first())
+    if let (Some(first), Some(Outcome::Created { .. } | Outcome::Updated { .. })) =
+        (facts.first(), outcomes.first())
         && !lead.remembers(first.delivery)
     {
         lead.recent.drain(..lead.recent.len().saturating_sub(RECENT_DELIVERIES - 1));

@@ -16,6 +16,7 @@ use crate::score::{Engagement, Fit, Label, Score};
 use crate::stage::Stage;
 use crate::time::Day;
 use regex_lite::Regex;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A test of one value.
@@ -42,17 +43,26 @@ pub enum Test {
 
 fn starts_with_folded(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
-        || text.to_lowercase().starts_with(&start.to_lowercase())
+        || (!(text.is_ascii() && start.is_ascii()) && text.to_lowercase().starts_with(&start.to_lowercase()))
+}
+
+fn same_text(a: &str, b: &str) -> bool {
+    // Most texts differ in the first letter already, which is itself in any alphabet's lower case when it is ASCII.
+    if let (Some(first), Some(other)) = (a.bytes().next(), b.bytes().next())
+        && first.is_ascii()
+        && other.is_ascii()
+        && !first.eq_ignore_ascii_case(&other)
+    {
+        return false;
+    }
+    a.eq_ignore_ascii_case(b) || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
 }
 
 /// Compares two values; texts without regard to case.
 #[must_use]
 pub fn same(a: &AttributeValue, b: &AttributeValue) -> bool {
     match (a, b) {
-        (AttributeValue::Text(a), AttributeValue::Text(b)) => {
-            a.eq_ignore_ascii_case(b)
-                || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
-        }
+        (AttributeValue::Text(a), AttributeValue::Text(b)) => same_text(a, b),
         (AttributeValue::Number(a), AttributeValue::Number(b)) => {
             (a - b).abs() < f64::EPSILON * a.abs().max(1.0)
         }
@@ -61,29 +71,46 @@ pub fn same(a: &AttributeValue, b: &AttributeValue) -> bool {
     }
 }
 
+fn in_words(value: &AttributeValue) -> Cow<'_, str> {
+    match value {
+        AttributeValue::Text(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
 impl Test {
     /// Tests a value, or the lack of one.
     #[must_use]
     pub fn eval(&self, value: Option<&AttributeValue>) -> Option<bool> {
-        if let Self::Exists(wanted) = self {
-            return Some(value.is_some() == *wanted);
+        let Some(value) = value else {
+            return if let Self::Exists(wanted) = self { Some(!wanted) } else { None };
+        };
+        match (self, value) {
+            (Self::Exists(wanted), _) => Some(*wanted),
+            (Self::OneOf(values), _) => Some(values.iter().any(|wanted| same(wanted, value))),
+            (Self::Range { least, most }, AttributeValue::Number(n)) => {
+                Some(least.is_none_or(|least| *n >= least) && most.is_none_or(|most| *n <= most))
+            }
+            (Self::Range { .. }, AttributeValue::Flag(_)) => None,
+            (_, value) => self.eval_text(&in_words(value)),
         }
-        let value = value?;
+    }
+
+    /// Tests a text.
+    fn eval_text(&self, text: &str) -> Option<bool> {
         Some(match self {
             Self::Exists(wanted) => *wanted,
-            Self::OneOf(values) => values.iter().any(|wanted| same(wanted, value)),
-            Self::Range { least, most } => {
-                let n = match value {
-                    AttributeValue::Number(n) => *n,
-                    // A number that came through a form is still a number.
-                    AttributeValue::Text(text) => text.trim().parse().ok().filter(|n: &f64| n.is_finite())?,
-                    AttributeValue::Flag(_) => return None,
-                };
-                least.is_none_or(|least| n >= least) && most.is_none_or(|most| n <= most)
+            Self::OneOf(values) => values
+                .iter()
+                .any(|wanted| matches!(wanted, AttributeValue::Text(wanted) if same_text(wanted, text))),
+            // A number that came through a form is still a number.
+            Self::Range { .. } => {
+                let n = text.trim().parse().ok().filter(|n: &f64| n.is_finite())?;
+                return self.eval(Some(&AttributeValue::Number(n)));
             }
-            Self::Matches(regex) => regex.is_match(&value.to_string()),
-            Self::StartsWith(start) => starts_with_folded(&value.to_string(), start),
-            Self::Contains(part) => value.to_string().to_lowercase().contains(&part.to_lowercase()),
+            Self::Matches(regex) => regex.is_match(text),
+            Self::StartsWith(start) => starts_with_folded(text, start),
+            Self::Contains(part) => text.to_lowercase().contains(&part.to_lowercase()),
         })
     }
 }
@@ -257,7 +284,10 @@ impl Condition {
                     WhichTouch::Last => view.touches.last(),
                 };
                 let text = touch.and_then(|touch| field.of(touch));
-                test.eval(text.map(|text| AttributeValue::Text(text.to_owned())).as_ref())
+                match text {
+                    Some(text) => test.eval_text(text),
+                    None => test.eval(None),
+                }
             }
             Self::Consent { purpose, status } => {
                 Some(view.consents.status(*purpose).is_some_and(|known| status.contains(&known)))

@@ -342,7 +342,9 @@ impl Standing {
         let won = self.deals.iter().filter(|deal| deal.state == DealState::Won).map(|deal| deal.at).min();
         self.outcome = match (won, step) {
             (Some(at), _) => Outcome::Won(at),
-            (None, Step::Lose) if self.stage == Stage::Opportunity && self.has(DealState::Open) => Outcome::Open,
+            (None, Step::Lose) if self.stage == Stage::Opportunity && self.has(DealState::Open) => {
+                Outcome::Open
+            }
             (None, Step::Lose | Step::Disqualify) => Outcome::Lost(fact.at),
             (None, Step::Qualify | Step::Accept | Step::SalesQualify | Step::Open) => Outcome::Open,
             (None, _) => match self.outcome {
@@ -454,7 +456,10 @@ mod tests {
         let standing = fold(&[open(10, "1"), open(11, "2"), lost(12, "1"), lost(13, "2")], &[]);
         assert_eq!((standing.stage, standing.cycle), (Stage::Nurturing, 2));
         let standing = fold(&[won(10, "1"), open(11, "2"), lost(12, "2")], &[]);
-        assert_eq!((standing.stage, standing.outcome), (Stage::Customer, Outcome::Won(Timestamp::from_secs(10))));
+        assert_eq!(
+            (standing.stage, standing.outcome),
+            (Stage::Customer, Outcome::Won(Timestamp::from_secs(10)))
+        );
     }
 
     fn any_move() -> impl Strategy<Value = Move> {

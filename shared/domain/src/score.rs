@@ -102,7 +102,7 @@ impl Score {
     }
 }
 
-/// A half-life in days with its table of 2^(−r / half-life) for each r below it.
+/// A half-life in days with its table of 2^(−age / half-life) for each age before the horizon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HalfLife {
     days: u16,
@@ -122,7 +122,7 @@ impl HalfLife {
             root = (root * ONE).isqrt();
             roots.push(root);
         }
-        let table = (0..u64::from(days))
+        let first: Vec<u32> = (0..u64::from(days))
             .map(|r| {
                 // r / days as 30 binary digits; each digit set multiplies by its root.
                 let fraction = ((r << 30) + u64::from(days) / 2) / u64::from(days);
@@ -134,6 +134,8 @@ impl HalfLife {
                 u32::try_from((product + (1 << 29)) >> 30).unwrap_or(u32::MAX)
             })
             .collect();
+        let table =
+            (0..HORIZON_HALVINGS).flat_map(|halvings| first.iter().map(move |f| f >> halvings)).collect();
         Self { days, table }
     }
 
@@ -147,11 +149,7 @@ impl HalfLife {
     /// ledger drops behind it are worth nothing, however many hits they have.
     #[must_use]
     pub fn factor(&self, age_days: u32) -> u32 {
-        let (halvings, rest) = (age_days / u32::from(self.days), age_days % u32::from(self.days));
-        if halvings >= HORIZON_HALVINGS {
-            return 0;
-        }
-        self.table.get(rest as usize).and_then(|factor| factor.checked_shr(halvings)).unwrap_or(0)
+        self.table.get(age_days as usize).copied().unwrap_or(0)
     }
 
     /// Gives the age in days from which a hit counts for nothing: one of 100 points would count for less than a
@@ -274,47 +272,55 @@ impl Listener for Writer<'_> {
     }
 }
 
-fn sum<R>(
+/// The running sum of one part.
+struct Sum<'l, L> {
     part: Part,
-    groups: &[Group<R>],
-    listener: &mut impl Listener,
-    mut add: impl FnMut(&R, &mut dyn FnMut(&Event<'_>, i64)),
-) -> u8 {
-    let mut total = 0_i64;
-    for group in groups {
-        let start = total;
-        for rule in &group.rules {
-            add(rule, &mut |event, milli| {
-                let before = total;
-                total = total.saturating_add(milli);
-                listener.hear(part, event, before, total);
-            });
-        }
-        if let Some(cap) = group.cap.map(i64::from)
-            && total - start > cap * MILLI
-        {
-            let before = total;
-            total = start + cap * MILLI;
-            listener.hear(part, &Event::Cap { id: &group.id, title: &group.title, cap }, before, total);
-        }
-    }
-    let clamped = total.clamp(0, 100 * MILLI);
-    if clamped != total {
-        listener.hear(part, &Event::Clamp, total, clamped);
-    }
-    u8::try_from(round(clamped)).unwrap_or(100)
+    milli: i64,
+    listener: &'l mut L,
 }
 
-fn engagement_rule(
+impl<'l, L: Listener> Sum<'l, L> {
+    /// Adds up the groups of a part, each of whose rules `add` knows how to count.
+    fn of<R>(part: Part, groups: &[Group<R>], listener: &'l mut L, add: impl Fn(&R, &mut Self)) -> u8 {
+        let mut sum = Self { part, milli: 0, listener };
+        for group in groups {
+            let start = sum.milli;
+            for rule in &group.rules {
+                add(rule, &mut sum);
+            }
+            if let Some(cap) = group.cap.map(i64::from)
+                && sum.milli - start > cap * MILLI
+            {
+                sum.set(&Event::Cap { id: &group.id, title: &group.title, cap }, start + cap * MILLI);
+            }
+        }
+        let clamped = sum.milli.clamp(0, 100 * MILLI);
+        if clamped != sum.milli {
+            sum.set(&Event::Clamp, clamped);
+        }
+        u8::try_from(round(clamped)).unwrap_or(100)
+    }
+
+    fn add(&mut self, event: &Event<'_>, milli: i64) {
+        self.set(event, self.milli.saturating_add(milli));
+    }
+
+    fn set(&mut self, event: &Event<'_>, milli: i64) {
+        let before = std::mem::replace(&mut self.milli, milli);
+        self.listener.hear(self.part, event, before, milli);
+    }
+}
+
+fn engagement_rule<L: Listener>(
     rule: &EngagementRule,
     playbook: &Playbook,
     view: &View<'_>,
-    say: &mut dyn FnMut(&Event<'_>, i64),
+    sum: &mut Sum<'_, L>,
 ) {
     match &rule.how {
         How::When(condition) => {
             if condition.met(view) {
-                say(&Event::When { rule }, i64::from(rule.points) * MILLI);
+                sum.add(&Event::When { rule }, i64::from(rule.points) * MILLI);
             }
         }
         How::PerHit { signal, key, max_hits, half_life } => {
@@ -328,7 +334,7 @@ fn engagement_rule(
                     let known = counts.days.iter().rev().map(|(day, _)| *day).find(|day| *day <= today);
                     let last = known.unwrap_or(counts.first);
                     let event = Event::Hits { rule, title: title(), hits, last };
-                    say(&event, points.saturating_mul(i64::from(hits)));
+                    sum.add(&event, points.saturating_mul(i64::from(hits)));
                 }
                 return;
             };
@@ -347,9 +353,9 @@ fn engagement_rule(
                 let raw = points.saturating_mul(i64::from(hits));
                 let faded =
                     i64::try_from((i128::from(points) * i128::from(factors)) >> FACTOR_BITS).unwrap_or(raw);
-                say(&Event::Hits { rule, title: title(), hits, last }, raw);
+                sum.add(&Event::Hits { rule, title: title(), hits, last }, raw);
                 if faded != raw {
-                    say(&Event::Fading { rule, half_life: half_life.days() }, faded - raw);
+                    sum.add(&Event::Fading { rule, half_life: half_life.days() }, faded - raw);
                 }
             }
         }
@@ -358,13 +364,13 @@ fn engagement_rule(
 
 /// Walks all rules once; whoever wants an explanation listens.
 fn walk(playbook: &Playbook, view: &View<'_>, listener: &mut impl Listener) -> Score {
-    let fit = sum(Part::Fit, &playbook.fit, listener, |rule, say| {
+    let fit = Sum::of(Part::Fit, &playbook.fit, listener, |rule, sum| {
         if rule.when.met(view) {
-            say(&Event::FitRule(rule), i64::from(rule.points) * MILLI);
+            sum.add(&Event::FitRule(rule), i64::from(rule.points) * MILLI);
         }
     });
-    let engagement = sum(Part::Engagement, &playbook.engagement, listener, |rule, say| {
-        engagement_rule(rule, playbook, view, say);
+    let engagement = Sum::of(Part::Engagement, &playbook.engagement, listener, |rule, sum| {
+        engagement_rule(rule, playbook, view, sum);
     });
     Score::new(fit, engagement, &playbook.bands)
 }

@@ -115,7 +115,8 @@ pub fn starter_playbook() -> Value {
 /// Where the playbook has faults or the catalog fails.
 pub async fn activate(document: &Value, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) {
     let playbooks = Playbooks::new(catalog, clock);
-    let stored = playbooks.add(document, "the tests").await.unwrap().unwrap_or_else(|faults| panic!("{faults:?}"));
+    let stored =
+        playbooks.add(document, "the tests").await.unwrap().unwrap_or_else(|faults| panic!("{faults:?}"));
     assert!(playbooks.activate(stored.number).await.unwrap(), "the playbook can be activated");
 }
 

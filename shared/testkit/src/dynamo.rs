@@ -95,7 +95,8 @@ impl Dynamo {
     pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
         let (mut items, mut start) = (Vec::new(), None);
         loop {
-            let scan = self.client.scan().table_name(table).consistent_read(true).set_exclusive_start_key(start);
+            let scan =
+                self.client.scan().table_name(table).consistent_read(true).set_exclusive_start_key(start);
             let answer = scan.send().await.expect("the table can be scanned");
             items.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;

@@ -4,8 +4,8 @@
 //! goes to, and a test can walk through all of them.
 
 use adapters::ports::{
-    Catalog, CatalogKind, Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, Record, StoreError, Timeline,
-    Visitors,
+    Catalog, CatalogKind, Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, Record, StoreError,
+    Timeline, Visitors,
 };
 use async_trait::async_trait;
 use domain::change::{Change, Entry};
@@ -107,7 +107,8 @@ impl Failures {
             script.writes += 1;
             let at = script.writes;
             on_write = script.on_write.remove(&at);
-            on_write = on_write.or(script.every.filter(|(n, _)| at.is_multiple_of(*n)).map(|(_, failure)| failure));
+            on_write =
+                on_write.or(script.every.filter(|(n, _)| at.is_multiple_of(*n)).map(|(_, failure)| failure));
         }
         if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) }
     }
@@ -209,7 +210,12 @@ impl<S: LeadLists> LeadLists for FailingLeadStore<S> {
         self.failures.read("due", self.inner.due(shard, until, most)).await
     }
 
-    async fn inbox(&self, owner: &Slug, limit: usize, cursor: Option<&str>) -> Result<Page<InboxLine>, StoreError> {
+    async fn inbox(
+        &self,
+        owner: &Slug,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<InboxLine>, StoreError> {
         self.failures.read("inbox", self.inner.inbox(owner, limit, cursor)).await
     }
 

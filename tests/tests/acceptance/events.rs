@@ -44,11 +44,14 @@ async fn run(function: &str, playbook: &Value) {
             .replace("LEAD_ID", known.id.as_str());
         let event = serde_json::from_str(&text).unwrap();
         let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
-        let got = answer(own.router.clone(), event).await.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let got = answer(own.router.clone(), event)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(got["statusCode"], status, "{}: {got}", path.display());
         // REST answers hold each header in a list.
         let content_type = &got["multiValueHeaders"]["content-type"][0];
-        let content_type = content_type.as_str().or(got["headers"]["content-type"].as_str()).unwrap_or_default();
+        let content_type =
+            content_type.as_str().or(got["headers"]["content-type"].as_str()).unwrap_or_default();
         let html = content_type.starts_with("text/html");
         if status >= 400 && !html {
             assert_eq!(content_type, "application/problem+json", "{}", path.display());

@@ -152,7 +152,8 @@ async fn a_withdrawal_is_stored_once_whatever_call_fails() {
     };
     withstands(setup, async |world| {
         let lead = world.memory().leads().remove(0);
-        let fact = world.memory().timeline(&lead.id).into_iter().find(|entry| entry.fact.kind() == "won").unwrap();
+        let fact =
+            world.memory().timeline(&lead.id).into_iter().find(|entry| entry.fact.kind() == "won").unwrap();
         let body = json!({"kind": "withdrawn", "id": fact.id});
         let path = format!("/v1/leads/{}/feedback", lead.id);
         let answer = insist(async || world.post(Role::Sales, &path, &body).await).await;
@@ -210,7 +211,8 @@ async fn while_the_store_is_away_every_route_says_so_and_nothing_is_stored() {
         (Role::Sales, "GET", format!("/v1/leads/{id}")),
         (Role::Sales, "POST", format!("/v1/leads/{id}/feedback")),
     ] {
-        let answer = world.call(role, method, &path).json(&json!({"email": "ada@company.example"})).send().await;
+        let answer =
+            world.call(role, method, &path).json(&json!({"email": "ada@company.example"})).send().await;
         assert_eq!(answer.status, 503, "{path}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }

@@ -14,8 +14,21 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// What must never be in a log, as it was sent and as it is kept.
 const PERSONAL: &[&str] = &[
-    "ada.secret", "hidden-company.example", "Adelaide", "Geheim", "Secret Ltd", "1 555 0199", "15550199", "call me at home",
-    "v-secret-visitor", "crm-secret-42", "budget is tight", "ll_sales_", "ll_capture_", "ll_admin_", "ll_marketing_",
+    "ada.secret",
+    "hidden-company.example",
+    "Adelaide",
+    "Geheim",
+    "Secret Ltd",
+    "1 555 0199",
+    "15550199",
+    "call me at home",
+    "v-secret-visitor",
+    "crm-secret-42",
+    "budget is tight",
+    "ll_sales_",
+    "ll_capture_",
+    "ll_admin_",
+    "ll_marketing_",
 ];
 
 #[derive(Clone, Debug, Default)]
@@ -69,7 +82,9 @@ fn secret() -> Value {
 async fn use_everything(world: &World) {
     let page = json!({"anonymous_id": "v-secret-visitor", "consent": {"tracking": true},
         "activities": [{"kind": "page_viewed", "properties": {"path": "/pricing?email=ada.secret"}}]});
-    for body in [page, json!({"anonymous_id": "v-secret-visitor", "email": "ada.secret@hidden-company.example"})] {
+    for body in
+        [page, json!({"anonymous_id": "v-secret-visitor", "email": "ada.secret@hidden-company.example"})]
+    {
         world.api.call("POST", "/v1/forms/contact/activities").json(&body).send().await;
     }
     world.submit("contact", &secret()).await;
@@ -80,7 +95,10 @@ async fn use_everything(world: &World) {
     wrong["email"] = json!("ada.secret@@hidden-company.example");
     world.submit("contact", &wrong).await;
     world.submit("ada.secret", &secret()).await;
-    let broken = world.api.call("POST", "/v1/forms/contact").body("application/json", "{\"email\": \"ada.secret@hidden");
+    let broken = world
+        .api
+        .call("POST", "/v1/forms/contact")
+        .body("application/json", "{\"email\": \"ada.secret@hidden");
     broken.send().await;
     let lead = json!({"email": "ada.secret@hidden-company.example", "phone": "+1 555 0199"});
     let external = json!({"system": "crm", "id": "crm-secret-42"});
@@ -166,7 +184,9 @@ async fn a_damaged_item_is_reported_by_its_id_and_not_by_what_it_holds() {
         for wrong in [
             AttributeValue::S("ada.secret@hidden-company.example Adelaide Geheim".to_owned()),
             AttributeValue::L(vec![AttributeValue::S("ada.secret@hidden-company.example".to_owned())]),
-            AttributeValue::M([("Adelaide Geheim".to_owned(), AttributeValue::S("+15550199".to_owned()))].into()),
+            AttributeValue::M(
+                [("Adelaide Geheim".to_owned(), AttributeValue::S("+15550199".to_owned()))].into(),
+            ),
         ] {
             let mut damaged = item.clone();
             damaged.insert(name.clone(), wrong);
@@ -189,8 +209,14 @@ async fn a_damaged_item_is_reported_by_its_id_and_not_by_what_it_holds() {
 #[tokio::test]
 async fn what_is_shown_of_an_error_names_nobody() {
     let store = testkit::MemoryLeadStore::new();
-    let lead = testkit::a_lead().known_by(testkit::builders::email("ada.secret@hidden-company.example")).change();
-    let shown = format!("{:?} {:?} {:?}", lead.claims, lead.lead.identities, StoreError::Busy("throttled".to_owned()));
+    let lead =
+        testkit::a_lead().known_by(testkit::builders::email("ada.secret@hidden-company.example")).change();
+    let shown = format!(
+        "{:?} {:?} {:?}",
+        lead.claims,
+        lead.lead.identities,
+        StoreError::Busy("throttled".to_owned())
+    );
     for word in PERSONAL {
         assert!(!shown.contains(word), "{word} in {shown}");
     }

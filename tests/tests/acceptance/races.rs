@@ -62,17 +62,23 @@ async fn fifty_different_activities_of_one_lead_at_once_all_arrive() {
         let statuses = join_all((0..50).map(send)).await;
         assert_eq!(statuses.iter().filter(|status| **status == "created").count(), 1, "{name}");
         assert_eq!(statuses.iter().filter(|status| **status == "updated").count(), 49, "{name}");
-        let ids: BTreeSet<String> = entries(&world, "ada@company.example").await.iter().map(|e| e["id"].to_string()).collect();
+        let ids: BTreeSet<String> =
+            entries(&world, "ada@company.example").await.iter().map(|e| e["id"].to_string()).collect();
         assert_eq!(ids.len(), 50, "{name}");
         let lead = world.dossier("ada@company.example").await;
-        assert_eq!((&lead["version"], &lead["score"]["engagement"]), (&json!(50), &json!(40)), "{name}: 3 × 10 + 15, capped");
+        assert_eq!(
+            (&lead["version"], &lead["score"]["engagement"]),
+            (&json!(50), &json!(40)),
+            "{name}: 3 × 10 + 15, capped"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_same_delivery_ten_times_at_once_has_one_effect() {
     for (name, world) in worlds().await {
-        let submitted = join_all((0..10).map(|_| async { world.submit("contact", &ada()).await.status })).await;
+        let submitted =
+            join_all((0..10).map(|_| async { world.submit("contact", &ada()).await.status })).await;
         assert!(submitted.iter().all(|status| *status == 202), "{name}");
         let view = json!({"lead": {"email": "ada@company.example"}, "kind": "page_viewed", "id": "p-1",
             "occurred_at": "2026-11-22T11:00:00Z"});
@@ -98,8 +104,10 @@ async fn one_batch_ten_times_at_once_is_one_batch() {
         };
         let body = json!({"mode": "history", "leads": (0..8).map(lead).collect::<Vec<_>>()});
         let answers = join_all((0..10).map(|_| world.post(Role::Marketing, "/v1/leads/batch", &body))).await;
-        let results: Vec<Value> =
-            answers.into_iter().flat_map(|answer| answer.ok(name)["results"].as_array().unwrap().clone()).collect();
+        let results: Vec<Value> = answers
+            .into_iter()
+            .flat_map(|answer| answer.ok(name)["results"].as_array().unwrap().clone())
+            .collect();
         let count = |status: &str| results.iter().filter(|result| result["status"] == status).count();
         assert_eq!((count("created"), count("unchanged")), (8, 72), "{name}");
     }

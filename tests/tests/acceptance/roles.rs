@@ -7,10 +7,10 @@ use tests::{Answer, World};
 
 /// The operations that anybody may call, each for a reason.
 const PUBLIC: &[(&str, &str)] = &[
-    ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
+    ("OPTIONS", "/v1/forms/{form_id}"), // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
-    ("POST", "/v1/forms/{form_id}"),               // Strangers fill in forms.
-    ("POST", "/v1/forms/{form_id}/activities"),    // Pages report what strangers do.
+    ("POST", "/v1/forms/{form_id}"),    // Strangers fill in forms.
+    ("POST", "/v1/forms/{form_id}/activities"), // Pages report what strangers do.
 ];
 
 struct Operation {
@@ -29,7 +29,8 @@ fn operations(world: &World) -> Vec<Operation> {
                     continue;
                 }
                 let roles = operation["security"].as_array().map(|schemes| {
-                    let named = schemes.iter().flat_map(|scheme| scheme["token"].as_array().into_iter().flatten());
+                    let named =
+                        schemes.iter().flat_map(|scheme| scheme["token"].as_array().into_iter().flatten());
                     named.map(|role| role.as_str().unwrap().to_owned()).collect()
                 });
                 all.push(Operation { method: method.to_uppercase(), path: path.clone(), roles });
@@ -40,7 +41,8 @@ fn operations(world: &World) -> Vec<Operation> {
 }
 
 async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answer {
-    let path = operation.path.replace("{lead_id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{form_id}", "contact");
+    let path =
+        operation.path.replace("{lead_id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{form_id}", "contact");
     assert!(!path.contains('{'), "{path}: say here what stands for the parameter");
     let call = world.api.call(&operation.method, &path);
     match token {
@@ -95,7 +97,9 @@ async fn what_an_operation_documents_names_its_roles_in_words_too() {
     let world = World::new().await;
     for function in &world.api.functions {
         for (path, item) in function.openapi["paths"].as_object().unwrap() {
-            for operation in item.as_object().unwrap().values().filter(|operation| operation["security"].is_array()) {
+            for operation in
+                item.as_object().unwrap().values().filter(|operation| operation["security"].is_array())
+            {
                 let said = format!("{} {}", operation["summary"], operation["description"]);
                 for role in operation["security"][0]["token"].as_array().unwrap() {
                     assert!(said.contains(role.as_str().unwrap()), "{path}: {role} is not in {said}");

@@ -26,11 +26,27 @@ fn step() -> impl Strategy<Value = Step> {
         (0..3_u8, 0..3_u8, prop::option::of(0..2_u8), any::<bool>())
             .prop_map(|(who, id, visitor, fits)| Step::Form { who, id, visitor, fits }),
         (0..2_u8, 0..4_u8).prop_map(|(visitor, id)| Step::Page { visitor, id }),
-        (0..3_u8, prop::option::of(0..2_u8), 0..4_u8, select(vec!["page_viewed", "webinar_attended"]), late())
+        (
+            0..3_u8,
+            prop::option::of(0..2_u8),
+            0..4_u8,
+            select(vec!["page_viewed", "webinar_attended"]),
+            late()
+        )
             .prop_map(|(who, phone, id, kind, late)| Step::Activity { who, phone, id, kind, late }),
         (
             0..3_u8,
-            select(vec!["accepted", "rejected", "qualified", "opportunity", "won", "lost", "disqualified", "churned", "follow_up"]),
+            select(vec![
+                "accepted",
+                "rejected",
+                "qualified",
+                "opportunity",
+                "won",
+                "lost",
+                "disqualified",
+                "churned",
+                "follow_up"
+            ]),
             0..3_u8,
             late()
         )
@@ -46,7 +62,8 @@ async fn take(world: &World, step: &Step) -> Value {
     let at = |late: &i64| world.now().plus(-late * MINUTE_MS).to_string();
     let answer = match step {
         Step::Form { who, id, visitor, fits } => {
-            let mut fields = json!({"email": address(*who), "submission_id": format!("s-{id}"), "country": "AT"});
+            let mut fields =
+                json!({"email": address(*who), "submission_id": format!("s-{id}"), "country": "AT"});
             if let Some(visitor) = visitor {
                 fields["anonymous_id"] = json!(format!("v-visitor-{visitor}"));
             }
@@ -95,11 +112,20 @@ async fn told(world: &World, story: &[Step]) -> String {
         let found = world.post(Role::Sales, "/v1/leads/lookup", &json!({"email": address(who)})).await.json();
         let Some(id) = found["items"][0]["lead_id"].as_str() else { continue };
         let path = format!("/v1/leads/{id}");
-        let (all, then) = (world.get(Role::Sales, &format!("{path}?limit=200")).await, world.now().plus(-15 * MINUTE_MS));
-        dossiers.push(json!([all, world.get(Role::Sales, &format!("{path}/score?at={then}")).await]));
+        let mut dossier = world.get(Role::Sales, &format!("{path}?limit=200")).await;
+        // They are a set, in the order of their ids.
+        let duplicates = dossier["possible_duplicates"].take();
+        let then = world.now().plus(-15 * MINUTE_MS);
+        let score = world.get(Role::Sales, &format!("{path}/score?at={then}")).await;
+        dossiers.push(json!([dossier, duplicates.as_array().map(Vec::len), score]));
         ids.push(id.to_owned());
     }
-    let inbox = world.get(Role::Admin, "/v1/inbox").await;
+    let mut inbox = world.get(Role::Admin, "/v1/inbox").await;
+    // Among leads of one promise the order is by id, and thus by chance.
+    let key = |item: &Value| {
+        (item["promise"]["due_at"].as_str().unwrap_or("~").to_owned(), item["email"].to_string())
+    };
+    inbox["items"].as_array_mut().unwrap().sort_by_key(key);
     let mut end = json!([answers, dossiers, inbox, world.events().await]).to_string();
     for (n, id) in ids.iter().enumerate() {
         end = end.replace(id.as_str(), &format!("lead {n}"));
@@ -108,10 +134,10 @@ async fn told(world: &World, story: &[Step]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_story_ends_the_same_in_memory_and_on_dynamodb(story in prop::collection::vec(step(), 1..14)) {
+    fn a_story_ends_the_same_in_memory_and_on_dynamodb(story in prop::collection::vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (memory, dynamo) = runtime.block_on(async {
             (told(&World::new().await, &story).await, told(&World::on_dynamo().await, &story).await)
@@ -120,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn a_story_whose_every_step_is_delivered_twice_ends_as_if_it_were_not(story in prop::collection::vec(step(), 1..14)) {
+    fn a_story_whose_every_step_is_delivered_twice_ends_as_if_it_were_not(story in prop::collection::vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (once, twice) = runtime.block_on(async {
             let (once, twice) = (World::new().await, World::new().await);

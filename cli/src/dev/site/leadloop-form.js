@@ -2,7 +2,9 @@
 // submission id (a second click is the same submission), the campaign that brought the visitor, and the faults beside
 // the fields. Until the visitor agrees to tracking nothing about them is kept or sent.
 (() => {
-  const landing = sessionStorage.getItem('ll-landing') || location.href;
+  // The page on which this visit began, or the latest to which a campaign brought it.
+  const campaign = location.search.includes('utm_');
+  const landing = (!campaign && sessionStorage.getItem('ll-landing')) || location.href;
   sessionStorage.setItem('ll-landing', landing);
   const query = new URL(landing).searchParams;
   const source = { landing_page: landing.split('?')[0] };

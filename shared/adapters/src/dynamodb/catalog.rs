@@ -48,7 +48,9 @@ fn from_item(kind: CatalogKind, item: &Item) -> Result<Record, StoreError> {
     Ok(Record {
         kind,
         version: number(keys::CATALOG_VERSION).and_then(|n| n.parse().ok()).ok_or_else(damaged)?,
-        body: text(keys::CATALOG_BODY).and_then(|body| serde_json::from_str(body).ok()).ok_or_else(damaged)?,
+        body: text(keys::CATALOG_BODY)
+            .and_then(|body| serde_json::from_str(body).ok())
+            .ok_or_else(damaged)?,
         expires_at: number(keys::EXPIRES_AT).and_then(|n| n.parse().ok()).map(Timestamp::from_secs),
         id: id.clone(),
     })
@@ -99,11 +101,15 @@ impl Catalog for DynamoCatalog {
             let mut put = PutItem::builder().table_name(&self.table).set_item(Some(to_item(record)));
             if !force {
                 put = if record.version <= 1 {
-                    put.condition_expression("attribute_not_exists(#i)").expression_attribute_names("#i", keys::ID)
+                    put.condition_expression("attribute_not_exists(#i)")
+                        .expression_attribute_names("#i", keys::ID)
                 } else {
                     put.condition_expression("#v = :v")
                         .expression_attribute_names("#v", keys::CATALOG_VERSION)
-                        .expression_attribute_values(":v", AttributeValue::N((record.version - 1).to_string()))
+                        .expression_attribute_values(
+                            ":v",
+                            AttributeValue::N((record.version - 1).to_string()),
+                        )
                 };
             }
             let put = put.build().map_err(|error| StoreError::Refused(error.to_string()))?;

@@ -2,13 +2,14 @@
 
 use super::{Item, cursor_of, entry_record, keys, lead_record, start_key, store_error};
 use crate::config::Tables;
-use crate::ports::{Commit, Direction, InboxLine, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors};
+use crate::ports::{
+    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors,
+};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnConsumedCapacity,
-    TransactWriteItem,
+    AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem,
 };
 use domain::change::{Change, Entry};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
@@ -160,9 +161,12 @@ fn refused(pieces: &[Piece], reasons: &[CancellationReason]) -> Commit {
         .filter(|(_, reason)| reason.code().is_some_and(|code| code != "None"))
         .map(|(piece, _)| *piece)
         .collect();
-    let entries: Vec<usize> =
-        failed.iter().filter_map(|piece| if let Piece::Entry(at) = piece { Some(*at) } else { None }).collect();
-    let conditional = reasons.iter().all(|r| matches!(r.code(), None | Some("None" | "ConditionalCheckFailed")));
+    let entries: Vec<usize> = failed
+        .iter()
+        .filter_map(|piece| if let Piece::Entry(at) = piece { Some(*at) } else { None })
+        .collect();
+    let conditional =
+        reasons.iter().all(|r| matches!(r.code(), None | Some("None" | "ConditionalCheckFailed")));
     if conditional && entries.len() == failed.len() && !entries.is_empty() {
         Commit::Repeated(entries)
     } else {
@@ -199,10 +203,16 @@ impl LeadStore for DynamoLeadStore {
                     return Err(damaged("an identity without its lead"));
                 };
                 let lead = LeadId::parse(lead).map_err(damaged)?;
-                owners.extend(keyed.iter().filter(|(k, _)| k == key).map(|(_, i)| ((*i).clone(), lead.clone())));
+                owners.extend(
+                    keyed.iter().filter(|(k, _)| k == key).map(|(_, i)| ((*i).clone(), lead.clone())),
+                );
             }
-            wanted =
-                answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|request| request.keys).collect();
+            wanted = answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .flat_map(|request| request.keys)
+                .collect();
         }
         Ok(owners)
     }
@@ -355,13 +365,22 @@ impl LeadLists for DynamoLeadStore {
             .unwrap_or_default()
             .iter()
             .map(|item| {
-                let id = item.get(keys::LEAD_ID).and_then(|id| id.as_s().ok()).map(String::as_str).unwrap_or_default();
+                let id = item
+                    .get(keys::LEAD_ID)
+                    .and_then(|id| id.as_s().ok())
+                    .map(String::as_str)
+                    .unwrap_or_default();
                 LeadId::parse(id).map_err(damaged)
             })
             .collect()
     }
 
-    async fn inbox(&self, owner: &Slug, limit: usize, cursor: Option<&str>) -> Result<Page<InboxLine>, StoreError> {
+    async fn inbox(
+        &self,
+        owner: &Slug,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<InboxLine>, StoreError> {
         let answer = self
             .client
             .query()
@@ -380,7 +399,11 @@ impl LeadLists for DynamoLeadStore {
             .unwrap_or_default()
             .iter()
             .map(|item| {
-                let id = item.get(keys::LEAD_ID).and_then(|id| id.as_s().ok()).map(String::as_str).unwrap_or_default();
+                let id = item
+                    .get(keys::LEAD_ID)
+                    .and_then(|id| id.as_s().ok())
+                    .map(String::as_str)
+                    .unwrap_or_default();
                 let due = item.get(keys::PROMISE_DUE_AT).and_then(|due| due.as_n().ok());
                 let due = due.and_then(|due| due.parse().ok()).ok_or_else(|| damaged("the inbox index"))?;
                 Ok(InboxLine {
@@ -432,7 +455,8 @@ pub mod units {
             let own = capacity.table().and_then(|c| c.capacity_units()).unwrap_or_default();
             *counted.entry(table.to_owned()).or_default() += own;
             for (index, capacity) in capacity.global_secondary_indexes().into_iter().flatten() {
-                *counted.entry(format!("{table}/{index}")).or_default() += capacity.capacity_units().unwrap_or_default();
+                *counted.entry(format!("{table}/{index}")).or_default() +=
+                    capacity.capacity_units().unwrap_or_default();
             }
         }
     }

@@ -109,8 +109,8 @@ pub(crate) fn key_of(cursor: &str) -> Option<Item> {
 pub(crate) fn start_key(cursor: Option<&str>) -> Result<Option<Item>, StoreError> {
     match cursor {
         None => Ok(None),
-        Some(cursor) => {
-            key_of(cursor).map(Some).ok_or_else(|| StoreError::Refused("the cursor is not one of this list".to_owned()))
-        }
+        Some(cursor) => key_of(cursor)
+            .map(Some)
+            .ok_or_else(|| StoreError::Refused("the cursor is not one of this list".to_owned())),
     }
 }

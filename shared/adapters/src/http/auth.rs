@@ -275,13 +275,18 @@ where
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, secret)| secret.trim());
-        let Some(secret) = secret.filter(|secret| secret.len() <= 200) else { return Err(Problem::unauthorized()) };
+        let Some(secret) = secret.filter(|secret| secret.len() <= 200) else {
+            return Err(Problem::unauthorized());
+        };
         let Some(token) = tokens.find(secret).await? else { return Err(Problem::unauthorized()) };
         if token.role != Role::Admin && !A::ROLES.contains(&token.role) {
             let mut may: Vec<&str> = A::ROLES.iter().map(|role| role.as_str()).collect();
             may.push(Role::Admin.as_str());
             let role = token.role.as_str();
-            return Err(Problem::forbidden(format!("a {role} token may not do this; {} may", may.join(" or "))));
+            return Err(Problem::forbidden(format!(
+                "a {role} token may not do this; {} may",
+                may.join(" or ")
+            )));
         }
         Ok(Self { token, allowed: PhantomData })
     }

@@ -17,7 +17,8 @@ impl<S: Send + Sync> FromRequest<S> for BodyBytes {
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
         let declared = request.headers().get(axum::http::header::CONTENT_LENGTH);
-        let declared = declared.and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<usize>().ok());
+        let declared =
+            declared.and_then(|length| length.to_str().ok()).and_then(|length| length.parse::<usize>().ok());
         if declared.is_some_and(|length| length > MOST_BYTES) {
             return Err(Problem::too_large(MOST_BYTES));
         }

@@ -15,13 +15,14 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
 /// Turns documented routes into a router and their documentation.
-#[must_use]
 pub fn split(routes: utoipa_axum::router::OpenApiRouter) -> (axum::Router, OpenApi) {
     let (router, mut api) = routes.split_for_parts();
     let token = SecurityScheme::Http(
         HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token from POST /v1/tokens; each operation names the roles that may call it."))
+            .description(Some(
+                "A token from POST /v1/tokens; each operation names the roles that may call it.",
+            ))
             .build(),
     );
     api.components.get_or_insert_with(Components::new).add_security_scheme("token", token);

@@ -36,7 +36,15 @@ impl Problem {
     pub fn invalid(faults: Vec<Fault>) -> Self {
         let n = faults.len();
         let detail = format!("{n} {} to mend", if n == 1 { "fault" } else { "faults" });
-        Self { faults, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", "What was sent is not valid", detail) }
+        Self {
+            faults,
+            ..Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-input",
+                "What was sent is not valid",
+                detail,
+            )
+        }
     }
 
     /// What was sent is wrong in one place.
@@ -50,7 +58,10 @@ impl Problem {
     pub fn unreadable(detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let faults = vec![Fault { pointer: String::new(), detail: detail.clone() }];
-        Self { faults, ..Self::new(StatusCode::BAD_REQUEST, "unreadable-body", "The body cannot be read", detail) }
+        Self {
+            faults,
+            ..Self::new(StatusCode::BAD_REQUEST, "unreadable-body", "The body cannot be read", detail)
+        }
     }
 
     /// The body is larger than allowed.
@@ -58,7 +69,10 @@ impl Problem {
     pub fn too_large(most: usize) -> Self {
         let detail = format!("a body may hold {} KB; send less, or in several requests", most / 1024);
         let faults = vec![Fault { pointer: String::new(), detail: detail.clone() }];
-        Self { faults, ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail) }
+        Self {
+            faults,
+            ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
+        }
     }
 
     /// There is no such thing.
@@ -96,9 +110,9 @@ impl Problem {
     /// A stage transition that does not exist; says what would be legal.
     #[must_use]
     pub fn illegal_transition(stage: &str, asked: &str, legal: Vec<&'static str>) -> Self {
-        let detail = format!("a lead in stage {stage} cannot be reported as {asked}; legal now: {}", legal.join(", "));
-        let problem =
-            Self::new(StatusCode::CONFLICT, "illegal-transition", "Not in this stage", detail);
+        let detail =
+            format!("a lead in stage {stage} cannot be reported as {asked}; legal now: {}", legal.join(", "));
+        let problem = Self::new(StatusCode::CONFLICT, "illegal-transition", "Not in this stage", detail);
         Self { legal: Some(legal), ..problem }
     }
 

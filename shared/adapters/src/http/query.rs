@@ -24,7 +24,9 @@ where
                 let text = rejection.body_text();
                 let text = text.split_once(": ").map_or(text.as_str(), |(_, what)| what);
                 match text.split_once(": ") {
-                    Some((name, what)) if !name.contains(' ') => Err(Problem::fault(format!("/{name}"), what)),
+                    Some((name, what)) if !name.contains(' ') => {
+                        Err(Problem::fault(format!("/{name}"), what))
+                    }
                     _ => Err(Problem::fault("", text)),
                 }
             }

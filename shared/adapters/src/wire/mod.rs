@@ -88,7 +88,9 @@ pub fn identities(object: &Object<'_>) -> Vec<Identity> {
     }
     found.extend(object.optional("email").and_then(|n| n.parsed(Email::parse)).map(Identity::Email));
     found.extend(object.optional("phone").and_then(|n| n.parsed(Phone::parse)).map(Identity::Phone));
-    found.extend(object.optional("anonymous_id").and_then(|n| n.parsed(AnonymousId::parse)).map(Identity::Anonymous));
+    found.extend(
+        object.optional("anonymous_id").and_then(|n| n.parsed(AnonymousId::parse)).map(Identity::Anonymous),
+    );
     if object.faults().len() > before { Vec::new() } else { found }
 }
 
@@ -113,7 +115,9 @@ pub fn lead_ref(node: &Node<'_>) -> Option<LeadRef> {
             None
         }
         _ => {
-            node.fault("names the lead in several ways; expected one of lead_id, email, phone and external_id");
+            node.fault(
+                "names the lead in several ways; expected one of lead_id, email, phone and external_id",
+            );
             None
         }
     }
@@ -140,8 +144,12 @@ pub fn source(node: &Node<'_>, at: Timestamp) -> Option<Touch> {
             .filter(|node| node.value().as_str().is_none_or(|text| !text.trim().is_empty()))
             .and_then(|node| node.text(LONGEST_SOURCE).map(str::to_owned))
     };
-    let touch =
-        Touch { at, channel: text("channel"), campaign: text("campaign"), landing_page: text("landing_page") };
+    let touch = Touch {
+        at,
+        channel: text("channel"),
+        campaign: text("campaign"),
+        landing_page: text("landing_page"),
+    };
     object.finish();
     (touch.channel.is_some() || touch.campaign.is_some() || touch.landing_page.is_some()).then_some(touch)
 }
@@ -196,7 +204,10 @@ pub fn money_json(money: &Money) -> Value {
 /// Reads `mode`: whether the facts are an import of what happened long ago.
 #[must_use]
 pub fn history(object: &Object<'_>) -> bool {
-    object.optional("mode").and_then(|node| node.one_of(&[("live", false), ("history", true)])).unwrap_or(false)
+    object
+        .optional("mode")
+        .and_then(|node| node.one_of(&[("live", false), ("history", true)]))
+        .unwrap_or(false)
 }
 
 /// Reads the header `Idempotency-Key`, by which a client marks a repeat.
@@ -235,10 +246,7 @@ pub fn items<'a>(object: &Object<'a>, key: &'static str) -> Option<Vec<Node<'a>>
 /// # Errors
 ///
 /// The item's faults.
-pub fn one<T>(
-    value: &Value,
-    read: impl FnOnce(&Node<'_>) -> Option<T>,
-) -> Result<T, crate::http::Problem> {
+pub fn one<T>(value: &Value, read: impl FnOnce(&Node<'_>) -> Option<T>) -> Result<T, crate::http::Problem> {
     let faults = Faults::new();
     let item = read(&Node::root(value, &faults));
     faults.into_result(item).map_err(crate::http::Problem::invalid)
@@ -250,9 +258,10 @@ pub fn one<T>(
 pub fn groups(items: &[Vec<String>]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(Vec<usize>, Vec<&str>)> = Vec::new();
     for (at, keys) in items.iter().enumerate() {
-        let (shared, mut rest): (Vec<_>, Vec<_>) = groups
-            .into_iter()
-            .partition(|(_, known): &(Vec<usize>, Vec<&str>)| keys.iter().any(|key| known.contains(&key.as_str())));
+        let (shared, mut rest): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|(_, known): &(Vec<usize>, Vec<&str>)| {
+                keys.iter().any(|key| known.contains(&key.as_str()))
+            });
         let mut members: Vec<usize> = Vec::new();
         let mut known: Vec<&str> = keys.iter().map(String::as_str).collect();
         for (places, more) in shared {
@@ -353,5 +362,8 @@ pub fn external_ids_json(lead: &Lead) -> Value {
 /// Gives the values of a lead's attributes as JSON.
 #[must_use]
 pub fn attributes_json(lead: &Lead) -> Map<String, Value> {
-    lead.attributes.iter().map(|(name, attribute)| (name.as_str().to_owned(), attribute.value.to_json())).collect()
+    lead.attributes
+        .iter()
+        .map(|(name, attribute)| (name.as_str().to_owned(), attribute.value.to_json()))
+        .collect()
 }

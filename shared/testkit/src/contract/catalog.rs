@@ -27,8 +27,14 @@ pub async fn a_record_is_written_once_and_then_only_on_top_of_its_version(ports:
     let over = Put::over(&read, json!("second"));
     assert!(ports.catalog.put(std::slice::from_ref(&over)).await.unwrap());
     assert_eq!(get(ports, "j-1").await.unwrap(), over.record);
-    assert!(!ports.catalog.put(&[Put::over(&read, json!("stale"))]).await.unwrap(), "it changed since it was read");
-    assert!(!ports.catalog.put(&[Put::over(&job("j-2", json!(0)).record, json!(1))]).await.unwrap(), "it is not there");
+    assert!(
+        !ports.catalog.put(&[Put::over(&read, json!("stale"))]).await.unwrap(),
+        "it changed since it was read"
+    );
+    assert!(
+        !ports.catalog.put(&[Put::over(&job("j-2", json!(0)).record, json!(1))]).await.unwrap(),
+        "it is not there"
+    );
     assert_eq!(get(ports, "j-1").await.unwrap().body, json!("second"));
     assert_eq!(get(ports, "j-2").await, None);
 }

@@ -1,7 +1,9 @@
 //! What is promised of single leads.
 
 use super::Ports;
-use crate::builders::{NOON, a_lead, activity, change, delivered, email, external, phone, slug, time, visitor};
+use crate::builders::{
+    NOON, a_lead, activity, change, delivered, email, external, phone, slug, time, visitor,
+};
 use adapters::ports::Commit;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Capture, Change, Fact, Incoming, MarketingFeedback, Subject, decide};
@@ -15,9 +17,14 @@ use futures::future::join_all;
 
 /// A lead is stored as it was decided, and every identity leads to it.
 pub async fn a_stored_lead_reads_back_equal_and_is_found_by_each_identity(ports: &Ports) {
-    let identities =
-        [external("crm", "42"), email("ada@b.example"), phone("+431234567"), Identity::Anonymous(visitor("v-12345678"))];
-    let lead = identities.iter().fold(a_lead().ready(), |lead, identity| lead.known_by(identity.clone())).change();
+    let identities = [
+        external("crm", "42"),
+        email("ada@b.example"),
+        phone("+431234567"),
+        Identity::Anonymous(visitor("v-12345678")),
+    ];
+    let lead =
+        identities.iter().fold(a_lead().ready(), |lead, identity| lead.known_by(identity.clone())).change();
     let stored = ports.store(&lead).await;
     assert_eq!(ports.read(&stored.id).await, stored);
     assert_eq!(stored.version, 1);
@@ -30,7 +37,8 @@ pub async fn a_stored_lead_reads_back_equal_and_is_found_by_each_identity(ports:
     twice.push(email("nobody@b.example"));
     let mut owners = ports.leads.owners(&twice).await.unwrap();
     owners.sort();
-    let mut expected: Vec<_> = identities.iter().map(|identity| (identity.clone(), stored.id.clone())).collect();
+    let mut expected: Vec<_> =
+        identities.iter().map(|identity| (identity.clone(), stored.id.clone())).collect();
     expected.sort();
     assert_eq!(owners, expected, "asked twice, answered once");
 }
@@ -53,7 +61,10 @@ fn every_kind(at: Timestamp) -> Vec<Incoming> {
         ("country", text("Kakania")),
     ];
     let capture = Capture {
-        attributes: attributes.into_iter().map(|(name, value)| (AttributeName::parse(name).unwrap(), value)).collect(),
+        attributes: attributes
+            .into_iter()
+            .map(|(name, value)| (AttributeName::parse(name).unwrap(), value))
+            .collect(),
         company: Company {
             name: Some("Bureau & Söhne".to_owned()),
             domain: Some("b.example".to_owned()),
@@ -112,7 +123,12 @@ fn every_kind(at: Timestamp) -> Vec<Incoming> {
         Fact::Withdrawn { id: DeliveryId::new("test", "kind 7"), note: None },
     ];
     let times = (0..).map(|n| at.plus(n * HOUR_MS + n));
-    facts.into_iter().zip(times).enumerate().map(|(n, (fact, at))| delivered(&format!("kind {n}"), at, fact)).collect()
+    facts
+        .into_iter()
+        .zip(times)
+        .enumerate()
+        .map(|(n, (fact, at))| delivered(&format!("kind {n}"), at, fact))
+        .collect()
 }
 
 /// Whatever can happen to a lead is stored as it happened.
@@ -146,7 +162,8 @@ pub async fn what_is_not_there_is_left_out(ports: &Ports) {
 
 /// More leads than one request of DynamoDB can ask for.
 pub async fn a_hundred_and_ten_leads_are_read_at_once(ports: &Ports) {
-    let changes: Vec<Change> = (0..110).map(|n| a_lead().known_by(external("crm", &n.to_string())).change()).collect();
+    let changes: Vec<Change> =
+        (0..110).map(|n| a_lead().known_by(external("crm", &n.to_string())).change()).collect();
     let mut stored = join_all(changes.iter().map(|change| ports.store(change))).await;
     let ids: Vec<_> = stored.iter().map(|lead| lead.id.clone()).collect();
     let mut found = ports.leads.load(&ids).await.unwrap();
@@ -184,7 +201,8 @@ pub async fn a_commit_on_an_older_version_is_a_conflict_and_stores_nothing(ports
 pub async fn a_commit_that_creates_a_lead_which_exists_is_a_conflict(ports: &Ports) {
     let first = a_lead().known_by(email("ada@b.example"));
     let stored = ports.store(&first.change()).await;
-    let again = a_lead().id(stored.id.clone()).known_by(email("eve@b.example")).at(time(NOON).plus(1)).change();
+    let again =
+        a_lead().id(stored.id.clone()).known_by(email("eve@b.example")).at(time(NOON).plus(1)).change();
     assert_eq!(ports.leads.commit(&again).await.unwrap(), Commit::Conflict);
     assert_eq!(ports.read(&stored.id).await, stored);
     assert!(ports.leads.owners(&[email("eve@b.example")]).await.unwrap().is_empty());
@@ -250,8 +268,7 @@ pub async fn a_repeat_on_an_older_version_is_a_conflict(ports: &Ports) {
 pub async fn of_twenty_that_claim_one_address_at_once_one_gets_it(ports: &Ports) {
     let changes: Vec<Change> = (0..20).map(|_| a_lead().known_by(email("ada@b.example")).change()).collect();
     let results = join_all(changes.iter().map(|change| ports.leads.commit(change))).await;
-    let done: Vec<usize> =
-        (0..20).filter(|at| *results[*at].as_ref().unwrap() == Commit::Done).collect();
+    let done: Vec<usize> = (0..20).filter(|at| *results[*at].as_ref().unwrap() == Commit::Done).collect();
     assert_eq!(done.len(), 1, "{results:?}");
     let ids: Vec<_> = changes.iter().map(|change| change.lead.id.clone()).collect();
     assert_eq!(ports.leads.load(&ids).await.unwrap(), vec![changes[done[0]].lead.clone()]);

@@ -14,14 +14,17 @@ use std::collections::BTreeSet;
 
 /// A sweep reads every lead, and none twice, however many workers share it.
 pub async fn the_parts_of_a_scan_are_all_leads_once(ports: &Ports) {
-    let changes: Vec<Change> = (0..45).map(|n| a_lead().known_by(external("crm", &n.to_string())).change()).collect();
+    let changes: Vec<Change> =
+        (0..45).map(|n| a_lead().known_by(external("crm", &n.to_string())).change()).collect();
     let stored = join_all(changes.iter().map(|change| ports.store(change))).await;
     let all: BTreeSet<LeadId> = stored.into_iter().map(|lead| lead.id).collect();
     for of in [1, 4] {
         let mut seen = Vec::new();
         for segment in 0..of {
-            let part =
-                every_page(async |cursor: Option<String>| ports.lists.scan(segment, of, cursor.as_deref()).await).await;
+            let part = every_page(async |cursor: Option<String>| {
+                ports.lists.scan(segment, of, cursor.as_deref()).await
+            })
+            .await;
             seen.extend(part.into_iter().map(|lead| lead.id));
         }
         assert_eq!(seen.len(), 45, "none twice in {of} parts");
@@ -87,7 +90,9 @@ pub async fn putting_off_moves_only_what_is_still_due_and_makes_no_lead(ports: &
 
 /// Stores a lead that was handed to `at-1` so many hours after noon.
 async fn handed(ports: &Ports, address: &str, hours: i64) -> Lead {
-    let lead = ports.store(&a_lead().ready().known_by(email(address)).at(time(NOON).plus(hours * HOUR_MS)).change()).await;
+    let lead = ports
+        .store(&a_lead().ready().known_by(email(address)).at(time(NOON).plus(hours * HOUR_MS)).change())
+        .await;
     assert_eq!(lead.person, Some(slug("at-1")), "the lead is ready");
     lead
 }

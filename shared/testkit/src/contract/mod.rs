@@ -23,7 +23,9 @@ pub use timeline::*;
 
 use crate::memory::{MemoryCatalog, MemoryLeadStore, Outbox};
 use crate::{Dynamo, builders};
-use adapters::ports::{Catalog, Commit, Direction, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors};
+use adapters::ports::{
+    Catalog, Commit, Direction, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors,
+};
 use domain::change::{Change, Entry, Incoming};
 use domain::identity::LeadId;
 use domain::lead::Lead;

@@ -12,7 +12,11 @@ async fn lead_with_views(ports: &Ports, address: &str, views: i64) -> Lead {
     let lead = ports.store(&a_lead().known_by(email(address)).change()).await;
     let view = |n: i64| {
         let at = time(NOON).plus(n * MINUTE_MS + n % 2);
-        delivered(&format!("{address} {n}"), at, Fact::Activity(activity("page_viewed", &[("path", "/pricing")])))
+        delivered(
+            &format!("{address} {n}"),
+            at,
+            Fact::Activity(activity("page_viewed", &[("path", "/pricing")])),
+        )
     };
     let facts: Vec<Incoming> = (1..=views).rev().map(view).collect();
     ports.happen(&lead, &facts, time(NOON).plus(60 * MINUTE_MS)).await
@@ -67,8 +71,9 @@ pub async fn a_cursor_of_another_list_is_refused(ports: &Ports) {
 pub async fn what_a_visitor_did_is_recalled_oldest_first_and_the_latest_if_there_is_too_much(ports: &Ports) {
     let id = visitor("v-0123456789");
     assert!(ports.visitors.recall(&id, 40).await.unwrap().is_empty());
-    let views: Vec<Entry> =
-        (0..7).map(|n| page_view(&n.to_string(), time(NOON).plus(n * MINUTE_MS), &format!("/p/{n}"))).collect();
+    let views: Vec<Entry> = (0..7)
+        .map(|n| page_view(&n.to_string(), time(NOON).plus(n * MINUTE_MS), &format!("/p/{n}")))
+        .collect();
     let (first, second) = views.split_at(3);
     ports.visitors.remember(&id, second).await.unwrap();
     ports.visitors.remember(&id, first).await.unwrap();

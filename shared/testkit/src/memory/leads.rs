@@ -2,7 +2,9 @@
 
 use super::{lock, page, start};
 use adapters::dynamodb::keys;
-use adapters::ports::{Commit, Direction, InboxLine, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors};
+use adapters::ports::{
+    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors,
+};
 use async_trait::async_trait;
 use domain::change::{Change, Entry, Event};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
@@ -159,7 +161,8 @@ impl LeadStore for MemoryLeadStore {
         let mut state = lock(&self.state);
         let lead = &change.lead;
         let stored = state.leads.get(&lead.id).map(|lead| lead.version);
-        let claimed = change.claims.iter().any(|identity| state.identities.contains_key(&keys::identity_key(identity)));
+        let claimed =
+            change.claims.iter().any(|identity| state.identities.contains_key(&keys::identity_key(identity)));
         let key = |entry: &Entry| (lead.id.as_str().to_owned(), entry.id.clone());
         let places = change.entries.iter().enumerate();
         let repeated: Vec<usize> =
@@ -198,7 +201,9 @@ impl Timeline for MemoryLeadStore {
         let after = start(&list, cursor)?;
         let mut entries = self.partition(lead.as_str());
         match direction {
-            Direction::Forward => entries.retain(|(id, _)| after.as_deref().is_none_or(|after| id.as_str() > after)),
+            Direction::Forward => {
+                entries.retain(|(id, _)| after.as_deref().is_none_or(|after| id.as_str() > after))
+            }
             Direction::Backward => {
                 entries.retain(|(id, _)| after.as_deref().is_none_or(|after| id.as_str() < after));
                 entries.reverse();
@@ -236,9 +241,12 @@ impl LeadLists for MemoryLeadStore {
         }
         let list = format!("scan {segment} of {of}");
         let after = start(&list, cursor)?;
-        let part = |id: &LeadId| id.as_str().bytes().fold(0_u32, |sum, b| sum.wrapping_mul(31) + u32::from(b)) % of;
+        let part =
+            |id: &LeadId| id.as_str().bytes().fold(0_u32, |sum, b| sum.wrapping_mul(31) + u32::from(b)) % of;
         let leads = lock(&self.state).leads.clone().into_iter();
-        let left = leads.filter(|(id, _)| part(id) == segment && after.as_deref().is_none_or(|after| id.as_str() > after));
+        let left = leads.filter(|(id, _)| {
+            part(id) == segment && after.as_deref().is_none_or(|after| id.as_str() > after)
+        });
         Ok(page(&list, left.map(|(id, lead)| (id.as_str().to_owned(), lead)).collect(), SCAN_PAGE))
     }
 
@@ -255,7 +263,12 @@ impl LeadLists for MemoryLeadStore {
         Ok(due.into_iter().take(most).map(|(_, id)| id).collect())
     }
 
-    async fn inbox(&self, owner: &Slug, limit: usize, cursor: Option<&str>) -> Result<Page<InboxLine>, StoreError> {
+    async fn inbox(
+        &self,
+        owner: &Slug,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<InboxLine>, StoreError> {
         tokio::task::yield_now().await;
         let list = format!("inbox {owner}");
         let after = start(&list, cursor)?;

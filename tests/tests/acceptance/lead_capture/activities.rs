@@ -53,12 +53,19 @@ async fn a_batch_answers_for_each_item_and_one_bad_item_holds_up_no_other() {
     assert_eq!(statuses(&answer), expected);
     let problem = &answer["results"][1]["problem"];
     assert_eq!(problem["status"], 422);
-    let mut pointers: Vec<&str> =
-        problem["errors"].as_array().unwrap().iter().map(|fault| fault["pointer"].as_str().unwrap()).collect();
+    let mut pointers: Vec<&str> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["pointer"].as_str().unwrap())
+        .collect();
     pointers.sort_unstable();
     assert_eq!(pointers, ["/colour", "/kind", "/lead/email"]);
     assert_eq!(answer["results"][3]["problem"]["status"], 404);
-    assert_eq!((entries(&world, "ada@company.example").await, entries(&world, "bob@company.example").await), (2, 1));
+    assert_eq!(
+        (entries(&world, "ada@company.example").await, entries(&world, "bob@company.example").await),
+        (2, 1)
+    );
 }
 
 #[tokio::test]
@@ -182,7 +189,8 @@ async fn a_clock_that_runs_ahead_a_little_is_forgiven_and_a_wrong_year_is_not() 
 #[tokio::test]
 async fn what_happened_more_than_a_week_ago_counts_and_hands_nothing_off() {
     let world = World::new().await;
-    let who = json!({"email": "ada@company.example", "attributes": {"company_size": 120, "job_title": "Director"}});
+    let who =
+        json!({"email": "ada@company.example", "attributes": {"company_size": 120, "job_title": "Director"}});
     world.post(Role::Marketing, "/v1/leads", &who).await.ok("lead");
     let asked = |days: i64| {
         json!({"lead": {"email": "ada@company.example"}, "kind": "contact_requested", "id": format!("{days}"),
@@ -198,13 +206,19 @@ async fn what_happened_more_than_a_week_ago_counts_and_hands_nothing_off() {
 async fn the_envelope_of_a_batch_is_checked_before_its_items() {
     let world = World::new().await;
     let many = json!({"activities": vec![view("ada@company.example", "p"); 101]});
-    let wrong = [many, json!({"activities": []}), json!({"activities": {}}), json!({"activities": [], "colour": "red"})];
+    let wrong = [
+        many,
+        json!({"activities": []}),
+        json!({"activities": {}}),
+        json!({"activities": [], "colour": "red"}),
+    ];
     for body in &wrong {
         assert_eq!(post(&world, body).await.status, 422);
     }
     let big = json!({"activities": [view("ada@company.example", &"x".repeat(256 * 1024))]});
     assert_eq!(post(&world, &big).await.status, 413);
-    let broken = world.call(Role::Capture, "POST", "/v1/activities").body("application/json", "{\"activities\": [");
+    let broken =
+        world.call(Role::Capture, "POST", "/v1/activities").body("application/json", "{\"activities\": [");
     assert_eq!(broken.send().await.status, 400);
     assert!(world.memory().leads().is_empty());
 }

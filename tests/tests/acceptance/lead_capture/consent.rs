@@ -8,14 +8,21 @@ use tests::{World, ada};
 #[tokio::test]
 async fn a_withdrawal_counts_at_once_and_leaves_the_house() {
     let world = World::new().await;
-    let known = json!({"email": "ada@company.example", "consent": {"purpose": "marketing", "status": "confirmed"}});
-    let id = world.post(Role::Marketing, "/v1/leads", &known).await.ok("lead")["lead_id"].as_str().unwrap().to_owned();
+    let known =
+        json!({"email": "ada@company.example", "consent": {"purpose": "marketing", "status": "confirmed"}});
+    let id = world.post(Role::Marketing, "/v1/leads", &known).await.ok("lead")["lead_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(world.dossier("ada@company.example").await["segments"], json!(["newsletter"]));
     world.later(MINUTE_MS);
     let path = format!("/v1/leads/{id}/consent");
     let withdrawn = json!({"purpose": "marketing", "status": "withdrawn", "source": "phone call"});
     let answer = world.post(Role::Sales, &path, &withdrawn).await.ok("consent");
-    assert_eq!((&answer["status"], &answer["consent"][0]["status"]), (&json!("updated"), &json!("withdrawn")));
+    assert_eq!(
+        (&answer["status"], &answer["consent"][0]["status"]),
+        (&json!("updated"), &json!("withdrawn"))
+    );
     assert_eq!(world.dossier("ada@company.example").await["segments"], json!([]));
     assert_eq!(world.events().await, ["captured", "consent_withdrawn", "stage_changed"]);
 }
@@ -49,7 +56,10 @@ async fn faults_and_unknown_leads_are_told_apart() {
     let path = format!("/v1/leads/{}/consent", world.lead_id("ada@company.example").await);
     let bad = json!({"purpose": "spam", "status": "yes", "at": "1900-01-01T00:00:00Z", "colour": "red"});
     let answer = world.post(Role::Marketing, &path, &bad).await;
-    assert_eq!((answer.status, answer.pointers()), (422, ["/at", "/colour", "/purpose", "/status"].map(String::from).to_vec()));
+    assert_eq!(
+        (answer.status, answer.pointers()),
+        (422, ["/at", "/colour", "/purpose", "/status"].map(String::from).to_vec())
+    );
     let good = json!({"purpose": "marketing", "status": "withdrawn"});
     for id in ["aaaaaaaaaaaaaaaaaaaaaaaaaa", "not-an-id"] {
         assert_eq!(world.post(Role::Marketing, &format!("/v1/leads/{id}/consent"), &good).await.status, 404);

@@ -129,8 +129,9 @@ async fn a_plain_html_form_shows_its_faults_as_a_page_without_running_what_was_t
 async fn a_machine_that_fills_in_the_honeypot_is_thanked_and_forgotten() {
     let world = World::new().await;
     let honest = world.submit("contact", &ada_with(&json!({"website": ""}))).await;
-    let machine =
-        world.submit("contact", &ada_with(&json!({"website": "https://x.example", "email": "bot@x.example"}))).await;
+    let machine = world
+        .submit("contact", &ada_with(&json!({"website": "https://x.example", "email": "bot@x.example"})))
+        .await;
     assert_eq!((machine.status, machine.json()), (honest.status, honest.json()));
     assert_eq!(world.memory().leads().len(), 1, "only the honest one");
 }
@@ -236,8 +237,11 @@ async fn the_first_and_the_latest_campaign_are_kept() {
         world.later(DAY_MS);
     }
     let source = world.dossier("ada@company.example").await["source"].clone();
-    assert_eq!(source["first"], json!({"at": "2026-11-22T12:00:00Z", "channel": "paid_search", "campaign": "campaign-1",
-        "landing_page": "https://www.company.example/lp-1"}));
+    assert_eq!(
+        source["first"],
+        json!({"at": "2026-11-22T12:00:00Z", "channel": "paid_search", "campaign": "campaign-1",
+        "landing_page": "https://www.company.example/lp-1"})
+    );
     assert_eq!(source["last"]["channel"], "podcast");
     assert_eq!(source["last"]["at"], "2026-11-24T12:00:00Z");
 }
@@ -266,7 +270,9 @@ async fn a_body_may_hold_256_kb_and_not_one_byte_more() {
         let start = r#"{"email":"ada@company.example","message":"hello","unknown":""#;
         format!("{start}{}\"}}", "x".repeat(bytes - start.len() - 2))
     };
-    let post = async |body: String| world.api.call("POST", "/v1/forms/contact").body("application/json", body).send().await;
+    let post = async |body: String| {
+        world.api.call("POST", "/v1/forms/contact").body("application/json", body).send().await
+    };
     let answer = post(filler(256 * 1024 + 1)).await;
     assert_eq!((answer.status, answer.header("content-type")), (413, "application/problem+json"));
     assert!(world.memory().leads().is_empty());
@@ -321,7 +327,10 @@ async fn a_stranger_does_not_learn_whether_an_address_is_known() {
         submit("known@company.example", "1").await,
     );
     for answer in [&known, &again] {
-        assert_eq!((answer.status, &answer.headers, &answer.body), (unknown.status, &unknown.headers, &unknown.body));
+        assert_eq!(
+            (answer.status, &answer.headers, &answer.body),
+            (unknown.status, &unknown.headers, &unknown.body)
+        );
     }
 }
 
@@ -336,7 +345,8 @@ async fn a_public_form_fills_what_is_empty_and_proposes_what_differs() {
     assert_eq!(lead["attributes"], json!({"job_title": "Owner", "country": "AT", "company_size": "120"}));
     assert_eq!(lead["company"]["name"], "Real Ltd.");
     let effects = lead["timeline"]["items"][0]["effects"].as_array().unwrap();
-    let proposed = json!({"effect": "attribute_proposed", "attribute": "job_title", "value": "Head of Sales"});
+    let proposed =
+        json!({"effect": "attribute_proposed", "attribute": "job_title", "value": "Head of Sales"});
     assert!(effects.contains(&proposed), "{effects:?}");
 }
 

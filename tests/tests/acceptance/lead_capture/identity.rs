@@ -34,7 +34,11 @@ async fn a_lead_gets_to_be_known_by_more_and_more() {
     let world = World::new().await;
     let first = capture(&world, json!({"phone": "+431234567"})).await;
     let second = capture(&world, json!({"phone": "+431234567", "email": "ada@company.example"})).await;
-    let third = capture(&world, json!({"email": "ada@company.example", "external_id": {"system": "crm", "id": "42"}})).await;
+    let third = capture(
+        &world,
+        json!({"email": "ada@company.example", "external_id": {"system": "crm", "id": "42"}}),
+    )
+    .await;
     assert_eq!(first["lead_id"], second["lead_id"]);
     assert_eq!(first["lead_id"], third["lead_id"]);
     let found = capture(&world, titled(json!({"external_id": {"system": "crm", "id": 42}}), "Owner")).await;
@@ -76,8 +80,12 @@ async fn ten_people_behind_one_switchboard_are_ten_leads() {
 #[tokio::test]
 async fn a_new_address_of_somebody_known_by_an_external_id_is_one_more_address() {
     let world = World::new().await;
-    let old = capture(&world, json!({"external_id": {"system": "crm", "id": "1"}, "email": "old@company.example"})).await;
-    let new = capture(&world, json!({"external_id": {"system": "crm", "id": "1"}, "email": "new@company.example"})).await;
+    let old =
+        capture(&world, json!({"external_id": {"system": "crm", "id": "1"}, "email": "old@company.example"}))
+            .await;
+    let new =
+        capture(&world, json!({"external_id": {"system": "crm", "id": "1"}, "email": "new@company.example"}))
+            .await;
     assert_eq!(old["lead_id"], new["lead_id"]);
     let dossier = lead(&world, &old["lead_id"]).await;
     assert_eq!(dossier["emails"], json!(["old@company.example", "new@company.example"]));
@@ -87,8 +95,12 @@ async fn a_new_address_of_somebody_known_by_an_external_id_is_one_more_address()
 #[tokio::test]
 async fn one_address_with_two_ids_of_one_system_is_two_leads() {
     let world = World::new().await;
-    let one = capture(&world, json!({"external_id": {"system": "crm", "id": "1"}, "email": "ada@company.example"})).await;
-    let two = capture(&world, json!({"external_id": {"system": "crm", "id": "2"}, "email": "ada@company.example"})).await;
+    let one =
+        capture(&world, json!({"external_id": {"system": "crm", "id": "1"}, "email": "ada@company.example"}))
+            .await;
+    let two =
+        capture(&world, json!({"external_id": {"system": "crm", "id": "2"}, "email": "ada@company.example"}))
+            .await;
     assert_eq!(two["status"], "created");
     assert_eq!(lead(&world, &two["lead_id"]).await["possible_duplicates"], json!([one["lead_id"]]));
     let other_system = json!({"external_id": {"system": "erp", "id": "2"}, "email": "ada@company.example"});
@@ -98,9 +110,7 @@ async fn one_address_with_two_ids_of_one_system_is_two_leads() {
 #[tokio::test]
 async fn a_shared_computer_makes_nobody_somebody_else() {
     let world = World::new().await;
-    let fields = |email: &str| {
-        json!({"email": email, "anonymous_id": "v-3f9a0c5b7d", "submission_id": email, "full_name": email})
-    };
+    let fields = |email: &str| json!({"email": email, "anonymous_id": "v-3f9a0c5b7d", "submission_id": email, "full_name": email});
     world.submit("contact", &fields("ada@company.example")).await;
     world.submit("contact", &fields("bob@company.example")).await;
     let (ada, bob) = (world.dossier("ada@company.example").await, world.dossier("bob@company.example").await);

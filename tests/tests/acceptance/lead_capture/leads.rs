@@ -22,7 +22,8 @@ fn crm(id: &str) -> Value {
 #[tokio::test]
 async fn a_lead_by_hand_is_created_then_updated_then_unchanged() {
     let world = World::new().await;
-    let mut lead = json!({"email": "ada@company.example", "attributes": {"country": "AT", "company_size": 120}});
+    let mut lead =
+        json!({"email": "ada@company.example", "attributes": {"country": "AT", "company_size": 120}});
     let send = async |lead: &Value| world.post(Role::Sales, "/v1/leads", lead).await.ok("lead");
     let first = send(&lead).await;
     assert_eq!((&first["status"], &first["stage"]), (&json!("created"), &json!("inquiry")));
@@ -42,7 +43,9 @@ async fn an_import_is_scored_and_owned_and_starts_nothing() {
     let body = json!({"mode": "history", "leads": [crm("1"), crm("2"), crm("1"), {"email": "nobody"}]});
     let answer = batch(&world, &body).await;
     assert_eq!(statuses(&answer), ["created", "created", "unchanged", "rejected"]);
-    let found = world.post(Role::Sales, "/v1/leads/lookup", &json!({"external_id": {"system": "crm", "id": "1"}})).await;
+    let found = world
+        .post(Role::Sales, "/v1/leads/lookup", &json!({"external_id": {"system": "crm", "id": "1"}}))
+        .await;
     let id = found.json()["items"][0]["lead_id"].as_str().unwrap().to_owned();
     let lead = world.get(Role::Marketing, &format!("/v1/leads/{id}")).await;
     assert_eq!((&lead["stage"], &lead["owner"]["team"]), (&json!("inquiry"), &json!("marketing")));
@@ -63,16 +66,20 @@ async fn an_import_that_is_live_hands_off_who_is_ready() {
     batch(&world, &json!({"leads": [lead]})).await;
     let asked = json!({"lead": {"external_id": {"system": "crm", "id": "1"}}, "kind": "contact_requested"});
     let result = world.post(Role::Capture, "/v1/activities", &asked).await.ok("activity");
-    assert_eq!((&result["stage"], &result["owner"]["person"]), (&json!("marketing_qualified"), &json!("at-1")));
-    assert_eq!(world.events().await, ["became_qualified", "captured", "handed_off", "stage_changed", "stage_changed"]);
+    assert_eq!(
+        (&result["stage"], &result["owner"]["person"]),
+        (&json!("marketing_qualified"), &json!("at-1"))
+    );
+    assert_eq!(
+        world.events().await,
+        ["became_qualified", "captured", "handed_off", "stage_changed", "stage_changed"]
+    );
 }
 
 #[tokio::test]
 async fn a_newer_value_wins_an_older_one_is_only_proposed_and_an_empty_one_erases_nothing() {
     let world = World::new().await;
-    let lead = |title: &str, at: &str| {
-        json!({"leads": [{"email": "ada@company.example", "occurred_at": at, "attributes": {"job_title": title, "city": ""}}]})
-    };
+    let lead = |title: &str, at: &str| json!({"leads": [{"email": "ada@company.example", "occurred_at": at, "attributes": {"job_title": title, "city": ""}}]});
     batch(&world, &lead("Director", "2026-11-20T00:00:00Z")).await;
     batch(&world, &lead("Owner", "2026-11-21T00:00:00Z")).await;
     batch(&world, &lead("Trainee", "2020-01-01T00:00:00Z")).await;
@@ -92,7 +99,8 @@ async fn contacts_and_customers_are_imported_as_what_they_are() {
         {"email": "contact@b.example", "stage": "contact"}, {"email": "customer@b.example", "stage": "customer"},
         {"email": "lead@b.example"}, {"email": "odd@b.example", "stage": "opportunity"}]});
     let answer = batch(&world, &body).await;
-    let stages: Vec<&Value> = answer["results"].as_array().unwrap().iter().map(|result| &result["stage"]).collect();
+    let stages: Vec<&Value> =
+        answer["results"].as_array().unwrap().iter().map(|result| &result["stage"]).collect();
     assert_eq!(stages, [&json!("contact"), &json!("customer"), &json!("inquiry"), &Value::Null]);
     assert_eq!(answer["results"][3]["problem"]["errors"][0]["pointer"], "/stage");
 }
@@ -106,8 +114,11 @@ async fn consent_comes_with_its_proof() {
         {"purpose": "phone", "status": "withdrawn", "at": "2025-05-01T00:00:00Z"}]}]});
     batch(&world, &body).await;
     let lead = world.dossier("ada@company.example").await;
-    assert_eq!(lead["consent"][0], json!({"purpose": "marketing", "status": "confirmed", "basis": "soft_opt_in",
-        "text": "v3", "source": "fair", "at": "2024-05-01T00:00:00Z"}));
+    assert_eq!(
+        lead["consent"][0],
+        json!({"purpose": "marketing", "status": "confirmed", "basis": "soft_opt_in",
+        "text": "v3", "source": "fair", "at": "2024-05-01T00:00:00Z"})
+    );
     assert_eq!(lead["consent"][1]["status"], "withdrawn");
     assert_eq!(lead["segments"], json!(["newsletter"]));
 }
@@ -122,8 +133,17 @@ async fn every_fault_of_a_lead_is_named_at_once_and_nothing_of_it_is_stored() {
     let answer = world.post(Role::Marketing, "/v1/leads", &bad).await;
     assert_eq!(answer.status, 422);
     let expected = [
-        "/attributes/Company", "/attributes/deep/colour", "/attributes/ok", "/colour", "/company",
-        "/consent/0/purpose", "/external_id/id", "/external_id/system", "/occurred_at", "/phone", "/source/channel",
+        "/attributes/Company",
+        "/attributes/deep/colour",
+        "/attributes/ok",
+        "/colour",
+        "/company",
+        "/consent/0/purpose",
+        "/external_id/id",
+        "/external_id/system",
+        "/occurred_at",
+        "/phone",
+        "/source/channel",
         "/stage",
     ];
     let pointers = answer.pointers();

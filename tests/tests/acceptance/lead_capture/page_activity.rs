@@ -11,7 +11,8 @@ async fn report(world: &World, body: &Value) -> Answer {
 }
 
 fn views(ids: std::ops::Range<i64>) -> Value {
-    let view = |n: i64| json!({"kind": "page_viewed", "properties": {"path": "/pricing"}, "id": format!("p-{n}")});
+    let view =
+        |n: i64| json!({"kind": "page_viewed", "properties": {"path": "/pricing"}, "id": format!("p-{n}")});
     json!({"anonymous_id": VISITOR, "consent": {"tracking": true}, "activities": ids.map(view).collect::<Vec<_>>()})
 }
 
@@ -24,7 +25,9 @@ fn submission(id: &str) -> Value {
 
 async fn kinds(world: &World) -> (usize, usize) {
     let lead = world.dossier("ada@company.example").await;
-    let count = |kind: &str| lead["timeline"]["items"].as_array().unwrap().iter().filter(|e| e["kind"] == kind).count();
+    let count = |kind: &str| {
+        lead["timeline"]["items"].as_array().unwrap().iter().filter(|e| e["kind"] == kind).count()
+    };
     (count("form"), count("activity"))
 }
 
@@ -40,7 +43,8 @@ async fn what_a_visitor_did_before_counts_from_the_submission_on() {
     let lead = world.dossier("ada@company.example").await;
     assert_eq!(lead["score"]["engagement"], 95, "60 for the form, 2 × 10 for the prices, 15 for coming back");
     assert_eq!(kinds(&world).await, (1, 2));
-    let at: Vec<&str> = lead["timeline"]["items"].as_array().unwrap().iter().map(|e| e["at"].as_str().unwrap()).collect();
+    let at: Vec<&str> =
+        lead["timeline"]["items"].as_array().unwrap().iter().map(|e| e["at"].as_str().unwrap()).collect();
     assert_eq!(at, ["2026-11-22T12:02:00Z", "2026-11-22T12:01:00Z", "2026-11-22T12:00:00Z"]);
 }
 
@@ -64,14 +68,22 @@ async fn a_submission_with_forty_activities_that_comes_again_changes_nothing() {
     report(&world, &views(0..40)).await;
     world.later(MINUTE_MS);
     world.submit("contact", &submission("s-1")).await;
-    let before = (kinds(&world).await, world.events().await, world.dossier("ada@company.example").await["score"].clone());
+    let before = (
+        kinds(&world).await,
+        world.events().await,
+        world.dossier("ada@company.example").await["score"].clone(),
+    );
     for _ in 0..3 {
         assert_eq!(world.submit("contact", &submission("s-1")).await.status, 202);
         world.later(MINUTE_MS);
     }
     assert_eq!((kinds(&world).await, world.events().await), (before.0, before.1));
     world.submit("contact", &submission("s-2")).await;
-    assert_eq!(kinds(&world).await, (2, 40), "another submission brings the same visitor's activity no second time");
+    assert_eq!(
+        kinds(&world).await,
+        (2, 40),
+        "another submission brings the same visitor's activity no second time"
+    );
     let score = world.dossier("ada@company.example").await["score"].clone();
     assert_eq!((&score["fit"], &score["engagement"]), (&before.2["fit"], &before.2["engagement"]));
 }
@@ -99,11 +111,14 @@ async fn the_answer_is_always_the_same_and_what_is_not_in_order_is_dropped() {
     one_wrong["activities"][1]["kind"] = json!("Page Viewed");
     let mut with_an_address = views(1..2);
     with_an_address["email"] = json!("ada@company.example");
-    for body in [without_consent, without_a_word, one_wrong, with_an_address, views(1..42), json!([]), json!({})] {
+    for body in
+        [without_consent, without_a_word, one_wrong, with_an_address, views(1..42), json!([]), json!({})]
+    {
         let answer = report(&world, &body).await;
         assert_eq!((answer.status, answer.body), (good.status, good.body.clone()), "{body}");
     }
-    let foreign = world.api.call("POST", "/v1/forms/contact/activities").header("origin", "https://evil.example");
+    let foreign =
+        world.api.call("POST", "/v1/forms/contact/activities").header("origin", "https://evil.example");
     assert_eq!(foreign.json(&views(1..2)).send().await.status, 202);
     let broken = world.api.call("POST", "/v1/forms/contact/activities").body("application/json", "{");
     assert_eq!(broken.send().await.status, 202);
@@ -117,7 +132,10 @@ async fn the_answer_is_always_the_same_and_what_is_not_in_order_is_dropped() {
 #[tokio::test]
 async fn a_page_may_report_as_a_beacon_does() {
     let world = World::new().await;
-    let call = world.api.call("POST", "/v1/forms/contact/activities").header("origin", "https://www.company.example");
+    let call = world
+        .api
+        .call("POST", "/v1/forms/contact/activities")
+        .header("origin", "https://www.company.example");
     let answer = call.body("text/plain;charset=UTF-8", views(0..1).to_string()).expect(202).await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://www.company.example");
     world.later(MINUTE_MS);

@@ -20,7 +20,8 @@ async fn a_lead_is_found_by_its_id_address_phone_or_external_id() {
         assert_eq!(found["items"][0]["lead_id"], lead["lead_id"], "{reference}");
         assert_eq!(found["items"].as_array().unwrap().len(), 1);
     }
-    let nobody = world.post(Role::Sales, "/v1/leads/lookup", &json!({"email": "nobody@company.example"})).await;
+    let nobody =
+        world.post(Role::Sales, "/v1/leads/lookup", &json!({"email": "nobody@company.example"})).await;
     assert_eq!(nobody.ok("lookup"), json!({"items": []}));
 }
 
@@ -50,9 +51,31 @@ async fn a_dossier_holds_everything_known() {
     world.submit("contact", &fields).await;
     let lead = world.dossier("ada@company.example").await;
     for key in [
-        "lead_id", "email", "phone", "external_ids", "company", "attributes", "stage", "stage_since", "cycle", "owner",
-        "promise", "score", "persona", "phase", "segments", "consent", "source", "deals", "possible_duplicates",
-        "created_at", "responded_at", "next_review_at", "version", "timeline", "legal_feedback",
+        "lead_id",
+        "email",
+        "phone",
+        "external_ids",
+        "company",
+        "attributes",
+        "stage",
+        "stage_since",
+        "cycle",
+        "owner",
+        "promise",
+        "score",
+        "persona",
+        "phase",
+        "segments",
+        "consent",
+        "source",
+        "deals",
+        "possible_duplicates",
+        "created_at",
+        "responded_at",
+        "next_review_at",
+        "version",
+        "timeline",
+        "legal_feedback",
     ] {
         assert!(lead.get(key).is_some(), "{key}");
     }
@@ -77,8 +100,11 @@ async fn a_timeline_reads_in_pages_latest_first() {
     }
     let (mut at, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = world.get(Role::Sales, &format!("/v1/leads/{id}?limit=4{cursor}")).await["timeline"].clone();
-        at.extend(page["items"].as_array().unwrap().iter().map(|entry| entry["at"].as_str().unwrap().to_owned()));
+        let page =
+            world.get(Role::Sales, &format!("/v1/leads/{id}?limit=4{cursor}")).await["timeline"].clone();
+        at.extend(
+            page["items"].as_array().unwrap().iter().map(|entry| entry["at"].as_str().unwrap().to_owned()),
+        );
         match &page["next_cursor"] {
             Value::String(next) => cursor = format!("&cursor={next}"),
             _ => break,
@@ -95,11 +121,19 @@ async fn a_bad_query_is_the_callers_fault_and_not_ours() {
     let id = world.lead_id("ada@company.example").await;
     for (query, pointers) in [("cursor=nonsense", vec!["/cursor"]), ("limit=0", vec!["/limit"])] {
         let answer = world.call(Role::Sales, "GET", &format!("/v1/leads/{id}?{query}")).send().await;
-        assert_eq!((answer.status, answer.pointers()), (422, pointers.iter().map(|p| (*p).to_owned()).collect()), "{query}");
+        assert_eq!(
+            (answer.status, answer.pointers()),
+            (422, pointers.iter().map(|p| (*p).to_owned()).collect()),
+            "{query}"
+        );
     }
     for query in ["limit=many", "colour=red"] {
         let answer = world.call(Role::Sales, "GET", &format!("/v1/leads/{id}?{query}")).send().await;
-        assert_eq!((answer.status, answer.header("content-type")), (422, "application/problem+json"), "{query}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (422, "application/problem+json"),
+            "{query}"
+        );
     }
 }
 
@@ -123,7 +157,11 @@ async fn a_lead_that_is_not_there_is_not_found() {
     for id in ["aaaaaaaaaaaaaaaaaaaaaaaaaa", "ada", "ada@company.example"] {
         for path in [format!("/v1/leads/{id}"), format!("/v1/leads/{id}/score")] {
             let answer = world.call(Role::Sales, "GET", &path).send().await;
-            assert_eq!((answer.status, answer.header("content-type")), (404, "application/problem+json"), "{path}");
+            assert_eq!(
+                (answer.status, answer.header("content-type")),
+                (404, "application/problem+json"),
+                "{path}"
+            );
         }
     }
 }

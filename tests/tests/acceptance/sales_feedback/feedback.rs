@@ -37,8 +37,18 @@ async fn entries(world: &World) -> usize {
 async fn each_kind_of_report_moves_the_lead_where_it_should() {
     for (body, stage, cycle, person) in [
         (json!({"kind": "accepted", "by": "at-1"}), "sales_accepted", 1, json!("at-1")),
-        (json!({"kind": "rejected", "reason": "wrong_size", "note": "ten people"}), "nurturing", 2, Value::Null),
-        (json!({"kind": "not_ready", "reason": "budget", "not_before": "2027-02-01"}), "nurturing", 2, Value::Null),
+        (
+            json!({"kind": "rejected", "reason": "wrong_size", "note": "ten people"}),
+            "nurturing",
+            2,
+            Value::Null,
+        ),
+        (
+            json!({"kind": "not_ready", "reason": "budget", "not_before": "2027-02-01"}),
+            "nurturing",
+            2,
+            Value::Null,
+        ),
         (json!({"kind": "qualified"}), "sales_qualified", 1, json!("at-1")),
         (json!({"kind": "assigned", "to": "at-2"}), "marketing_qualified", 1, json!("at-2")),
         (deal("opportunity", "D-1"), "opportunity", 1, json!("at-1")),
@@ -46,7 +56,12 @@ async fn each_kind_of_report_moves_the_lead_where_it_should() {
         (deal("lost", "D-1"), "nurturing", 2, Value::Null),
         (json!({"kind": "lost", "reason": "price"}), "nurturing", 2, Value::Null),
         (json!({"kind": "disqualified", "reason": "student"}), "disqualified", 1, Value::Null),
-        (json!({"kind": "follow_up", "channel": "phone", "result": "reached"}), "marketing_qualified", 1, json!("at-1")),
+        (
+            json!({"kind": "follow_up", "channel": "phone", "result": "reached"}),
+            "marketing_qualified",
+            1,
+            json!("at-1"),
+        ),
         (json!({"kind": "opted_out", "purpose": "marketing"}), "marketing_qualified", 1, json!("at-1")),
         (json!({"kind": "marketing_feedback", "quote": "Nice."}), "marketing_qualified", 1, json!("at-1")),
     ] {
@@ -88,14 +103,27 @@ async fn what_makes_no_sense_in_the_stage_is_refused_with_what_would() {
     assert_eq!((answer.status, answer.header("content-type")), (409, "application/problem+json"));
     let problem = answer.json();
     assert_eq!(problem["type"], "urn:leadloop:problem:illegal-transition");
-    let expected = json!(["accepted", "rejected", "not_ready", "qualified", "assigned", "opportunity", "won", "lost",
-        "disqualified"]);
+    let expected = json!([
+        "accepted",
+        "rejected",
+        "not_ready",
+        "qualified",
+        "assigned",
+        "opportunity",
+        "won",
+        "lost",
+        "disqualified"
+    ]);
     assert_eq!(problem["legal"], expected);
     assert_eq!(world.dossier(EMAIL).await, before, "nothing is stored");
     assert_eq!(before["legal_feedback"], expected, "the dossier says it beforehand");
     report(&world, &id, &deal("won", "D-1")).await.ok("won");
     world.later(MINUTE_MS);
-    for body in [json!({"kind": "accepted"}), json!({"kind": "rejected", "reason": "x"}), json!({"kind": "disqualified", "reason": "x"})] {
+    for body in [
+        json!({"kind": "accepted"}),
+        json!({"kind": "rejected", "reason": "x"}),
+        json!({"kind": "disqualified", "reason": "x"}),
+    ] {
         assert_eq!(report(&world, &id, &body).await.status, 409, "{body}");
     }
 }
@@ -134,8 +162,11 @@ async fn a_deal_won_on_a_lead_that_was_never_marked_skips_stages_and_says_so() {
     let expected = json!({"effect": "stage_changed", "from": "inquiry", "to": "customer",
         "skipped": ["marketing_qualified", "sales_accepted", "sales_qualified", "opportunity"]});
     assert!(dossier["timeline"]["items"][0]["effects"].as_array().unwrap().contains(&expected));
-    assert_eq!(dossier["deals"], json!([{"deal": {"system": "crm", "id": "D-7"}, "state": "won",
-        "amount": {"amount": "1200.50", "currency": "EUR"}, "at": "2026-11-22T12:01:00Z"}]));
+    assert_eq!(
+        dossier["deals"],
+        json!([{"deal": {"system": "crm", "id": "D-7"}, "state": "won",
+        "amount": {"amount": "1200.50", "currency": "EUR"}, "at": "2026-11-22T12:01:00Z"}])
+    );
     assert_eq!(world.events().await, ["captured", "outcome", "stage_changed", "stage_changed"]);
 }
 
@@ -152,10 +183,16 @@ async fn a_report_that_comes_again_changes_nothing() {
         }
     }
     let keyed = async |key: &str| {
-        let call = world.call(Role::Sales, "POST", &format!("/v1/leads/{id}/feedback")).header("idempotency-key", key);
-        call.json(&json!({"kind": "follow_up", "channel": "visit"})).send().await.ok("feedback")["status"].clone()
+        let call = world
+            .call(Role::Sales, "POST", &format!("/v1/leads/{id}/feedback"))
+            .header("idempotency-key", key);
+        call.json(&json!({"kind": "follow_up", "channel": "visit"})).send().await.ok("feedback")["status"]
+            .clone()
     };
-    assert_eq!([keyed("k-1").await, keyed("k-1").await, keyed("k-2").await], ["updated", "unchanged", "updated"]);
+    assert_eq!(
+        [keyed("k-1").await, keyed("k-1").await, keyed("k-2").await],
+        ["updated", "unchanged", "updated"]
+    );
     assert_eq!(entries(&world).await, 6);
 }
 
@@ -176,7 +213,10 @@ async fn a_fact_that_was_wrong_is_withdrawn_and_not_edited() {
     world.later(MINUTE_MS);
     let withdrawn = json!({"kind": "withdrawn", "id": won["fact_id"], "note": "wrong customer"});
     let result = report(&world, &id, &withdrawn).await.ok("withdrawn");
-    assert_eq!((&result["stage"], &result["owner"]["person"]), (&json!("marketing_qualified"), &json!("at-1")));
+    assert_eq!(
+        (&result["stage"], &result["owner"]["person"]),
+        (&json!("marketing_qualified"), &json!("at-1"))
+    );
     assert_eq!(report(&world, &id, &withdrawn).await.ok("again")["status"], "unchanged");
     let lead = world.dossier(EMAIL).await;
     assert_eq!((&lead["deals"], lead["timeline"]["items"].as_array().unwrap().len()), (&json!([]), 3));
@@ -193,7 +233,11 @@ async fn a_returned_lead_that_views_one_page_is_not_handed_back() {
     world.later(DAY_MS);
     let view = json!({"lead": {"lead_id": id}, "kind": "page_viewed", "properties": {"path": "/pricing"}});
     let viewed = world.post(Role::Capture, "/v1/activities", &view).await.ok("view");
-    assert_eq!((&viewed["stage"], &viewed["score"]["label"]), (&json!("nurturing"), &json!("A1")), "its score still counts");
+    assert_eq!(
+        (&viewed["stage"], &viewed["score"]["label"]),
+        (&json!("nurturing"), &json!("A1")),
+        "its score still counts"
+    );
     let inbox = world.get(Role::Sales, "/v1/inbox").await;
     assert_eq!(inbox["items"], json!([]));
     // What it does now that is worth as much as before does hand it back, in its second cycle.
@@ -224,19 +268,23 @@ async fn a_batch_names_leads_by_id_address_phone_or_external_id() {
     let known = json!({"email": EMAIL, "phone": "+431234567", "external_id": {"system": "crm", "id": "42"}});
     world.post(Role::Marketing, "/v1/leads", &known).await.ok("lead");
     let call = |lead: Value, n: u8| json!({"lead": lead, "kind": "follow_up", "channel": "phone", "id": format!("c-{n}")});
-    let results = batch(&world, json!([
-        call(json!({"lead_id": id}), 1),
-        call(json!({"email": "ADA@company.example"}), 2),
-        call(json!({"phone": "+43 1 234567"}), 3),
-        call(json!({"external_id": {"system": "crm", "id": "42"}}), 4),
-        call(json!({"external_id": {"system": "crm", "id": "none"}}), 5),
-        call(json!({}), 6),
-        {"lead": {"email": EMAIL}, "kind": "sold", "colour": "red"},
-        call(json!({"lead_id": id}), 1),
-    ]))
+    let results = batch(
+        &world,
+        json!([
+            call(json!({"lead_id": id}), 1),
+            call(json!({"email": "ADA@company.example"}), 2),
+            call(json!({"phone": "+43 1 234567"}), 3),
+            call(json!({"external_id": {"system": "crm", "id": "42"}}), 4),
+            call(json!({"external_id": {"system": "crm", "id": "none"}}), 5),
+            call(json!({}), 6),
+            {"lead": {"email": EMAIL}, "kind": "sold", "colour": "red"},
+            call(json!({"lead_id": id}), 1),
+        ]),
+    )
     .await;
     let statuses: Vec<&str> = results.iter().map(|result| result["status"].as_str().unwrap()).collect();
-    let expected = ["updated", "updated", "updated", "updated", "rejected", "rejected", "rejected", "unchanged"];
+    let expected =
+        ["updated", "updated", "updated", "updated", "rejected", "rejected", "rejected", "unchanged"];
     assert_eq!(statuses, expected, "{results:?}");
     assert!(results[..4].iter().all(|result| result["lead_id"] == json!(id)));
     assert_eq!(results[4]["problem"]["status"], 404);
@@ -268,7 +316,12 @@ async fn reports_that_come_out_of_order_end_where_they_would_have_in_order() {
         let (world, id) = handed().await;
         world.later(DAY_MS);
         let at = |n: i64| world.now().plus(n * MINUTE_MS - HOUR_MS).to_string();
-        let mut facts = [json!({"kind": "accepted"}), deal("opportunity", "D-1"), deal("won", "D-1"), deal("opportunity", "D-2")];
+        let mut facts = [
+            json!({"kind": "accepted"}),
+            deal("opportunity", "D-1"),
+            deal("won", "D-1"),
+            deal("opportunity", "D-2"),
+        ];
         for (n, fact) in (0..).zip(&mut facts) {
             fact["occurred_at"] = json!(at(n));
             fact["lead"] = json!({"lead_id": id});
@@ -294,7 +347,10 @@ async fn an_import_of_outcomes_sends_nothing_out_and_may_come_again() {
         "amount": {"amount": "99.90", "currency": "BRL"}}]});
     for status in ["updated", "unchanged", "unchanged"] {
         let answer = world.post(Role::Sales, "/v1/feedback/batch", &body).await.ok("feedback");
-        assert_eq!((&answer["results"][0]["status"], &answer["results"][0]["stage"]), (&json!(status), &json!("customer")));
+        assert_eq!(
+            (&answer["results"][0]["status"], &answer["results"][0]["stage"]),
+            (&json!(status), &json!("customer"))
+        );
     }
     assert!(world.events().await.is_empty());
 }
@@ -305,7 +361,10 @@ async fn who_opts_out_has_withdrawn() {
     let body = json!({"kind": "opted_out", "purpose": "phone", "by": "at-1", "note": "do not call"});
     report(&world, &id, &body).await.ok("opted out");
     let consent = world.dossier(EMAIL).await["consent"][0].clone();
-    assert_eq!((&consent["purpose"], &consent["status"], &consent["source"]), (&json!("phone"), &json!("withdrawn"), &json!("sales:at-1")));
+    assert_eq!(
+        (&consent["purpose"], &consent["status"], &consent["source"]),
+        (&json!("phone"), &json!("withdrawn"), &json!("sales:at-1"))
+    );
     assert!(world.events().await.contains(&"consent_withdrawn".to_owned()));
 }
 
@@ -316,7 +375,10 @@ async fn what_the_customer_said_of_the_marketing_is_kept_in_their_words() {
         "sentiment": "negative", "quote": "Zu viele Mails – „nervig“!"});
     report(&world, &id, &body).await.ok("feedback");
     let entry = world.dossier(EMAIL).await["timeline"]["items"][0].clone();
-    assert_eq!((&entry["about"], &entry["quote"]), (&json!({"campaign": "spring", "content": "wp-7"}), &body["quote"]));
+    assert_eq!(
+        (&entry["about"], &entry["quote"]),
+        (&json!({"campaign": "spring", "content": "wp-7"}), &body["quote"])
+    );
 }
 
 #[tokio::test]
@@ -336,7 +398,10 @@ async fn every_fault_of_a_report_is_named_at_once() {
         (json!({"kind": "assigned"}), "/to"),
         (json!({"kind": "opted_out", "purpose": "all"}), "/purpose"),
         (json!({"kind": "marketing_feedback", "about": {"campaign": "spring"}}), ""),
-        (json!({"kind": "won", "deal": {"system": "crm", "id": "D"}, "amount": {"amount": "1.234", "currency": "EUR"}}), "/amount/amount"),
+        (
+            json!({"kind": "won", "deal": {"system": "crm", "id": "D"}, "amount": {"amount": "1.234", "currency": "EUR"}}),
+            "/amount/amount",
+        ),
     ];
     for (body, pointer) in cases {
         let answer = report(&world, &id, &body).await;
@@ -351,7 +416,11 @@ async fn a_report_about_nobody_is_not_found() {
     for id in ["aaaaaaaaaaaaaaaaaaaaaaaaaa", "ada@company.example"] {
         for body in [json!({"kind": "accepted"}), json!({"kind": "withdrawn", "id": "0000000000000000"})] {
             let answer = report(&world, id, &body).await;
-            assert_eq!(answer.status, if body["kind"] == "withdrawn" && id.len() == 26 { 422 } else { 404 }, "{id} {body}");
+            assert_eq!(
+                answer.status,
+                if body["kind"] == "withdrawn" && id.len() == 26 { 422 } else { 404 },
+                "{id} {body}"
+            );
         }
     }
 }

@@ -48,7 +48,8 @@ async fn a_sales_person_sees_their_own_leads_the_most_urgent_first() {
     assert_eq!(inbox(&world, "stage=sales_accepted").await, ["kept@b.example"]);
     world.later(DAY_MS - HOUR_MS);
     let page = world.get(Role::Sales, "/v1/inbox").await;
-    let promises: Vec<&Value> = page["items"].as_array().unwrap().iter().map(|item| &item["promise"]).collect();
+    let promises: Vec<&Value> =
+        page["items"].as_array().unwrap().iter().map(|item| &item["promise"]).collect();
     assert_eq!(promises[0]["overdue"], true);
     assert_eq!(promises[1]["overdue"], false);
     assert_eq!(promises[2], &Value::Null);
@@ -131,6 +132,10 @@ async fn faults_of_the_query_are_named() {
     }
     for query in ["limit=many", "colour=red"] {
         let answer = world.call(Role::Sales, "GET", &format!("/v1/inbox?{query}")).send().await;
-        assert_eq!((answer.status, answer.header("content-type")), (422, "application/problem+json"), "{query}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (422, "application/problem+json"),
+            "{query}"
+        );
     }
 }

@@ -25,7 +25,13 @@ async fn active() -> (World, String) {
     fields["job_title"] = json!("Head of Sales, student");
     world.submit("contact", &fields).await;
     let id = world.lead_id("ada@company.example").await;
-    for (days, kind) in [(1, "page_viewed"), (2, "page_viewed"), (3, "page_viewed"), (9, "page_viewed"), (12, "webinar_attended")] {
+    for (days, kind) in [
+        (1, "page_viewed"),
+        (2, "page_viewed"),
+        (3, "page_viewed"),
+        (9, "page_viewed"),
+        (12, "webinar_attended"),
+    ] {
         world.later(DAY_MS);
         let at = testkit::time("2026-11-22T12:00:00Z").plus(days * DAY_MS);
         world.clock.set(at);
@@ -39,7 +45,18 @@ async fn active() -> (World, String) {
 #[tokio::test]
 async fn the_lines_of_the_explanation_add_up_to_the_score_on_every_day() {
     let (world, id) = active().await;
-    for day in ["2026-11-21", "2026-11-22", "2026-11-23", "2026-11-25", "2026-12-01", "2026-12-04", "2026-12-22", "2027-01-15", "2027-06-01", "2029-01-01"] {
+    for day in [
+        "2026-11-21",
+        "2026-11-22",
+        "2026-11-23",
+        "2026-11-25",
+        "2026-12-01",
+        "2026-12-04",
+        "2026-12-22",
+        "2027-01-15",
+        "2027-06-01",
+        "2029-01-01",
+    ] {
         adds_up(&score(&world, &id, day).await);
     }
     adds_up(&world.dossier("ada@company.example").await["score"]);
@@ -49,9 +66,15 @@ async fn the_lines_of_the_explanation_add_up_to_the_score_on_every_day() {
 async fn a_past_day_knows_only_what_had_happened_by_then() {
     let (world, id) = active().await;
     let before = score(&world, &id, "2026-11-21").await;
-    assert_eq!((&before["fit"], &before["engagement"], &before["label"]), (&json!(0), &json!(0), &json!("D4")));
+    assert_eq!(
+        (&before["fit"], &before["engagement"], &before["label"]),
+        (&json!(0), &json!(0), &json!("D4"))
+    );
     let day = score(&world, &id, "2026-11-22").await;
-    assert_eq!((&day["fit"], &day["engagement"], &day["as_of"]), (&json!(20), &json!(60), &json!("2026-11-22T23:59:59.999Z")));
+    assert_eq!(
+        (&day["fit"], &day["engagement"], &day["as_of"]),
+        (&json!(20), &json!(60), &json!("2026-11-22T23:59:59.999Z"))
+    );
     let morning = score(&world, &id, "2026-11-22T11:59:59Z").await;
     assert_eq!(morning["engagement"], 0);
     let third = score(&world, &id, "2026-11-25").await;
@@ -66,7 +89,8 @@ async fn the_score_of_a_past_day_is_the_one_that_was_shown_on_it() {
     let mut shown = Vec::new();
     for n in 0..12 {
         if n % 3 == 0 {
-            let body = json!({"lead": {"lead_id": id}, "kind": "page_viewed", "properties": {"path": "/pricing"}});
+            let body =
+                json!({"lead": {"lead_id": id}, "kind": "page_viewed", "properties": {"path": "/pricing"}});
             world.post(Role::Capture, "/v1/activities", &body).await.ok("activity");
         }
         shown.push((world.now().to_string(), world.dossier("ada@company.example").await["score"].clone()));
