@@ -59,7 +59,7 @@ impl Empty {
 }
 
 pub(crate) fn run(file: &str, passes: usize) -> Result<(), Failure> {
-    let document: Value = serde_saphyr::from_str(PLAYBOOK)?;
+    let document: Value = playbook::yaml::read(PLAYBOOK)?;
     let playbook = Playbook::parse(&document).map_err(|faults| format!("{faults:?}"))?;
     let keys: BTreeMap<&str, SignalKey> = playbook.signals.iter().map(|s| (s.id.as_str(), s.key)).collect();
     let mut leads = Vec::new();

@@ -25,7 +25,7 @@ use domain::change::{Capture, Entry, Fact, Incoming, entry_id};
 use domain::consent::{Basis, ConsentFact, ConsentStatus};
 use domain::country::Country;
 use domain::fault::{Fault, Faults};
-use domain::identity::{AnonymousId, Email, Identity, Phone};
+use domain::identity::{AnonymousId, Email, Identity, LeadRef, Phone};
 use domain::lead::{Company, Touch};
 use domain::playbook::{Form, FormTarget, Playbook};
 use domain::reader::Node;
@@ -95,7 +95,8 @@ async fn take(
     }
     let now = app.clock.now();
     let submission = submission(&fields, form, playbook, now).map_err(Problem::invalid)?;
-    let delivery = delivery(&fields, form, headers, now).map_err(|detail| Problem::fault("", detail))?;
+    let (delivery, earlier) = delivery(&fields, form, headers, now).map_err(|detail| Problem::fault("", detail))?;
+    let delivery = came_before(app, &submission.identities, earlier).await?.unwrap_or(delivery);
     let visitor = submission.identities.iter().find_map(|identity| match identity {
         Identity::Anonymous(id) => Some(id.clone()),
         _ => None,
@@ -122,18 +123,39 @@ fn replayed(entry: Entry) -> Option<Incoming> {
     })
 }
 
-/// Chooses the id of the delivery.
-fn delivery(fields: &Fields, form: &Form, headers: &HeaderMap, now: Timestamp) -> Result<DeliveryId, String> {
+/// Chooses the id of the delivery: the sender's own, failing that one made from the content and the time. With the
+/// latter comes the id that the same content would have had a window earlier.
+fn delivery(
+    fields: &Fields,
+    form: &Form,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<(DeliveryId, Option<DeliveryId>), String> {
     let own = fields.get("submission_id").map(|id| id.trim()).filter(|id| !id.is_empty());
     let source = format!("form {}", form.id);
     if let Some(id) = own {
-        return Ok(DeliveryId::new(&source, id));
+        return Ok((DeliveryId::new(&source, id), None));
     }
     if let Some(key) = wire::idempotency_key(headers)? {
-        return Ok(DeliveryId::new(&format!("{source} key"), &key));
+        return Ok((DeliveryId::new(&format!("{source} key"), &key), None));
     }
     let window = now.millis().div_euclid(SAME_WITHIN_MS);
-    Ok(DeliveryId::new(&format!("{source} content"), &format!("{window} {}", json!(fields))))
+    let content = json!(fields);
+    let in_window = |window: i64| DeliveryId::new(&format!("{source} content"), &format!("{window} {content}"));
+    Ok((in_window(window), Some(in_window(window - 1))))
+}
+
+/// Gives the id under which the lead has the same content from the window before, if it does.
+async fn came_before(
+    app: &App,
+    identities: &[Identity],
+    earlier: Option<DeliveryId>,
+) -> Result<Option<DeliveryId>, Problem> {
+    let (Some(earlier), Some(identity)) = (earlier, identities.iter().min_by_key(|identity| identity.strength())) else {
+        return Ok(None);
+    };
+    let lead = app.write_path.look_up(&LeadRef::Known(identity.clone())).await?;
+    Ok(lead.filter(|lead| lead.remembers(earlier)).map(|_| earlier))
 }
 
 /// What a submission comes to.

@@ -1,96 +1,201 @@
-//! The tick: the leads for which something changes now, and sweeps that nobody works on.
+//! The tick: the leads for which something changes now, and jobs that nobody works on.
 //!
 //! What is due stands in a sparse index, so a tick costs what changes and not what exists. A lead that fails is put off
-//! and reported, so that it cannot hold up the others.
+//! and reported, so that it cannot hold up the others; a shard that cannot be read holds up no other; and each tick
+//! begins with another shard, so that a backlog larger than one tick's time starves none of them.
 
-use crate::{App, RescoreError, Reviewed, review, sweep};
+use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, review, sweep};
 use adapters::dynamodb::keys::DUE_SHARDS;
-use adapters::jobs::JobKind;
+use adapters::jobs::{JobKind, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
 use domain::change::advance;
 use domain::identity::LeadId;
 use domain::time::{MINUTE_MS, Timestamp};
+use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 
 /// How many leads of a shard are asked for at a time.
 const PAGE: usize = 100;
+/// Up to how many leads of a shard are counted that no time was left for.
+const MOST_COUNTED: usize = 1_000;
 /// For how long a lead that failed is put off, in milliseconds.
 const PUT_OFF_MS: i64 = 15 * MINUTE_MS;
+/// The time between two ticks, in milliseconds.
+const TICK_MS: i64 = 5 * MINUTE_MS;
+/// How often the index is asked again where it shows only what was handled a moment ago.
+const PATIENCE: u32 = 5;
 
-/// What a tick did.
+/// What a tick did with the leads that are due.
 #[derive(Debug, Default)]
-struct Done {
+struct Tick {
     read: u64,
     changed: u64,
     failed: u64,
-    more: bool,
+    /// At least so many were left for the next tick.
+    remaining: usize,
 }
 
-/// Handles what is due, then takes up sweeps.
+/// What a tick did with jobs.
+#[derive(Debug, Default)]
+struct Started {
+    sweeps: Vec<String>,
+    resumed: Vec<String>,
+    given_up: Vec<String>,
+}
+
+/// What became of one lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Became {
+    Changed,
+    Unchanged,
+    Failed,
+    /// No time was left for it.
+    Late,
+}
+
+/// Takes up jobs, then handles what is due.
 ///
 /// # Errors
 ///
-/// [`RescoreError`] where the index cannot be read.
+/// [`RescoreError`] where jobs could not be started or a shard not be read, after everything else was done; the same
+/// tick may come again.
 pub async fn run(app: &App) -> Result<Value, RescoreError> {
-    let deadline = tokio::time::Instant::now() + app.work_for;
+    let deadline = Instant::now() + app.work_for;
     let now = app.clock.now();
-    let mut done = Done::default();
+    let mut problem: Option<RescoreError> = None;
     // Jobs first: a tick that has much to do must not keep a sweep waiting.
-    let sweeps = sweeps(app).await?;
-    for shard in 0..DUE_SHARDS {
-        let mut seen: BTreeSet<LeadId> = BTreeSet::new();
-        loop {
-            if tokio::time::Instant::now() > deadline {
-                done.more = true;
-                break;
-            }
-            let due = app.lists.due(shard, now, PAGE).await?;
-            // The index lags behind the table: what was handled a moment ago may still stand in it.
-            let new: Vec<LeadId> = due.into_iter().filter(|id| seen.insert(id.clone())).collect();
-            if new.is_empty() {
-                break;
-            }
-            for id in new {
-                one(app, &id, now, &mut done).await;
-            }
+    let mut started = Started::default();
+    if let Err(error) = jobs(app, &mut started).await {
+        tracing::error!(error = %error, "jobs could not be taken up");
+        problem = Some(error.into());
+    }
+    let mut tick = Tick::default();
+    let first = now.millis().div_euclid(TICK_MS).rem_euclid(i64::from(DUE_SHARDS));
+    let first = u8::try_from(first).unwrap_or(0);
+    for shard in (first..DUE_SHARDS).chain(0..first) {
+        if let Err(error) = one_shard(app, shard, now, deadline, &mut tick).await {
+            tracing::error!(shard, error = %error, "what is due in a shard could not be read");
+            problem = Some(error.into());
         }
     }
-    Ok(
-        json!({ "read": done.read, "changed": done.changed, "failed": done.failed, "more": done.more, "sweeps": sweeps }),
-    )
+    if !started.given_up.is_empty() {
+        problem = Some(RescoreError::GivenUp(started.given_up.join(", ")));
+    }
+    match problem {
+        Some(problem) => Err(problem),
+        None => Ok(json!({
+            "read": tick.read, "changed": tick.changed, "failed": tick.failed, "remaining": tick.remaining,
+            "sweeps": started.sweeps, "resumed": started.resumed,
+        })),
+    }
 }
 
-async fn one(app: &App, id: &LeadId, now: Timestamp, done: &mut Done) {
-    done.read += 1;
-    let reviewed = review(app, id, |lead| async move {
+async fn one_shard(
+    app: &App,
+    shard: u8,
+    now: Timestamp,
+    deadline: Instant,
+    tick: &mut Tick,
+) -> Result<(), StoreError> {
+    let mut seen: BTreeSet<LeadId> = BTreeSet::new();
+    let (mut most, mut patience) = (PAGE, PATIENCE);
+    loop {
+        let late = Instant::now() > deadline;
+        let due = app.lists.due(shard, now, if late { MOST_COUNTED } else { most }).await?;
+        let full = due.len() >= most;
+        // The index lags behind the table: what was handled a moment ago may still stand in it.
+        let new: Vec<LeadId> = due.into_iter().filter(|id| seen.insert(id.clone())).collect();
+        if late {
+            tick.remaining += new.len();
+            return Ok(());
+        }
+        if new.is_empty() {
+            if !full || patience == 0 {
+                return Ok(());
+            }
+            most += PAGE;
+            patience -= 1;
+            pause(PATIENCE - patience).await;
+            continue;
+        }
+        let mut ready = stream::iter(new).map(|id| one(app, id, now, deadline)).buffer_unordered(AT_ONCE);
+        let mut left = 0;
+        while let Some(became) = ready.next().await {
+            match became {
+                Became::Changed => tick.changed += 1,
+                Became::Unchanged => {}
+                Became::Failed => tick.failed += 1,
+                Became::Late => left += 1,
+            }
+            tick.read += u64::from(became != Became::Late);
+        }
+        tick.remaining += left;
+        if left > 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became {
+    if Instant::now() > deadline {
+        return Became::Late;
+    }
+    let reviewed = review(app, &id, |lead| async move {
         if lead.due_at.is_none_or(|due| due > now) {
             return Ok(None);
         }
         let playbook = app.playbooks.version(lead.playbook_version).await?;
-        Ok(advance(&lead, &playbook, lead.playbook_version, None, now))
+        let change = advance(&lead, &playbook, lead.playbook_version, None, now);
+        if change.is_none() {
+            // `advance` gives a lead that is past its time a new one. Should it ever not, the lead must not stay due.
+            app.lists.put_off(&lead.id, now, now.plus(PUT_OFF_MS)).await?;
+        }
+        Ok(change)
     })
     .await;
     match reviewed {
-        Ok(Reviewed::Changed) => done.changed += 1,
-        Ok(Reviewed::Unchanged | Reviewed::Gone) => {}
+        Ok(Reviewed::Changed) => Became::Changed,
+        Ok(Reviewed::Unchanged | Reviewed::Gone) => Became::Unchanged,
         Err(error) => {
-            done.failed += 1;
             tracing::error!(lead = id.as_str(), error = %error, "a lead could not be rescored and is put off");
-            if let Err(error) = app.lists.put_off(id, now, now.plus(PUT_OFF_MS)).await {
+            if let Err(error) = app.lists.put_off(&id, now, now.plus(PUT_OFF_MS)).await {
                 tracing::error!(lead = id.as_str(), error = %error, "a lead could not be put off");
             }
+            Became::Failed
         }
     }
 }
 
-/// Starts the sweeps that wait, and those whose workers died; gives their jobs.
-async fn sweeps(app: &App) -> Result<Vec<String>, StoreError> {
-    let mut started = Vec::new();
+/// Starts the sweeps that wait and those whose workers died, and other jobs whose workers died.
+async fn jobs(app: &App, started: &mut Started) -> Result<(), StoreError> {
+    let mut problem = None;
     for job in app.jobs.free(JobKind::Sweep).await? {
-        let Some(job) = app.jobs.take(job.id()).await? else { continue };
-        app.starter.start(app, job.id(), sweep::SEGMENTS, job.attempts).await?;
-        started.push(job.id().to_owned());
+        let Some(mut taken) = app.jobs.take(job.id()).await? else {
+            if job.attempts >= MOST_ATTEMPTS {
+                tracing::error!(job = job.id(), "a sweep was given up");
+                started.given_up.push(job.id().to_owned());
+            }
+            continue;
+        };
+        match app.starter.start(app, taken.id(), sweep::SEGMENTS, taken.attempts).await {
+            Ok(()) => started.sweeps.push(taken.id().to_owned()),
+            Err(error) => {
+                // What never began was no attempt; and the next one has the same name, should it have begun after all.
+                taken.attempts = taken.attempts.saturating_sub(1);
+                app.jobs.let_go(&mut taken).await?;
+                problem = Some(error);
+            }
+        }
     }
-    Ok(started)
+    for (kind, starter) in &app.resumers {
+        for job in app.jobs.free(*kind).await? {
+            match starter.start(job.id()).await {
+                Ok(()) => started.resumed.push(job.id().to_owned()),
+                Err(error) => problem = Some(error),
+            }
+        }
+    }
+    problem.map_or(Ok(()), Err)
 }

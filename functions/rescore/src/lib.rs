@@ -17,14 +17,16 @@ pub mod config;
 pub mod due;
 pub mod request;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
-use adapters::jobs::Jobs;
+use adapters::jobs::{JobKind, Jobs};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, Commit, LeadLists, LeadStore, StoreError, Timeline};
+use adapters::ports::{Catalog, Commit, JobStarter, LeadLists, LeadStore, StoreError, Timeline};
 use domain::change::Change;
 use domain::identity::LeadId;
 use domain::lead::Lead;
@@ -37,8 +39,10 @@ use thiserror::Error;
 
 /// How long one call works before it says how far it came; the function's own time ends later.
 pub const WORK_FOR: Duration = Duration::from_secs(200);
-/// How often a lead is read again when it changed while it was looked at.
-const TRIES: u32 = 8;
+/// How many leads are worked on side by side: a commit is mostly waiting.
+pub(crate) const AT_ONCE: usize = 16;
+/// How often something is tried again that changed while it was looked at.
+pub(crate) const TRIES: u32 = 8;
 
 /// Says why a call failed. The next tick, or the state machine, calls again.
 #[derive(Debug, Error)]
@@ -49,6 +53,9 @@ pub enum RescoreError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Sweeps were given up: leads keep the label and the segments of an older playbook until somebody looks.
+    #[error("given up after too many attempts: {0}; activate a playbook version once more to sweep again")]
+    GivenUp(String),
 }
 
 /// What the actions need.
@@ -66,6 +73,9 @@ pub struct App {
     pub jobs: Jobs,
     /// Starts a sweep.
     pub starter: Arc<dyn SweepStarter>,
+    /// Starts other kinds of jobs once more whose workers died; where a kind has none, it is taken up when somebody asks
+    /// for it.
+    pub resumers: Vec<(JobKind, Arc<dyn JobStarter>)>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How long one call works.
@@ -108,6 +118,7 @@ impl App {
             playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
             jobs: Jobs::new(catalog, Arc::clone(&clock)),
             starter,
+            resumers: Vec::new(),
             clock,
             work_for: WORK_FOR,
         }
@@ -138,22 +149,41 @@ pub(crate) enum Reviewed {
     Gone,
 }
 
-/// Reads a lead, lets `decide` say what changes, and commits that; again, where the lead changed meanwhile.
+/// Reads a lead, lets `decide` say what changes, and commits that; again, where the lead changed meanwhile or the store
+/// was busy.
 pub(crate) async fn review<F, D>(app: &App, id: &LeadId, decide: D) -> Result<Reviewed, StoreError>
 where
     D: Fn(Lead) -> F,
     F: Future<Output = Result<Option<Change>, StoreError>>,
 {
-    for _ in 0..TRIES {
-        let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else {
-            return Ok(Reviewed::Gone);
-        };
-        let Some(change) = decide(lead).await? else { return Ok(Reviewed::Unchanged) };
-        match app.leads.commit(&change).await? {
-            // An entry that is there already was written by somebody who did the same at the same time.
-            Commit::Done => return Ok(Reviewed::Changed),
-            Commit::Conflict | Commit::Repeated(_) => {}
+    let mut problem = StoreError::Busy("the lead is being changed by too many at once".to_owned());
+    for attempt in 0..TRIES {
+        match review_once(app, id, &decide).await {
+            Ok(Some(reviewed)) => return Ok(reviewed),
+            Ok(None) => {}
+            Err(error) if error.may_retry() => problem = error,
+            Err(error) => return Err(error),
         }
+        pause(attempt).await;
     }
-    Err(StoreError::Busy("the lead is being changed by too many at once".to_owned()))
+    Err(problem)
+}
+
+async fn review_once<F, D>(app: &App, id: &LeadId, decide: &D) -> Result<Option<Reviewed>, StoreError>
+where
+    D: Fn(Lead) -> F,
+    F: Future<Output = Result<Option<Change>, StoreError>>,
+{
+    let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else { return Ok(Some(Reviewed::Gone)) };
+    let Some(change) = decide(lead).await? else { return Ok(Some(Reviewed::Unchanged)) };
+    Ok(match app.leads.commit(&change).await? {
+        Commit::Done => Some(Reviewed::Changed),
+        // An entry that is there already was written by somebody who did the same at the same time.
+        Commit::Conflict | Commit::Repeated(_) => None,
+    })
+}
+
+/// Waits before something is tried again: 10 ms at first, half a second at most.
+pub(crate) async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis((10 << attempt.min(6)).min(500))).await;
 }

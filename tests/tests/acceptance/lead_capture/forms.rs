@@ -419,6 +419,19 @@ async fn without_any_id_the_same_content_within_ten_minutes_is_the_same_submissi
 }
 
 #[tokio::test]
+async fn a_double_click_is_one_submission_at_any_moment() {
+    for ms in [-1, 0, 10 * MINUTE_MS - 1] {
+        let world = World::new().await;
+        world.later(ms);
+        let fields = ada_with(&json!({"submission_id": null}));
+        world.submit("contact", &fields).await;
+        world.later(2);
+        world.submit("contact", &fields).await;
+        assert_eq!(forms_of(&world, "ada@company.example").await, 1, "{ms}");
+    }
+}
+
+#[tokio::test]
 async fn an_unrecognised_country_is_kept_and_goes_to_the_default_qualifier() {
     let world = World::new().await;
     world.submit("contact", &ada_with(&json!({"country": "Kakania", "company_size": "120"}))).await;

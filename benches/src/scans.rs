@@ -1,0 +1,120 @@
+//! P8: the memory and time of what reads every lead: the campaigns report and a segment's preview.
+
+use crate::cpu::{Stopwatch, memory_mib};
+use crate::items;
+use crate::world::{World, send};
+use crate::world::{TOKEN, post};
+use crate::Failure;
+use adapters::clock::new_lead_id;
+use adapters::config::Tables;
+use adapters::dynamodb::lead_record;
+use adapters::http::split;
+use adapters::ports::{FileStore, JobStarter, LeadLists, StoreError, Upload};
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use domain::identity::{Email, Identity};
+use domain::lead::Lead;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes leads like the one that the API makes of an example, without transactions: see `embedded::database`.
+pub(crate) async fn fill(endpoint: &str, leads: usize) -> Result<(), Failure> {
+    const BATCH: usize = 25;
+    let world = World::at(endpoint);
+    send(&world.capture(), post("/v1/leads", &items::lead(0, "example@company.example"))?).await?;
+    let example = world.store.scan(0, 1, None).await?.items.pop().ok_or("no lead to copy")?;
+    let table = Tables::plain().leads;
+    for start in (1..leads).step_by(BATCH) {
+        let mut puts = Vec::with_capacity(BATCH);
+        for n in start..leads.min(start + BATCH) {
+            let item = lead_record::to_item(&like(&example, n)?);
+            let put = PutRequest::builder().set_item(Some(item)).build()?;
+            puts.push(WriteRequest::builder().put_request(put).build());
+        }
+        let answer = world.client.batch_write_item().request_items(&table, puts).send().await?;
+        if answer.unprocessed_items().is_some_and(|rest| !rest.is_empty()) {
+            return Err("the database did not take all".into());
+        }
+    }
+    println!("fill leads={leads}");
+    Ok(())
+}
+
+fn like(example: &Lead, n: usize) -> Result<Lead, Failure> {
+    const CHANNELS: [&str; 6] = ["paid_search", "organic_search", "social", "referral", "email", "trade_fair"];
+    let mut lead = example.clone();
+    lead.id = new_lead_id();
+    lead.identities = vec![Identity::Email(Email::parse(&format!("annemarie.hinterberger{n}@company.example"))?)];
+    if let Some(first) = &mut lead.touches.first {
+        first.channel = CHANNELS.get(n % CHANNELS.len()).map(|channel| (*channel).to_owned());
+        first.campaign = Some(format!("campaign-{}", n % 40));
+    }
+    Ok(lead)
+}
+
+pub(crate) async fn report(endpoint: &str) -> Result<(), Failure> {
+    let world = World::at(endpoint);
+    let lists = Arc::clone(&world.store) as Arc<dyn LeadLists>;
+    let mut app = insights::App::new(lists, Arc::clone(&world.catalog), Arc::new(Nothing), Arc::clone(&world.clock));
+    app.answer_within = Duration::from_secs(3_600);
+    measure("report", &split(insights::router(app)).0, "/v1/reports/campaigns?group_by=channel").await
+}
+
+pub(crate) async fn preview(endpoint: &str) -> Result<(), Failure> {
+    let world = World::at(endpoint);
+    let lists = Arc::clone(&world.store) as Arc<dyn LeadLists>;
+    let (catalog, clock) = (Arc::clone(&world.catalog), Arc::clone(&world.clock));
+    let mut app = segment_export::App::new(lists, catalog, Arc::new(Nothing), Arc::new(Nothing), clock);
+    app.answer_within = Duration::from_secs(3_600);
+    measure("preview", &split(segment_export::router(app)).0, "/v1/segments/newsletter/preview").await
+}
+
+async fn measure(what: &str, router: &Router, path: &str) -> Result<(), Failure> {
+    let pid = std::process::id();
+    let (before, watch) = (memory_mib(pid, "VmRSS"), Stopwatch::start());
+    let request = Request::builder().uri(path).header("authorization", format!("Bearer {TOKEN}")).body(Body::empty())?;
+    let (_, answer) = send(router, request).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    println!(
+        "{what} cpu_ms={:.0} wall_ms={:.0} rss_before={before:.1}MiB peak={:.1}MiB answer={}",
+        watch.cpu_ms(),
+        watch.wall_ms(),
+        memory_mib(pid, "VmHWM"),
+        answer.chars().take(120).collect::<String>(),
+    );
+    Ok(())
+}
+
+/// Files and jobs that nobody asks for here.
+#[derive(Debug)]
+struct Nothing;
+
+fn nothing<T>() -> Result<T, StoreError> {
+    Err(StoreError::Refused("not in a benchmark".to_owned()))
+}
+
+#[async_trait]
+impl JobStarter for Nothing {
+    async fn start(&self, _: &str) -> Result<(), StoreError> {
+        nothing()
+    }
+}
+
+#[async_trait]
+impl FileStore for Nothing {
+    async fn start(&self, _: &str, _: &str, _: &str) -> Result<Upload, StoreError> {
+        nothing()
+    }
+    async fn add(&self, _: &mut Upload, _: Vec<u8>) -> Result<(), StoreError> {
+        nothing()
+    }
+    async fn complete(&self, _: &Upload) -> Result<(), StoreError> {
+        nothing()
+    }
+    async fn link(&self, _: &str) -> Result<String, StoreError> {
+        nothing()
+    }
+}

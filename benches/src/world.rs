@@ -1,0 +1,129 @@
+//! The database of a benchmark, and the way to it.
+
+use crate::Failure;
+use adapters::clock::{Clock, SystemClock};
+use adapters::config::Tables;
+use adapters::dynamodb::{DynamoCatalog, DynamoLeadStore};
+use adapters::http::{Role, Tokens, split};
+use adapters::playbooks::Playbooks;
+use adapters::ports::Catalog;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use embedded::{ACCESS_KEY, Database, REGION, SECRET_KEY, Template, create_tables};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// The token with which benchmarks call; the database is gone when they end.
+pub(crate) const TOKEN: &str = "a-token-for-benchmarks";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs an empty database with the template's tables, the starter playbook and a token until standard input ends, and
+/// says on one line where it is.
+pub(crate) async fn serve() -> Result<(), Failure> {
+    let database = Database::in_memory()?;
+    let world = World::at(database.endpoint());
+    let template = Template::read(&root().join("template.yaml"))?;
+    create_tables(&world.client, &template.tables, str::to_owned, false).await?;
+    let playbooks = Playbooks::new(Arc::clone(&world.catalog), Arc::clone(&world.clock));
+    let document = playbook::yaml::read(&std::fs::read_to_string(root().join("playbooks/b2b-starter.yaml"))?)?;
+    let stored = playbooks.add(&document, "benchmarks").await?.map_err(|faults| format!("{faults:?}"))?;
+    playbooks.activate(stored.number).await?;
+    let tokens = Tokens::new(Arc::clone(&world.catalog), Arc::clone(&world.clock));
+    tokens.put(TOKEN, Role::Admin, "benchmarks", None).await?;
+    println!("{}", json!({"endpoint": database.endpoint(), "pid": std::process::id(), "token": TOKEN}));
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
+    database.shutdown().await;
+    Ok(())
+}
+
+/// A database in a process of its own, which ends with the handle.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) endpoint: String,
+}
+
+impl Server {
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let said: Value = serde_json::from_str(&line)?;
+        Ok(Self { child, endpoint: said["endpoint"].as_str().unwrap_or_default().to_owned() })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        if self.child.wait().is_err() {
+            println!("the database did not end");
+        }
+    }
+}
+
+/// The stores on a database.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) store: Arc<DynamoLeadStore>,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl World {
+    pub(crate) fn at(endpoint: &str) -> Self {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(endpoint)
+            .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "benchmarks"))
+            .build();
+        let (client, tables) = (Client::from_conf(config), Tables::plain());
+        Self {
+            store: Arc::new(DynamoLeadStore::new(client.clone(), tables.clone())),
+            catalog: Arc::new(DynamoCatalog::new(client.clone(), tables.catalog)),
+            clock: Arc::new(SystemClock),
+            client,
+        }
+    }
+
+    /// The routes of `lead-capture`.
+    pub(crate) fn capture(&self) -> Router {
+        let (store, catalog, clock) = (Arc::clone(&self.store), Arc::clone(&self.catalog), Arc::clone(&self.clock));
+        split(lead_capture::router(lead_capture::App::new(store, catalog, clock))).0
+    }
+}
+
+/// Makes a request with a body of JSON and the token.
+pub(crate) fn post(path: &str, body: &Value) -> Result<Request<Body>, Failure> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {TOKEN}"));
+    Ok(request.body(Body::from(body.to_string()))?)
+}
+
+/// Sends a request to a router and gives the answer, which must be a success.
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Result<(StatusCode, Bytes), Failure> {
+    let (parts, body) = router.clone().oneshot(request).await?.into_parts();
+    let body = to_bytes(body, usize::MAX).await?;
+    if parts.status.is_success() {
+        Ok((parts.status, body))
+    } else {
+        Err(format!("{}: {}", parts.status, String::from_utf8_lossy(&body)).into())
+    }
+}

@@ -1,0 +1,21 @@
+//! What runs by itself and what takes longer than a caller waits: rescoring, sweeps, exports, reports; and the
+//! playbook's routes that start some of it.
+//!
+//! On the memory store, with a set clock. What cannot be shown here: the scheduler, the state machine and S3, which
+//! `.ci/system` is for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests, also where a function is none"
+)]
+
+mod jobs {
+    pub(crate) mod export;
+    pub(crate) mod playbook;
+    pub(crate) mod report;
+    pub(crate) mod rescore;
+    pub(crate) mod setting;
+}

@@ -1,0 +1,129 @@
+//! Segments: who is in one, and files of them.
+
+use super::setting::Setting;
+use adapters::http::Role;
+use adapters::jobs::LEASE_MS;
+use serde_json::{Value, json};
+use testkit::Failure;
+
+async fn leads(setting: &Setting, n: usize) {
+    let lead = |i: usize| {
+        let status = ["confirmed", "withdrawn", "pending"][i % 3];
+        json!({
+            "email": format!("p{i}@company.example"), "attributes": {"country": "AT", "note": "=cmd|' /C calc'!A0", "size": i},
+            "consent": [{"purpose": "marketing", "status": status}]
+        })
+    };
+    for chunk in (0..n).map(lead).collect::<Vec<Value>>().chunks(100) {
+        let answer = setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&json!({"leads": chunk}))).await;
+        assert_eq!(answer.status, 200);
+    }
+}
+
+async fn start(setting: &Setting, segment: &str, body: &Value) -> String {
+    let path = format!("/v1/segments/{segment}/exports");
+    let answer = setting.call(Role::Marketing, "POST", &path, Some(body)).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    answer.json()["export_id"].as_str().unwrap().to_owned()
+}
+
+async fn look(setting: &Setting, id: &str) -> Value {
+    setting.call(Role::Marketing, "GET", &format!("/v1/exports/{id}"), None).await.json()
+}
+
+#[tokio::test]
+async fn a_preview_counts_the_segment_and_shows_ten() {
+    let setting = Setting::new().await;
+    leads(&setting, 45).await;
+    let preview = setting.call(Role::Marketing, "GET", "/v1/segments/newsletter/preview", None).await.json();
+    assert_eq!((&preview["count"], &preview["looked_at"], &preview["complete"]), (&json!(15), &json!(45), &json!(true)));
+    assert_eq!(preview["sample"].as_array().map(Vec::len), Some(10));
+    let unknown = setting.call(Role::Marketing, "GET", "/v1/segments/nobody/preview", None).await;
+    assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
+async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
+    let setting = Setting::new().await;
+    leads(&setting, 30).await;
+    for i in 0..30 {
+        let body = json!({"lead": {"email": format!("p{i}@company.example")}, "kind": "webinar_attended"});
+        setting.call(Role::Capture, "POST", "/v1/activities", Some(&body)).await;
+    }
+    let columns = json!(["email", "stage", "label", "attributes.note", "attributes.size", "phone"]);
+    let id = start(&setting, "dach_active", &json!({"format": "csv", "purpose": "marketing", "columns": columns})).await;
+    assert_eq!(look(&setting, &id).await["status"], "waiting");
+    segment_export::run_job(&setting.export, &id).await.unwrap();
+    let done = look(&setting, &id).await;
+    assert_eq!((&done["status"], &done["rows"], &done["left_out"]), (&json!("done"), &json!(10), &json!({"no_consent": 20})));
+    assert!(done["link"].as_str().is_some_and(|link| link.contains(&id)));
+    let file = setting.files.read(&format!("exports/{id}.csv")).unwrap();
+    let mut reader = csv::Reader::from_reader(file.bytes.as_slice());
+    assert_eq!(reader.headers().unwrap(), vec!["email", "stage", "label", "attributes.note", "attributes.size", "phone"]);
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 10);
+    for row in &rows {
+        assert_eq!(row[0].trim_start_matches('p').split('@').next().unwrap().parse::<usize>().unwrap() % 3, 0);
+        assert_eq!(&row[3], "'=cmd|' /C calc'!A0", "no spreadsheet runs it");
+        assert_eq!(&row[5], "");
+    }
+    // The same as JSON Lines holds the values as they are.
+    let id = start(&setting, "dach_active", &json!({"format": "jsonl", "purpose": "marketing", "columns": columns})).await;
+    segment_export::run_job(&setting.export, &id).await.unwrap();
+    let file = setting.files.read(&format!("exports/{id}.jsonl")).unwrap();
+    let lines: Vec<Value> =
+        std::str::from_utf8(&file.bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 10);
+    assert!(lines.iter().all(|line| line["attributes.note"] == "=cmd|' /C calc'!A0" && line["attributes.size"].is_u64()));
+}
+
+#[tokio::test]
+async fn every_fault_of_a_request_is_named() {
+    let setting = Setting::new().await;
+    let body = json!({"format": "xlsx", "columns": ["email", "email", "shoe"], "speed": 1});
+    let answer = setting.call(Role::Marketing, "POST", "/v1/segments/newsletter/exports", Some(&body)).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.pointers(), ["/columns/1", "/columns/2", "/format", "/purpose", "/speed"]);
+    assert!(setting.started.take().is_empty(), "nothing was started");
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_export_and_another_worker_does_not_touch_it() {
+    let setting = Setting::new().await;
+    leads(&setting, 3).await;
+    let call = || async {
+        setting
+            .call_with_key("POST", "/v1/segments/newsletter/exports", "k-1", &json!({"format": "csv", "purpose": "marketing"}))
+            .await
+            .json()["export_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (first, second) = (call().await, call().await);
+    assert_eq!(first, second);
+    segment_export::run_job(&setting.export, &first).await.unwrap();
+    let file = setting.files.read(&format!("exports/{first}.csv")).unwrap();
+    segment_export::run_job(&setting.export, &first).await.unwrap();
+    assert_eq!(setting.files.read(&format!("exports/{first}.csv")).unwrap(), file);
+}
+
+#[tokio::test]
+async fn an_export_whose_worker_dies_goes_on_and_leaves_no_half_file() {
+    let setting = Setting::new().await;
+    leads(&setting, 300).await;
+    let id = start(&setting, "newsletter", &json!({"format": "jsonl", "purpose": "marketing", "columns": ["email"]})).await;
+    setting.failures.on_call(1, Failure::Throttled);
+    assert!(segment_export::run_job(&setting.export, &id).await.is_err());
+    assert_eq!(setting.files.read(&format!("exports/{id}.jsonl")), None, "no file has its final name");
+    setting.started.take();
+    setting.later(LEASE_MS);
+    assert_eq!(look(&setting, &id).await["status"], "running");
+    assert_eq!(setting.started.take(), [id.clone()], "who asks for it starts it again");
+    segment_export::run_job(&setting.export, &id).await.unwrap();
+    let file = setting.files.read(&format!("exports/{id}.jsonl")).unwrap();
+    let mut emails: Vec<&str> = std::str::from_utf8(&file.bytes).unwrap().lines().collect();
+    emails.sort_unstable();
+    emails.dedup();
+    assert_eq!(emails.len(), 100, "no row is lost or doubled");
+}
