@@ -31,7 +31,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use testkit::builders::{NOON, activate, time};
 use testkit::{
-    Dynamo, FailingCatalog, FailingLeadStore, Failures, MemoryCatalog, MemoryLeadStore, Outbox, RoleTokens,
+    Dynamo, FailingCatalog, FailingLeadStore, Failures, MemoryCatalog, MemoryFiles, MemoryJobStarter, MemoryLeadStore,
+    Outbox, RoleTokens,
     test_playbook,
 };
 use tower::ServiceExt;
@@ -69,7 +70,16 @@ impl Api {
         let (store, catalog, clock) = (|| Arc::clone(store), || Arc::clone(catalog), || Arc::clone(clock));
         let capture = lead_capture::router(lead_capture::App::new(store(), catalog(), clock()));
         let feedback = sales_feedback::router(sales_feedback::App::new(store(), catalog(), clock()));
-        let all = [("lead-capture", capture), ("sales-feedback", feedback)];
+        let (files, jobs) = (Arc::new(MemoryFiles::new()), Arc::new(MemoryJobStarter::new()));
+        let export = segment_export::App::new(store(), catalog(), files, jobs.clone(), clock());
+        let reports = insights::App::new(store(), catalog(), jobs, clock());
+        let all = [
+            ("lead-capture", capture),
+            ("segment-export", segment_export::router(export)),
+            ("sales-feedback", feedback),
+            ("playbook", playbook::router(playbook::App::new(catalog(), clock()))),
+            ("insights", insights::router(reports)),
+        ];
         let mut merged = None;
         let mut functions = Vec::new();
         for (name, routes) in all {

@@ -1,7 +1,7 @@
 //! The events: the schedule's, and the state machine's.
 
 use domain::fault::Faults;
-use domain::reader::Node;
+use domain::reader::{Node, Object};
 use serde_json::Value;
 
 /// One stretch of a sweep; the whole state of its worker.
@@ -61,27 +61,29 @@ fn read(node: &Node<'_>) -> Option<Action> {
     let action = match word {
         Word::Due => Some(Action::Due),
         Word::SweepFinish => job().map(|job| Action::SweepFinish { job }),
-        Word::Sweep => {
-            let number = |key: &'static str, least: i64| {
-                let n = object.required(key).and_then(|node| node.integer(least, 1_000));
-                n.and_then(|n| u32::try_from(n).ok())
-            };
-            let (job, segment, of) = (job(), number("segment", 0), number("of", 1));
-            let cursor = object.optional("cursor").map(|node| node.text(4_000).map(str::to_owned));
-            if let (Some(segment), Some(of)) = (segment, of)
-                && segment >= of
-            {
-                object.fault("has a segment that is not below \"of\"");
-            }
-            let cursor = match cursor {
-                Some(cursor) => Some(cursor?),
-                None => None,
-            };
-            Some(Action::Sweep(Stretch { job: job?, segment: segment?, of: of?, cursor }))
-        }
+        Word::Sweep => stretch(&object, job()).map(Action::Sweep),
     };
     object.finish();
     action
+}
+
+fn stretch(object: &Object<'_>, job: Option<String>) -> Option<Stretch> {
+    let number = |key: &'static str, least: i64| {
+        let n = object.required(key).and_then(|node| node.integer(least, 1_000));
+        n.and_then(|n| u32::try_from(n).ok())
+    };
+    let (segment, of) = (number("segment", 0), number("of", 1));
+    let cursor = object.optional("cursor").map(|node| node.text(4_000).map(str::to_owned));
+    if let (Some(segment), Some(of)) = (segment, of)
+        && segment >= of
+    {
+        object.fault("has a segment that is not below \"of\"");
+    }
+    let cursor = match cursor {
+        Some(cursor) => Some(cursor?),
+        None => None,
+    };
+    Some(Stretch { job: job?, segment: segment?, of: of?, cursor })
 }
 
 #[cfg(test)]

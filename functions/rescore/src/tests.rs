@@ -146,19 +146,21 @@ async fn a_tick_writes_what_is_due_when_it_is_due_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn ticks_over_a_year_leave_leads_as_a_review_of_everything_would() {
+async fn ticks_over_months_leave_leads_as_a_review_of_everything_would() {
     let world = World::new().await;
     world.leads(5).await;
-    for _ in 0..366 {
+    for _ in 0..150 {
         world.later(DAY_MS);
         world.tick().await;
         let playbook = world.app.playbooks.version(1).await.unwrap();
         for lead in world.store.leads() {
             let missed = domain::change::advance(&lead, &playbook, 1, None, world.clock.now());
-            assert_eq!(missed.map(|change| change.entries), None, "a day was missed");
+            let missed = missed.map(|change| change.entries).filter(|entries| !entries.is_empty());
+            assert_eq!(missed, None, "{}", world.clock.now());
         }
     }
-    assert!(world.store.leads().iter().all(|lead| lead.due_at.is_none()), "all is quiet in the end");
+    let written = world.versions().into_iter().max();
+    assert!(written < Some(20), "what fades is written when a label changes, not each day: {written:?}");
 }
 
 #[tokio::test]
@@ -417,8 +419,8 @@ async fn a_sweep_is_not_done_while_a_lead_may_still_be_brought_along() {
 #[tokio::test]
 async fn a_lead_that_cannot_be_read_is_counted_and_holds_up_no_sweep() {
     let world = World::new().await;
-    let bad = world.lead(1).await;
     world.leads(3).await;
+    let bad = world.lead(99).await;
     world.store.put(Lead { playbook_version: 99, ..world.get(&bad) });
     let job = world.second_playbook().await;
     let answer = whole(&world.app, &job, SEGMENTS).await.unwrap();

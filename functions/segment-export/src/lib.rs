@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * this file – the story of each route;
-//! * [`export`] – the job that writes a file; [`columns`] – what stands in it;
+//! * [`export`] – the job that writes a file; [`columns`] – what stands in it; [`scan`] – all leads, from any place on;
 //! * [`request`], [`response`] – the wire;
 //! * [`config`] – the environment.
 //!
@@ -16,6 +16,9 @@ pub mod config;
 pub mod export;
 pub mod request;
 pub mod response;
+pub mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use export::run as run_job;
@@ -32,6 +35,8 @@ use adapters::s3::{self, S3Files};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use request::Asked;
+use scan::Scan;
 use domain::condition::View;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
@@ -46,6 +51,10 @@ use utoipa_axum::routes;
 
 /// For how long a caller waits for a preview; API Gateway gives up after 29 seconds.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a worker works on an export before another one goes on; Lambda ends it after 15 minutes.
+pub const WORK_FOR: Duration = Duration::from_secs(14 * 60);
+/// For how long a caller waits for an export to be started. One that was not is started when somebody asks for it.
+const START_WITHIN: Duration = Duration::from_secs(10);
 /// How many leads a preview shows.
 const SAMPLE: usize = 10;
 
@@ -68,6 +77,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// For how long a caller waits for a preview.
     pub answer_within: Duration,
+    /// How long a worker works on an export before another one goes on.
+    pub work_for: Duration,
 }
 
 impl App {
@@ -100,6 +111,17 @@ impl App {
             tokens: Arc::new(Tokens::new(catalog, Arc::clone(&clock))),
             clock,
             answer_within: ANSWER_WITHIN,
+            work_for: WORK_FOR,
+        }
+    }
+
+    /// Lets somebody work on an export. It is written down already, so whoever asked for it is answered in any case, and
+    /// the next question starts it where this did not.
+    pub(crate) async fn work_on(&self, id: &str) {
+        match tokio::time::timeout(START_WITHIN, self.starter.start(id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(job = id, error = %error, "an export could not be started"),
+            Err(_) => tracing::error!(job = id, "an export could not be started in time"),
         }
     }
 }
@@ -150,7 +172,7 @@ async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Respon
 
 /// Counts a segment's leads and shows ten of them. Roles: marketing, admin.
 ///
-/// Looks at every lead for up to 20 seconds; where that did not suffice, `complete` is false and the numbers are of the
+/// Membership is evaluated now, with the active playbook. Looks at every lead for up to 20 seconds; where that did not suffice, `complete` is false and the numbers are of the
 /// leads looked at so far. An export always looks at all.
 #[utoipa::path(get, path = "/v1/segments/{segment_id}/preview", tag = "segments", security(("token" = ["marketing"])),
     params(("segment_id" = String, Path, description = "The segment")),
@@ -165,10 +187,9 @@ async fn preview(
     let deadline = tokio::time::Instant::now() + app.answer_within;
     let now = app.clock.now();
     let (mut count, mut looked_at, mut sample) = (0_u64, 0_u64, Vec::new());
-    let mut cursor = None;
-    let complete = loop {
-        let page = app.lists.scan(0, 1, cursor.as_deref()).await?;
-        for lead in &page.items {
+    let mut scan = Scan::all();
+    while !scan.is_over() && tokio::time::Instant::now() < deadline {
+        for lead in &scan.round(app.lists.as_ref()).await? {
             looked_at += 1;
             if let Some(score) = member(&version.playbook, &segment, lead, now.day()) {
                 count += 1;
@@ -177,14 +198,8 @@ async fn preview(
                 }
             }
         }
-        cursor = page.next;
-        if cursor.is_none() {
-            break true;
-        }
-        if tokio::time::Instant::now() > deadline {
-            break false;
-        }
-    };
+    }
+    let complete = scan.is_over();
     let body = json!({
         "segment_id": segment, "count": count, "looked_at": looked_at, "complete": complete, "sample": sample,
         "as_of": now.to_string(), "playbook_version": version.number,
@@ -202,7 +217,8 @@ async fn preview(
     request_body(content = Value, content_type = "application/json", example = json!({"format": "csv", "purpose": "marketing",
         "columns": ["email", "country", "label", "attributes.job_title"]})),
     responses((status = 202, description = "The export; GET /v1/exports/{export_id} tells how far it is"),
-        (status = 404, description = "No such segment"), (status = 422, description = "Every fault")))]
+        (status = 404, description = "No such segment"), (status = 409, description = "The key belongs to another export"),
+        (status = 422, description = "Every fault")))]
 async fn start_export(
     State(app): State<App>,
     _: Caller<MarketingOnly>,
@@ -215,8 +231,11 @@ async fn start_export(
     let asked = request::export(&body, &segment, version.number)?;
     let id = request::export_id(&headers, &segment)?;
     let job = app.jobs.add(&id, JobKind::Export, &asked.to_json()).await?;
-    if job.status == JobStatus::Waiting {
-        app.starter.start(&id).await?;
+    if !Asked::from_json(&job.request).is_some_and(|known| known.is_same(&asked)) {
+        return Err(Problem::conflict("this Idempotency-Key started an export of something else; expected a new key"));
+    }
+    if job.is_free(app.clock.now()) {
+        app.work_on(&id).await;
     }
     Ok(response::json(StatusCode::ACCEPTED, &response::export(&job, None)))
 }
@@ -234,7 +253,7 @@ async fn one_export(
     let job = job.ok_or_else(|| Problem::not_found("no such export; exports are kept for 30 days"))?;
     if job.is_free(app.clock.now()) {
         // Its worker died, or it was never started.
-        app.starter.start(&id).await?;
+        app.work_on(&id).await;
     }
     let link = match (job.status, job.state.get("key").and_then(Value::as_str)) {
         (JobStatus::Done, Some(key)) => Some(app.files.link(key).await?),

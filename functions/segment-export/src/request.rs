@@ -56,6 +56,13 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Tells whether the same was asked for, whatever playbook version was active.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { segment, playbook_version: _, format, purpose, columns } = self;
+        (segment, format, purpose, columns) == (&other.segment, &other.format, &other.purpose, &other.columns)
+    }
+
     /// Gives it as JSON, for the job.
     #[must_use]
     pub fn to_json(&self) -> Value {

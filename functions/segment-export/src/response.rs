@@ -1,7 +1,6 @@
 //! What the function answers.
 
 use adapters::jobs::Job;
-use adapters::wire;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::lead::Lead;
@@ -22,10 +21,9 @@ pub fn sample(lead: &Lead, score: &Score) -> Value {
     json!({
         "lead_id": lead.id.as_str(),
         "email": lead.email().map(domain::identity::Email::as_str),
-        "external_ids": wire::external_ids_json(lead),
-        "country": lead.country().map(domain::attribute::AttributeValue::to_json),
+        "label": score.label.to_string(),
         "stage": lead.stage.as_str(),
-        "score": wire::score_json(score),
+        "country": lead.country().map(domain::attribute::AttributeValue::to_json),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::attribute::{
 use crate::condition::{View, same};
 use crate::consent::{Basis, ConsentFact, ConsentStatus, Consents, Purpose};
 use crate::identity::{ExternalId, Identity, LeadId, Slug, is_free_mail};
-use crate::lead::{Company, Lead, RECENT_DELIVERIES, Touch, Touches};
+use crate::lead::{Company, Lead, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
 use crate::playbook::{LeadWhen, Playbook};
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
@@ -440,6 +440,9 @@ pub fn decide(
         }
         Subject::New { id, playbook_version } => (new_lead(id, playbook_version, playbook, first_at), None),
     };
+    // A request of many facts widens the memory to all of them, so that it is recognised as a whole when it comes again;
+    // each later delivery narrows it by one.
+    let remembered = lead.recent.len();
     let mut change = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
     let mut outcomes = Vec::new();
     let mut arriving: Vec<Effect> = Vec::new();
@@ -469,15 +472,8 @@ pub fn decide(
             .filter(|outcome| matches!(outcome, Outcome::Updated { entry: e } if *e == entry))
             .for_each(|outcome| *outcome = Outcome::Created { entry: entry.clone() });
     }
-    // What comes first is what the delivery is about. A visitor's earlier activity that rides along has times of its own,
-    // by which a repeat meets its own key; it must not push the first out of what the lead remembers.
-    if let (Some(first), Some(Outcome::Created { .. } | Outcome::Updated { .. })) =
-        (facts.first(), outcomes.first())
-        && !lead.remembers(first.delivery)
-    {
-        lead.recent.drain(..lead.recent.len().saturating_sub(RECENT_DELIVERIES - 1));
-        lead.recent.push(first.delivery);
-    }
+    let room = if facts.len() > 1 { MOST_RECENT } else { RECENT_DELIVERIES.max(remembered.saturating_sub(1)) };
+    lead.recent.drain(..lead.recent.len().saturating_sub(room));
     let nothing = change.entries.is_empty();
     lead.version = expected.unwrap_or(0) + u64::from(!nothing || !claims.is_empty());
     lead.due_at = next_review(&lead, playbook, now);
@@ -515,7 +511,9 @@ pub fn advance(
     effects.retain(
         |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
     );
-    if effects.is_empty() && next.due_at == lead.due_at && next.ready == lead.ready {
+    // A review that stands earlier than it need is no reason to write: it will find out when it comes.
+    let early = lead.due_at.is_some_and(|due| due > now && next.due_at.is_none_or(|next| next >= due));
+    if effects.is_empty() && (early || next.due_at == lead.due_at) && next.ready == lead.ready {
         return None;
     }
     next.version = lead.version + 1;
@@ -614,8 +612,6 @@ impl Worker<'_> {
         }
         lead.created_at = lead.created_at.min(incoming.occurred_at);
         lead.recent.push(incoming.delivery);
-        let spare = lead.recent.len().saturating_sub(RECENT_DELIVERIES);
-        lead.recent.drain(..spare);
         let fresh = arriving.contains(&Effect::Created);
         let mut all = std::mem::take(arriving);
         all.append(&mut effects);

@@ -11,8 +11,10 @@ use crate::stage::{Stage, Team};
 use crate::time::{Day, Timestamp};
 use std::collections::BTreeSet;
 
-/// The most deliveries of which a lead remembers that they came.
+/// How many deliveries a lead remembers to have had.
 pub const RECENT_DELIVERIES: usize = 32;
+/// How many it remembers after a request of many: a request may hold a hundred about one lead.
+pub const MOST_RECENT: usize = 128;
 /// The most browsers whose ids ride in the lead.
 pub const MOST_ANONYMOUS: usize = 5;
 

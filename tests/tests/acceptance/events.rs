@@ -82,6 +82,21 @@ async fn every_event_of_sales_feedback_is_answered_so_under_the_starter_playbook
     run("sales-feedback", &testkit::starter_playbook()).await;
 }
 
+#[tokio::test]
+async fn every_event_of_playbook_is_answered_as_its_name_says() {
+    run("playbook", &testkit::starter_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_segment_export_is_answered_so_under_the_starter_playbook() {
+    run("segment-export", &testkit::starter_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_insights_is_answered_as_its_name_says() {
+    run("insights", &testkit::starter_playbook()).await;
+}
+
 /// Posts an event file and gives the world afterwards.
 async fn posted(file: &str) -> World {
     let world = World::new().await;

@@ -7,6 +7,9 @@ use tests::{Answer, World};
 
 /// The operations that anybody may call, each for a reason.
 const PUBLIC: &[(&str, &str)] = &[
+    ("GET", "/docs"),            // Says what there is.
+    ("GET", "/health"),          // Watched from outside.
+    ("GET", "/v1/openapi.json"), // As /docs.
     ("OPTIONS", "/v1/forms/{form_id}"), // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
     ("POST", "/v1/forms/{form_id}"),    // Strangers fill in forms.
@@ -41,8 +44,16 @@ fn operations(world: &World) -> Vec<Operation> {
 }
 
 async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answer {
-    let path =
-        operation.path.replace("{lead_id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{form_id}", "contact");
+    let stands_for = [
+        ("{lead_id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("{form_id}", "contact"),
+        ("{segment_id}", "newsletter"),
+        ("{export_id}", "export-0"),
+        ("{version}", "99"),
+        ("{person_id}", "nobody"),
+        ("{token_id}", "0"),
+    ];
+    let path = stands_for.iter().fold(operation.path.clone(), |path, (name, value)| path.replace(name, value));
     assert!(!path.contains('{'), "{path}: say here what stands for the parameter");
     let call = world.api.call(&operation.method, &path);
     match token {

@@ -116,7 +116,7 @@ async fn an_export_whose_worker_dies_goes_on_and_leaves_no_half_file() {
     setting.failures.on_call(1, Failure::Throttled);
     assert!(segment_export::run_job(&setting.export, &id).await.is_err());
     assert_eq!(setting.files.read(&format!("exports/{id}.jsonl")), None, "no file has its final name");
-    setting.started.take();
+    assert_eq!(setting.started.take(), [id.clone()], "asking for it started it");
     setting.later(LEASE_MS);
     assert_eq!(look(&setting, &id).await["status"], "running");
     assert_eq!(setting.started.take(), [id.clone()], "who asks for it starts it again");

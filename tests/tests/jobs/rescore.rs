@@ -4,7 +4,7 @@ use super::setting::Setting;
 use adapters::http::Role;
 use adapters::ports::StoreError;
 use domain::change::{Effect, Fact, advance};
-use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
+use domain::time::{DAY_MS, HOUR_MS};
 use serde_json::{Value, json};
 use testkit::Failure;
 use testkit::builders::{activity, test_playbook};
@@ -64,23 +64,6 @@ async fn hourly_ticks_for_sixty_days_leave_what_rescoring_everything_would() {
         }
     }
     assert!(changed > 10, "{changed}");
-}
-
-#[tokio::test]
-async fn a_lead_that_fails_is_put_off_and_holds_up_nobody() {
-    let setting = Setting::new().await;
-    let one = setting.record("one@company.example", "1", pricing()).await;
-    let two = setting.record("two@company.example", "2", pricing()).await;
-    setting.go_to(one.due_at.unwrap());
-    setting.failures.on_write(1, Failure::Damaged);
-    let done = setting.handle(json!({"action": "due"})).await;
-    assert_eq!((&done["changed"], &done["failed"]), (&json!(1), &json!(1)));
-    setting.later(16 * MINUTE_MS);
-    let done = setting.handle(json!({"action": "due"})).await;
-    assert_eq!((&done["changed"], &done["failed"]), (&json!(1), &json!(0)), "later it is tried again");
-    for id in [&one.id, &two.id] {
-        assert_eq!(setting.lead(id).score.label.to_string(), "D4");
-    }
 }
 
 #[tokio::test]
@@ -182,7 +165,7 @@ async fn a_sweep_that_cannot_bring_everybody_along_is_not_called_done() {
     activate_second(&setting).await;
     setting.later(61_000);
     let job = setting.rescore.jobs.free(adapters::jobs::JobKind::Sweep).await.unwrap().pop().unwrap();
-    setting.failures.every_write(1, Failure::Damaged);
+    setting.failures.every_write(1, Failure::Throttled);
     let refused = rescore::sweep::whole(&setting.rescore, job.id(), 1).await;
     assert!(matches!(refused, Err(rescore::RescoreError::Store(StoreError::Busy(_)))), "{refused:?}");
     setting.failures.heal();

@@ -1,7 +1,7 @@
 //! A store, a catalog with a playbook, tokens, a clock, and every function that runs by itself.
 
 use adapters::clock::{Clock, SetClock};
-use adapters::http::{Role, split};
+use adapters::http::Role;
 use adapters::ports::Catalog;
 use adapters::write_path::{About, WritePath};
 use axum::Router;

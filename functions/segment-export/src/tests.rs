@@ -1,0 +1,1 @@
+//! Stories of previews and exports, in memory.
