@@ -8,7 +8,6 @@
 //! INVARIANT: the answer depends only on what was sent, never on what is stored, so that a stranger cannot learn
 //! whether an address is known.
 
-use crate::response::json;
 use crate::{App, accepted};
 use adapters::http::body::parse_json;
 use adapters::http::{BodyBytes, Problem};
@@ -16,7 +15,7 @@ use adapters::wire;
 use adapters::write_path::About;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use domain::activity::{Activity, parse_kind};
 use domain::attribute::{
     AttributeName, AttributeValue, COUNTRY, LONGEST_TEXT, NewAttribute, normalise, read_properties,
@@ -545,11 +544,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
          <title>{title}</title><body style=\"font: 1rem/1.5 system-ui; max-width: 36rem; margin: 4rem auto; padding: 0 1rem\">\
          <h1>{title}</h1>{body}</body></html>"
     );
-    let mut response = json(status, &Value::Null);
-    *response.body_mut() = html.into();
-    response.headers_mut().remove(header::CONTENT_LENGTH);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    response
+    (status, Html(html)).into_response()
 }
 
 fn escape(text: &str) -> String {

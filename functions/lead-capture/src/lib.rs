@@ -22,7 +22,7 @@ pub use config::Config;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::{Capturing, MarketingAndSales, MarketingOnly};
-use adapters::http::{BodyBytes, Caller, JsonBody, Problem, Tokens};
+use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Tokens};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, LeadStore, Visitors};
 use adapters::write_path::{About, WritePath};
@@ -242,7 +242,7 @@ async fn consent(
     let id = LeadId::parse(&lead_id).map_err(|error| Problem::not_found(format!("the lead id {error}")))?;
     let fact = request::consent(&body, &headers, caller.name(), app.clock.now())?;
     let recorded = app.write_path.record(&About::Known(LeadRef::Id(id)), &[fact]).await?;
-    Ok(response::json(StatusCode::OK, &response::consents(&recorded)))
+    Ok(http::json(StatusCode::OK, &response::consents(&recorded)))
 }
 
 /// Records the items and answers: one result for one item, a list for a list.
@@ -251,7 +251,7 @@ async fn answer(app: &App, items: Items) -> Result<Response, Problem> {
         Items::One(item) => {
             let result = record_group(app, vec![(0, *item)]).await.pop();
             let (_, result) = result.ok_or_else(Problem::internal)?;
-            Ok(response::json(StatusCode::OK, &result?))
+            Ok(http::json(StatusCode::OK, &result?))
         }
         Items::Many(read) => {
             let mut results: Vec<Value> = vec![Value::Null; read.len()];
@@ -275,7 +275,7 @@ async fn answer(app: &App, items: Items) -> Result<Response, Problem> {
                     put(&mut results, at, result.unwrap_or_else(|problem| response::rejected(&problem)));
                 }
             }
-            Ok(response::json(StatusCode::OK, &response::results(results)))
+            Ok(http::json(StatusCode::OK, &response::results(results)))
         }
     }
 }
@@ -314,5 +314,5 @@ async fn record_group(app: &App, items: Vec<(usize, Item)>) -> Vec<(usize, Resul
 
 /// Answers in the same words whoever asks.
 pub(crate) fn accepted() -> Response {
-    response::json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "accepted" })).into_response()
+    http::json(StatusCode::ACCEPTED, &serde_json::json!({ "status": "accepted" })).into_response()
 }

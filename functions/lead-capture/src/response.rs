@@ -3,17 +3,7 @@
 use adapters::http::Problem;
 use adapters::wire;
 use adapters::write_path::Recorded;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-
-/// Answers with JSON.
-#[must_use]
-pub fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = (status, body.to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
 
 /// Gives what became of each fact, with the lead's new score.
 #[must_use]

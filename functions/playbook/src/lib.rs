@@ -21,7 +21,7 @@ pub use config::Config;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog};
 use adapters::http::auth::{Admins, MarketingAndSales};
-use adapters::http::{BodyBytes, Caller, JsonBody, Problem, Query, Tokens};
+use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, Put};
 use axum::extract::{FromRef, Path, State};
@@ -102,7 +102,7 @@ async fn playbooks(State(app): State<App>, _: Caller<MarketingAndSales>) -> Resu
     let versions = app.playbooks.list().await?;
     let items: Vec<Value> =
         versions.iter().map(|version| response::version(version, active, false)).collect();
-    Ok(response::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
+    Ok(http::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
 }
 
 /// Takes a new version, as YAML or JSON; every fault at once where it is not valid. Roles: marketing, sales, admin.
@@ -123,7 +123,7 @@ async fn add_playbook(
         Err(faults) => Err(Problem::invalid(faults)),
         Ok(stored) => {
             let active = app.playbooks.pointer().await?.map(|active| active.number);
-            Ok(response::json(StatusCode::CREATED, &response::version(&stored, active, false)))
+            Ok(http::json(StatusCode::CREATED, &response::version(&stored, active, false)))
         }
     }
 }
@@ -144,7 +144,7 @@ async fn one_playbook(
     };
     let missing = || Problem::not_found("no such version; GET /v1/playbooks lists them");
     let stored = app.playbooks.stored(number.ok_or_else(missing)?).await?.ok_or_else(missing)?;
-    Ok(response::json(StatusCode::OK, &response::version(&stored, active, true)))
+    Ok(http::json(StatusCode::OK, &response::version(&stored, active, true)))
 }
 
 /// Makes a version the active one. Roles: admin.
@@ -184,7 +184,7 @@ async fn activate(
             ));
         }
     }
-    Ok(response::json(StatusCode::OK, &response::version(&stored, Some(number), false)))
+    Ok(http::json(StatusCode::OK, &response::version(&stored, Some(number), false)))
 }
 
 /// Lists people. Roles: marketing, sales, admin.
@@ -195,10 +195,10 @@ async fn people(
     _: Caller<MarketingAndSales>,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let limit = request::limit(query.limit)?;
+    let limit = adapters::wire::limit(query.limit, 100)?;
     let page = app.catalog.list(CatalogKind::Person, limit, query.cursor.as_deref()).await?;
     let items: Vec<Value> = page.items.iter().map(response::person).collect();
-    Ok(response::json(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next })))
+    Ok(http::json(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next })))
 }
 
 /// Gives a person's record. Roles: marketing, sales, admin.
@@ -212,7 +212,7 @@ async fn person(
 ) -> Result<Response, Problem> {
     let record = app.catalog.get(CatalogKind::Person, &id).await?;
     let record = record.ok_or_else(|| Problem::not_found("nobody has this id; GET /v1/people lists them"))?;
-    Ok(response::json(StatusCode::OK, &response::person(&record)))
+    Ok(http::json(StatusCode::OK, &response::person(&record)))
 }
 
 /// Writes a person's record. Roles: admin.
@@ -235,7 +235,7 @@ async fn put_person(
             None => Put::new(CatalogKind::Person, id.as_str(), person.clone()),
         };
         if app.catalog.put(std::slice::from_ref(&put)).await? {
-            return Ok(response::json(StatusCode::OK, &response::person(&put.record)));
+            return Ok(http::json(StatusCode::OK, &response::person(&put.record)));
         }
     }
 }
@@ -246,7 +246,7 @@ async fn put_person(
 async fn tokens(State(app): State<App>, _: Caller<Admins>) -> Result<Response, Problem> {
     let items: Vec<Value> =
         app.tokens.list().await?.iter().map(adapters::http::auth::Token::to_json).collect();
-    Ok(response::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
+    Ok(http::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
 }
 
 /// Makes a token; it is shown this once. Roles: admin.
@@ -265,7 +265,7 @@ async fn add_token(
     if let Some(map) = json.as_object_mut() {
         map.insert("token".to_owned(), secret.into());
     }
-    Ok(response::json(StatusCode::CREATED, &json))
+    Ok(http::json(StatusCode::CREATED, &json))
 }
 
 /// Deletes a token; it works for at most 30 seconds more. Roles: admin.
@@ -299,5 +299,5 @@ async fn docs() -> Html<&'static str> {
 /// Tells that the function answers.
 #[utoipa::path(get, path = "/health", tag = "about", responses((status = 200, description = "It does")))]
 async fn health() -> Response {
-    response::json(StatusCode::OK, &json!({ "status": "ok" }))
+    http::json(StatusCode::OK, &json!({ "status": "ok" }))
 }

@@ -23,19 +23,6 @@ pub struct PageQuery {
     pub cursor: Option<String>,
 }
 
-/// Reads a limit.
-///
-/// # Errors
-///
-/// The fault.
-pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
-    match asked {
-        None => Ok(100),
-        Some(n @ 1..=200) => Ok(n as usize),
-        Some(n) => Err(Problem::fault("/limit", format!("is {n}; expected 1 to 200"))),
-    }
-}
-
 /// Reads a playbook's document: JSON where the request says so, YAML otherwise (of which JSON is a part).
 ///
 /// # Errors

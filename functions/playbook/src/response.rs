@@ -2,17 +2,7 @@
 
 use adapters::playbooks::Stored;
 use adapters::ports::Record;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-
-/// Answers with JSON.
-#[must_use]
-pub fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = (status, body.to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
 
 /// Gives a version, with its document where that is asked for.
 #[must_use]

@@ -174,7 +174,9 @@ where
     D: Fn(Lead) -> F,
     F: Future<Output = Result<Option<Change>, StoreError>>,
 {
-    let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else { return Ok(Some(Reviewed::Gone)) };
+    let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else {
+        return Ok(Some(Reviewed::Gone));
+    };
     let Some(change) = decide(lead).await? else { return Ok(Some(Reviewed::Unchanged)) };
     Ok(match app.leads.commit(&change).await? {
         Commit::Done => Some(Reviewed::Changed),

@@ -82,7 +82,8 @@ impl SweepStarter for StateMachine {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_already_exists()) => Ok(()),
             Err(error) => {
-                let code = error.as_service_error().and_then(|e| e.meta().code()).unwrap_or("no answer").to_owned();
+                let code =
+                    error.as_service_error().and_then(|e| e.meta().code()).unwrap_or("no answer").to_owned();
                 Err(StoreError::Busy(format!("the state machine could not be started: {code}")))
             }
         }
@@ -115,7 +116,8 @@ pub async fn whole(app: &App, job: &str, of: u32) -> Result<Value, RescoreError>
     for segment in 0..of {
         let mut cursor = Value::Null;
         loop {
-            let event = json!({ "action": "sweep", "job": job, "segment": segment, "of": of, "cursor": cursor });
+            let event =
+                json!({ "action": "sweep", "job": job, "segment": segment, "of": of, "cursor": cursor });
             let answer = Box::pin(handle(app, event)).await?;
             if answer.get("done") == Some(&Value::Bool(true)) {
                 break;
@@ -187,7 +189,8 @@ impl Progress {
     }
 
     fn write(&self) -> Value {
-        let segments: Map<String, Value> = self.segments.iter().map(|(n, s)| (n.to_string(), s.write())).collect();
+        let segments: Map<String, Value> =
+            self.segments.iter().map(|(n, s)| (n.to_string(), s.write())).collect();
         json!({ "of": self.of, "segments": segments, "second_look": self.second.write() })
     }
 
@@ -242,7 +245,8 @@ async fn is_active(app: &App, version: u32) -> Result<bool, StoreError> {
 
 async fn find(app: &App, id: &str) -> Result<(Job, u32), RescoreError> {
     let job = app.jobs.get(id).await?.ok_or_else(|| RescoreError::Event(format!("there is no job {id}")))?;
-    let version = job.request.get("playbook_version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+    let version =
+        job.request.get("playbook_version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let version = version.ok_or_else(|| RescoreError::Event(format!("the job {id} is no sweep")))?;
     Ok((job, version))
 }
@@ -259,7 +263,13 @@ enum End {
 }
 
 /// Reads pages from where the worker stands and brings their leads along, until the end or until time is over.
-async fn go_on(app: &App, job: &mut Job, version: u32, place: Place, stand: &mut Stand) -> Result<End, StoreError> {
+async fn go_on(
+    app: &App,
+    job: &mut Job,
+    version: u32,
+    place: Place,
+    stand: &mut Stand,
+) -> Result<End, StoreError> {
     let (segment, of) = match place {
         Place::Segment { segment, of } => (segment, of),
         Place::SecondLook => (0, 1),
@@ -274,7 +284,8 @@ async fn go_on(app: &App, job: &mut Job, version: u32, place: Place, stand: &mut
     while !stand.done {
         let page = app.lists.scan(segment, of, stand.cursor.as_deref()).await?;
         let (mut read, mut failed, mut busy, mut late) = (0, 0, 0, false);
-        let mut leads = stream::iter(page.items).map(|lead| one(app, lead, version, limit)).buffer_unordered(AT_ONCE);
+        let mut leads =
+            stream::iter(page.items).map(|lead| one(app, lead, version, limit)).buffer_unordered(AT_ONCE);
         while let Some(became) = leads.next().await {
             read += 1;
             match became {
@@ -404,7 +415,9 @@ async fn refilled(
         for entry in &page.items {
             match &entry.fact {
                 Fact::Activity(activity) => count(activity, entry.at),
-                Fact::Captured(capture) => capture.activity.iter().for_each(|activity| count(activity, entry.at)),
+                Fact::Captured(capture) => {
+                    capture.activity.iter().for_each(|activity| count(activity, entry.at))
+                }
                 _ => {}
             }
         }
@@ -429,7 +442,9 @@ pub async fn finish(app: &App, id: &str) -> Result<Value, RescoreError> {
     let mut second = Progress::read(&job.state).second;
     let superseded = match go_on(app, &mut job, version, Place::SecondLook, &mut second).await? {
         End::Late => {
-            return Ok(json!({ "job": id, "done": false, "looked_at": second.read, "stragglers": second.changed }));
+            return Ok(
+                json!({ "job": id, "done": false, "looked_at": second.read, "stragglers": second.changed }),
+            );
         }
         End::Superseded => true,
         End::Whole => false,
@@ -441,7 +456,11 @@ pub async fn finish(app: &App, id: &str) -> Result<Value, RescoreError> {
         return Err(StoreError::Busy(format!("{n} leads could not be swept yet")).into());
     }
     if second.failed > 0 {
-        tracing::error!(job = id, leads = second.failed, "a sweep is done but for leads that cannot be read or written");
+        tracing::error!(
+            job = id,
+            leads = second.failed,
+            "a sweep is done but for leads that cannot be read or written"
+        );
     }
     let segments = Progress::read(&job.state).segments;
     let sum = |of: fn(&Stand) -> u64| segments.values().map(of).sum::<u64>();
@@ -477,7 +496,8 @@ mod tests {
 
     #[test]
     fn what_is_noted_reads_back() {
-        let stand = Stand { cursor: Some("c".to_owned()), done: false, read: 5, changed: 3, failed: 2, busy: 1 };
+        let stand =
+            Stand { cursor: Some("c".to_owned()), done: false, read: 5, changed: 3, failed: 2, busy: 1 };
         let mut progress = Progress::default();
         progress.set(Place::Segment { segment: 3, of: 8 }, &stand);
         progress.set(Place::SecondLook, &Stand { done: true, ..Stand::default() });

@@ -83,9 +83,13 @@ impl World {
         document["signals"].as_array_mut().unwrap().push(json!({
             "id": "blog_viewed", "kind": "page_viewed", "where": {"path": {"starts_with": "/blog"}},
         }));
-        let points = json!({"id": "reads", "points": 5, "signal": "blog_viewed", "max_hits": 3, "half_life_days": 14});
+        let points =
+            json!({"id": "reads", "points": 5, "signal": "blog_viewed", "max_hits": 3, "half_life_days": 14});
         document["engagement"][1]["rules"].as_array_mut().unwrap().push(points);
-        document["segments"].as_array_mut().unwrap().push(json!({"id": "readers", "when": {"signal": "blog_viewed", "at_least": 1}}));
+        document["segments"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"id": "readers", "when": {"signal": "blog_viewed", "at_least": 1}}));
         self.activate(&document).await
     }
 
@@ -104,7 +108,8 @@ impl World {
     }
 
     async fn stretch(&self, job: &str, segment: u32, cursor: &Value) -> Value {
-        let event = json!({"action": "sweep", "job": job, "segment": segment, "of": SEGMENTS, "cursor": cursor});
+        let event =
+            json!({"action": "sweep", "job": job, "segment": segment, "of": SEGMENTS, "cursor": cursor});
         handle(&self.app, event).await.unwrap()
     }
 
@@ -116,7 +121,11 @@ impl World {
         for lead in self.store.leads() {
             assert_eq!(lead.playbook_version, version);
             assert!(lead.segments.iter().any(|segment| segment.as_str() == "readers"), "{:?}", lead.segments);
-            let reviews = self.store.timeline(&lead.id).into_iter().filter(|e| e.fact == domain::change::Fact::Reviewed);
+            let reviews = self
+                .store
+                .timeline(&lead.id)
+                .into_iter()
+                .filter(|e| e.fact == domain::change::Fact::Reviewed);
             assert_eq!(reviews.count(), 1, "each lead is reviewed once");
         }
     }
@@ -302,13 +311,15 @@ async fn a_sweep_counts_new_signals_from_the_timeline_and_keeps_the_old_counts()
 async fn a_sweep_back_to_an_earlier_version_ends_where_it_began() {
     let world = World::new().await;
     world.leads(5).await;
-    let before: Vec<_> = world.store.leads().into_iter().map(|l| (l.ledger, l.score, l.segments, l.due_at)).collect();
+    let before: Vec<_> =
+        world.store.leads().into_iter().map(|l| (l.ledger, l.score, l.segments, l.due_at)).collect();
     let there = world.second_playbook().await;
     whole(&world.app, &there, SEGMENTS).await.unwrap();
     world.later(1_000);
     assert!(world.app.playbooks.activate(1).await.unwrap());
     whole(&world.app, &format!("sweep-1-{}", world.clock.now().millis()), SEGMENTS).await.unwrap();
-    let after: Vec<_> = world.store.leads().into_iter().map(|l| (l.ledger, l.score, l.segments, l.due_at)).collect();
+    let after: Vec<_> =
+        world.store.leads().into_iter().map(|l| (l.ledger, l.score, l.segments, l.due_at)).collect();
     assert_eq!(before, after);
 }
 
@@ -450,7 +461,11 @@ async fn a_sweep_on_one_machine_runs_beside_the_tick() {
     world.leads(12).await;
     let job = world.second_playbook().await;
     world.later(MINUTE_MS);
-    let app = App::on_one_machine(Arc::clone(&world.store), Arc::clone(&world.catalog), Arc::clone(&world.clock) as _);
+    let app = App::on_one_machine(
+        Arc::clone(&world.store),
+        Arc::clone(&world.catalog),
+        Arc::clone(&world.clock) as _,
+    );
     handle(&app, json!({"action": "due"})).await.unwrap();
     while world.job(&job).await.status != JobStatus::Done {
         tokio::task::yield_now().await;

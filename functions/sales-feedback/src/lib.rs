@@ -21,7 +21,7 @@ pub use config::Config;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
-use adapters::http::{Caller, JsonBody, Problem, Query, Tokens};
+use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Timeline};
 use adapters::write_path::{About, WritePath};
@@ -139,7 +139,7 @@ async fn lookup(
 ) -> Result<Response, Problem> {
     let reference = adapters::wire::one(&body, adapters::wire::lead_ref)?;
     let lead = app.write_path.look_up(&reference).await?;
-    Ok(response::json(StatusCode::OK, &response::found(lead.as_ref())))
+    Ok(http::json(StatusCode::OK, &response::found(lead.as_ref())))
 }
 
 /// Gives everything known of a lead: profile, score with its explanation, stage, owner, segments, consent, deals,
@@ -155,13 +155,13 @@ async fn dossier(
 ) -> Result<Response, Problem> {
     let lead = app.lead(&id).await?;
     let playbook = app.playbooks.version(lead.playbook_version).await?;
-    let limit = request::limit(query.limit, 50)?;
+    let limit = adapters::wire::limit(query.limit, 50)?;
     let cursor = query.cursor.as_deref();
     let entries = app.timeline.entries(&lead.id, Direction::Backward, limit, cursor).await;
     let entries = entries.map_err(|error| Problem::of_list(error, cursor))?;
     let now = app.clock.now();
     let explanation = explain(&playbook, &lead.view(now.day()));
-    Ok(response::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, now)))
+    Ok(http::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, now)))
 }
 
 /// Gives a lead's score and its explanation, now or on another day. Roles: marketing, sales, admin.
@@ -187,7 +187,7 @@ async fn score(
         explain(&playbook, &lead.view(at.day()))
     };
     let json = adapters::wire::explanation_json(&explanation, lead.playbook_version, at);
-    Ok(response::json(StatusCode::OK, &json))
+    Ok(http::json(StatusCode::OK, &json))
 }
 
 /// Lists the leads that a person in sales works on, the most urgent promise first. Roles: sales, admin.
@@ -200,7 +200,7 @@ async fn inbox(
     caller: Caller<SalesOnly>,
     Query(query): Query<InboxQuery>,
 ) -> Result<Response, Problem> {
-    let limit = request::limit(query.limit, 100)?;
+    let limit = adapters::wire::limit(query.limit, 100)?;
     let stage = request::stage(query.stage.as_deref())?;
     let owners = owners(&app, &caller, query.owner.as_deref()).await?;
     let mut start = request::inbox_cursor(query.cursor.as_deref())?;
@@ -239,7 +239,7 @@ async fn inbox(
             break;
         }
     }
-    Ok(response::json(StatusCode::OK, &response::inbox(&leads, next, app.clock.now())))
+    Ok(http::json(StatusCode::OK, &response::inbox(&leads, next, app.clock.now())))
 }
 
 async fn owners(app: &App, caller: &Caller<SalesOnly>, asked: Option<&str>) -> Result<Vec<Slug>, Problem> {
@@ -294,7 +294,7 @@ async fn feedback(
         Some(Outcome::Illegal { stage, legal }) => {
             Err(Problem::illegal_transition(stage.as_str(), &asked, legal.clone()))
         }
-        _ => Ok(response::json(StatusCode::OK, &response::recorded(&recorded))),
+        _ => Ok(http::json(StatusCode::OK, &response::recorded(&recorded))),
     }
 }
 
@@ -336,7 +336,7 @@ async fn feedback_batch(
             put(&mut results, at, result);
         }
     }
-    Ok(response::json(StatusCode::OK, &serde_json::json!({ "results": results })))
+    Ok(http::json(StatusCode::OK, &serde_json::json!({ "results": results })))
 }
 
 fn put(results: &mut [Value], at: usize, result: Value) {

@@ -55,19 +55,6 @@ pub struct InboxQuery {
     pub cursor: Option<String>,
 }
 
-/// Reads a limit.
-///
-/// # Errors
-///
-/// The fault.
-pub fn limit(asked: Option<u32>, default: usize) -> Result<usize, Problem> {
-    match asked {
-        None => Ok(default),
-        Some(n @ 1..=200) => Ok(n as usize),
-        Some(n) => Err(Problem::fault("/limit", format!("is {n}; expected 1 to 200"))),
-    }
-}
-
 /// Reads a stage.
 ///
 /// # Errors

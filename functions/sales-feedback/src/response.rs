@@ -4,8 +4,6 @@ use adapters::http::Problem;
 use adapters::ports::Page;
 use adapters::wire;
 use adapters::write_path::Recorded;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
 use domain::change::{Capture, Effect, Entry, Fact, Outcome};
@@ -16,14 +14,6 @@ use domain::score::Explanation;
 use domain::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-/// Answers with JSON.
-#[must_use]
-pub fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = (status, body.to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
 
 /// Gives the result of a look-up.
 #[must_use]

@@ -50,7 +50,11 @@ impl State {
         let upload = json.get("upload")?;
         let parts = upload.get("parts")?.as_array()?.iter().map(|part| part.as_str().map(str::to_owned));
         Some(Self {
-            upload: Upload { key: text(upload, "key")?, id: text(upload, "id")?, parts: parts.collect::<Option<_>>()? },
+            upload: Upload {
+                key: text(upload, "key")?,
+                id: text(upload, "id")?,
+                parts: parts.collect::<Option<_>>()?,
+            },
             started_at: Timestamp::parse(&text(json, "started_at")?)?,
             scan: Scan::from_json(json.get("scan")?)?,
             rows: number("rows")?,
@@ -75,9 +79,7 @@ enum End {
     /// The file is there.
     Whole,
     /// The worker's time is over; whether it uploaded a part.
-    Late {
-        uploaded: bool,
-    },
+    Late { uploaded: bool },
     /// Somebody else works on it now.
     Taken,
 }
@@ -90,7 +92,7 @@ enum End {
 /// [`StoreError`]; the job is free again then, and goes on from its last part.
 pub async fn run(app: &App, id: &str) -> Result<(), StoreError> {
     if app.jobs.get(id).await?.is_none_or(|job| job.kind != JobKind::Export) {
-        tracing::warn!("there is no such export");
+        tracing::warn!(job = id, "there is no such export");
         return Ok(());
     }
     let Some(mut job) = app.jobs.take(id).await? else { return Ok(()) };
@@ -122,7 +124,8 @@ pub async fn run(app: &App, id: &str) -> Result<(), StoreError> {
 
 async fn work(app: &App, job: &mut Job) -> Result<End, StoreError> {
     let deadline = Instant::now() + app.work_for;
-    let asked = Asked::from_json(&job.request).ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
+    let asked =
+        Asked::from_json(&job.request).ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
     let playbook = app.playbooks.version(asked.playbook_version).await?;
     let noted = State::read(&job.state).filter(|state| app.clock.now().since(state.started_at) < TOO_OLD_MS);
     let mut state = match noted {
@@ -157,7 +160,9 @@ async fn work(app: &App, job: &mut Job) -> Result<End, StoreError> {
 /// Forgets what was noted where the upload cannot be mended; gives the error to end with.
 async fn anew(app: &App, job: &mut Job, error: StoreError) -> Result<StoreError, StoreError> {
     match &error {
-        StoreError::Refused(code) if matches!(code.as_str(), "NoSuchUpload" | "InvalidPart" | "EntityTooSmall") => {
+        StoreError::Refused(code)
+            if matches!(code.as_str(), "NoSuchUpload" | "InvalidPart" | "EntityTooSmall") =>
+        {
             app.jobs.checkpoint(job, Value::Null).await?;
             Ok(StoreError::Busy(format!("the upload is lost ({code}); the export starts anew")))
         }

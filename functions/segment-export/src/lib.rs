@@ -35,14 +35,14 @@ use adapters::s3::{self, S3Files};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use request::Asked;
-use scan::Scan;
 use domain::condition::View;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::score::{Score, score};
 use domain::segment::segments;
 use domain::time::Day;
+use request::Asked;
+use scan::Scan;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -232,7 +232,9 @@ async fn start_export(
     let id = request::export_id(&headers, &segment)?;
     let job = app.jobs.add(&id, JobKind::Export, &asked.to_json()).await?;
     if !Asked::from_json(&job.request).is_some_and(|known| known.is_same(&asked)) {
-        return Err(Problem::conflict("this Idempotency-Key started an export of something else; expected a new key"));
+        return Err(Problem::conflict(
+            "this Idempotency-Key started an export of something else; expected a new key",
+        ));
     }
     if job.is_free(app.clock.now()) {
         app.work_on(&id).await;

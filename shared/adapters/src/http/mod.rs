@@ -11,6 +11,9 @@ pub use body::{BodyBytes, JsonBody};
 pub use problem::Problem;
 pub use query::Query;
 
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
@@ -27,6 +30,13 @@ pub fn split(routes: utoipa_axum::router::OpenApiRouter) -> (axum::Router, OpenA
     );
     api.components.get_or_insert_with(Components::new).add_security_scheme("token", token);
     (finish(router), api)
+}
+
+/// Answers with JSON.
+pub fn json(status: StatusCode, body: &Value) -> Response {
+    let mut response = (status, body.to_string()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// Gives a router its answers for what it does not know.

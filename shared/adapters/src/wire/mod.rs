@@ -241,6 +241,19 @@ pub fn items<'a>(object: &Object<'a>, key: &'static str) -> Option<Vec<Node<'a>>
     Some(items)
 }
 
+/// Reads how many items of a list are asked for, 1 to 200.
+///
+/// # Errors
+///
+/// The fault.
+pub fn limit(asked: Option<u32>, default: usize) -> Result<usize, crate::http::Problem> {
+    match asked {
+        None => Ok(default),
+        Some(n @ 1..=200) => Ok(n as usize),
+        Some(n) => Err(crate::http::Problem::fault("/limit", format!("is {n}; expected 1 to 200"))),
+    }
+}
+
 /// Reads one item on its own, so that its faults do not touch the others'.
 ///
 /// # Errors
