@@ -57,7 +57,7 @@ async fn measure(router: &Router, what: &str, path: &str, body: impl Fn(usize) -
     }
     let counted = units::take();
     let sum = |wanted: &dyn Fn(&str) -> bool| -> f64 {
-        counted.iter().filter(|(name, _)| wanted(name)).map(|(_, units)| units).sum::<f64>() / LEADS as f64
+        counted.iter().filter(|(name, _)| wanted(name)).map(|(_, units)| units).fold(0.0, |sum, units| sum + units) / LEADS as f64
     };
     let outbox = Tables::plain().outbox;
     let parts: Vec<String> = counted.iter().map(|(name, units)| format!("{name} {:.2}", units / LEADS as f64)).collect();

@@ -57,7 +57,7 @@ impl Many {
 }
 
 /// Enough for two parts.
-const LEADS: usize = 600;
+const LEADS: usize = 750;
 const COLUMNS: usize = 20;
 const PAGE: usize = 40;
 

@@ -116,10 +116,10 @@ async fn an_export_whose_worker_dies_goes_on_and_leaves_no_half_file() {
     setting.failures.on_call(1, Failure::Throttled);
     assert!(segment_export::run_job(&setting.export, &id).await.is_err());
     assert_eq!(setting.files.read(&format!("exports/{id}.jsonl")), None, "no file has its final name");
-    assert_eq!(setting.started.take(), [id.clone()], "asking for it started it");
+    assert_eq!(setting.started.take(), std::slice::from_ref(&id), "asking for it started it");
     setting.later(LEASE_MS);
     assert_eq!(look(&setting, &id).await["status"], "running");
-    assert_eq!(setting.started.take(), [id.clone()], "who asks for it starts it again");
+    assert_eq!(setting.started.take(), std::slice::from_ref(&id), "who asks for it starts it again");
     segment_export::run_job(&setting.export, &id).await.unwrap();
     let file = setting.files.read(&format!("exports/{id}.jsonl")).unwrap();
     let mut emails: Vec<&str> = std::str::from_utf8(&file.bytes).unwrap().lines().collect();
