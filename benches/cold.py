@@ -1,17 +1,17 @@
 """P7: the first and the later answers of a function under AWS's runtime interface emulator.
 
-    RIE=…/aws-lambda-rie-x86_64 python cold.py [--database JSON] [--event FILE] RUNS NAME=COMMAND…
+    RIE=…/aws-lambda-rie-x86_64 python cold.py [--database JSON] RUNS NAME[@EVENT]=COMMAND…
 
 Commands take turns, so that a busy moment of the machine meets all of them. The emulator starts a function with its
 first event, so the time from that event to its answer holds everything: process, init, connection, first write. Each
-event gets an e-mail address and a submission id of its own. `--database` is the line that `benches serve` prints; its
+event gets an e-mail address and a submission id of its own; EVENT is a file of API Gateway's with a form in JSON, or
+else a handler gets a lead as the yardsticks' handlers read it. `--database` is the line that `benches serve` prints; its
 endpoint and some credentials go into the environment. The emulator is part of the package aws-sam-cli.
 """
 import argparse, http.client, json, os, pathlib, re, shlex, signal, socket, statistics, subprocess, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--database", type=json.loads)
-parser.add_argument("--event", type=pathlib.Path)
 parser.add_argument("runs", type=int)
 parser.add_argument("commands", nargs="+")
 options = parser.parse_args()
@@ -25,11 +25,11 @@ if options.database:
     environment |= {"AWS_ENDPOINT_URL": options.database["endpoint"], "DDB_ENDPOINT": options.database["endpoint"]}
 
 
-def event(number):
-    """An API Gateway event whose body is a form; without --event, one that any handler of the comparison reads."""
-    unique = f"{os.getpid()}-{time.time_ns()}-{number}"
-    if options.event:
-        sent = json.loads(options.event.read_text())
+def event(file):
+    """An event that nobody sent before."""
+    unique = f"{os.getpid()}-{time.time_ns()}"
+    if file:
+        sent = json.loads(pathlib.Path(file).read_text())
         body = json.loads(sent["body"]) | {"email": f"cold-{unique}@company.example", "submission_id": unique}
     else:
         sent = {"version": "2.0", "rawPath": "/leads", "headers": {}, "isBase64Encoded": False,
@@ -73,7 +73,7 @@ def used(process_group):
     return float("nan"), float("nan")
 
 
-def run(command):
+def run(command, file):
     port, runtime_port = free_port(), free_port()
     emulator = subprocess.Popen(
         [os.environ["RIE"], "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
@@ -84,9 +84,9 @@ def run(command):
         while socket.socket().connect_ex(("127.0.0.1", port)):
             time.sleep(0.005)
         time.sleep(0.05)
-        first = invoke(port, event(0))
+        first = invoke(port, event(file))
         cpu, _ = used(emulator.pid)
-        later = [invoke(port, event(number)) for number in range(1, 20)]
+        later = [invoke(port, event(file)) for _ in range(19)]
         _, resident = used(emulator.pid)
     finally:
         os.killpg(emulator.pid, signal.SIGKILL)
@@ -101,8 +101,8 @@ named = [command.split("=", 1) for command in options.commands]
 results = {name: [] for name, _ in named}
 for _ in range(options.runs):
     for name, command in named:
-        results[name].append(run(command))
+        results[name].append(run(command, name.partition("@")[2]))
 for name, runs in results.items():
     figure = lambda key: (lambda v: f"{key}={statistics.median(v):.1f} ({v[0]:.1f}–{v[-1]:.1f})")(sorted(r[key] for r in runs))
-    print(f"cold {name} runs={len(runs)} ms: " + " ".join(map(figure, ("first", "init", "first_duration", "later", "cpu_to_first"))),
+    print(f"cold {name.partition('@')[0]} runs={len(runs)} ms: " + " ".join(map(figure, ("first", "init", "first_duration", "later", "cpu_to_first"))),
           figure("rss") + " MiB")

@@ -2,9 +2,9 @@
 //!
 //! `capture ENDPOINT SERVER_PID REQUESTS`: requests go to the function's router in this process; the database is another.
 
+use crate::Failure;
 use crate::cpu::{Stopwatch, memory_mib, used_ms};
 use crate::world::{TOKEN, World, post, send};
-use crate::Failure;
 use adapters::http::lambda;
 use axum::Router;
 use serde_json::{Value, json};
@@ -26,11 +26,11 @@ pub(crate) async fn run(endpoint: &str, server: u32, requests: usize) -> Result<
                "company": {"name": format!("Company {} GmbH", n % 997)}, "source": {"channel": "web_form"},
                "attributes": {"full_name": format!("Person Number {n}"), "country": "DE", "company_size": n % 5000 + 1}})
     };
-    let activity = |n: usize| {
-        json!({"lead": {"email": person(n)}, "kind": "page_viewed", "properties": {"path": "/pricing"}, "id": format!("a-{run}-{n}")})
+    let activity = |n: usize| json!({"lead": {"email": person(n)}, "kind": "page_viewed", "properties": {"path": "/pricing"}, "id": format!("a-{run}-{n}")});
+    let event = |n: usize| {
+        json!({"email": format!("event.{}", person(n)), "full_name": "Person", "country": "DE",
+                                  "submission_id": format!("e-{run}-{n}")})
     };
-    let event = |n: usize| json!({"email": format!("event.{}", person(n)), "full_name": "Person", "country": "DE",
-                                  "submission_id": format!("e-{run}-{n}")});
     let measures = [
         measure(&capture, server, requests, "form_new_lead", "/v1/forms/contact", form).await?,
         measure(&capture, server, requests, "form_repeat", "/v1/forms/contact", form).await?,
@@ -73,7 +73,12 @@ async fn measure(
 }
 
 /// The form once more, from the event that Lambda gets to the answer that it sends.
-async fn events(router: &Router, server: u32, requests: usize, body: impl Fn(usize) -> Value) -> Result<String, Failure> {
+async fn events(
+    router: &Router,
+    server: u32,
+    requests: usize,
+    body: impl Fn(usize) -> Value,
+) -> Result<String, Failure> {
     let all: Vec<String> = (0..requests + WARM_UP)
         .map(|n| {
             let path = "/v1/forms/contact";
@@ -100,5 +105,10 @@ async fn events(router: &Router, server: u32, requests: usize, body: impl Fn(usi
 
 fn said(what: &str, requests: usize, watch: &Stopwatch, server_ms: f64) -> String {
     let n = requests as f64;
-    format!("{what}={:.3} (wall {:.2}, database {:.2})", watch.cpu_ms() / n, watch.wall_ms() / n, server_ms / n)
+    format!(
+        "{what}={:.3} (wall {:.2}, database {:.2})",
+        watch.cpu_ms() / n,
+        watch.wall_ms() / n,
+        server_ms / n
+    )
 }

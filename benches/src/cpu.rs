@@ -19,7 +19,9 @@ pub(crate) fn used_ms(pid: u32) -> f64 {
 /// A line of `/proc/<pid>/status` in MiB: `VmRSS` (resident now), `VmHWM` (the most so far).
 pub(crate) fn memory_mib(pid: u32, line: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok());
+    let kib = status
+        .lines()
+        .find_map(|l| l.strip_prefix(line)?.strip_prefix(':')?.split_whitespace().next()?.parse().ok());
     kib.unwrap_or(0.0) / 1024.0
 }
 

@@ -1,8 +1,8 @@
 //! P3: how large the item of a lead is, as the API makes it: 12 attributes, 10 activities, before sales history.
 
+use crate::Failure;
 use crate::cpu::Figures;
 use crate::world::{World, post, send};
-use crate::Failure;
 use adapters::config::Tables;
 use adapters::dynamodb::lead_record;
 use adapters::ports::LeadLists;

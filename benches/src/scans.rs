@@ -1,10 +1,10 @@
 //! P8: the memory and time of what reads every lead: the campaigns report and a segment's preview.
 
+use crate::Failure;
 use crate::cpu::{Stopwatch, memory_mib};
 use crate::items;
-use crate::world::{World, send};
 use crate::world::{TOKEN, post};
-use crate::Failure;
+use crate::world::{World, send};
 use adapters::clock::new_lead_id;
 use adapters::config::Tables;
 use adapters::dynamodb::lead_record;
@@ -44,10 +44,12 @@ pub(crate) async fn fill(endpoint: &str, leads: usize) -> Result<(), Failure> {
 }
 
 fn like(example: &Lead, n: usize) -> Result<Lead, Failure> {
-    const CHANNELS: [&str; 6] = ["paid_search", "organic_search", "social", "referral", "email", "trade_fair"];
+    const CHANNELS: [&str; 6] =
+        ["paid_search", "organic_search", "social", "referral", "email", "trade_fair"];
     let mut lead = example.clone();
     lead.id = new_lead_id();
-    lead.identities = vec![Identity::Email(Email::parse(&format!("annemarie.hinterberger{n}@company.example"))?)];
+    lead.identities =
+        vec![Identity::Email(Email::parse(&format!("annemarie.hinterberger{n}@company.example"))?)];
     if let Some(first) = &mut lead.touches.first {
         first.channel = CHANNELS.get(n % CHANNELS.len()).map(|channel| (*channel).to_owned());
         first.campaign = Some(format!("campaign-{}", n % 40));
@@ -58,7 +60,8 @@ fn like(example: &Lead, n: usize) -> Result<Lead, Failure> {
 pub(crate) async fn report(endpoint: &str) -> Result<(), Failure> {
     let world = World::at(endpoint);
     let lists = Arc::clone(&world.store) as Arc<dyn LeadLists>;
-    let mut app = insights::App::new(lists, Arc::clone(&world.catalog), Arc::new(Nothing), Arc::clone(&world.clock));
+    let mut app =
+        insights::App::new(lists, Arc::clone(&world.catalog), Arc::new(Nothing), Arc::clone(&world.clock));
     app.answer_within = Duration::from_secs(3_600);
     measure("report", &split(insights::router(app)).0, "/v1/reports/campaigns?group_by=channel").await
 }
@@ -75,7 +78,8 @@ pub(crate) async fn preview(endpoint: &str) -> Result<(), Failure> {
 async fn measure(what: &str, router: &Router, path: &str) -> Result<(), Failure> {
     let pid = std::process::id();
     let (before, watch) = (memory_mib(pid, "VmRSS"), Stopwatch::start());
-    let request = Request::builder().uri(path).header("authorization", format!("Bearer {TOKEN}")).body(Body::empty())?;
+    let request =
+        Request::builder().uri(path).header("authorization", format!("Bearer {TOKEN}")).body(Body::empty())?;
     let (_, answer) = send(router, request).await?;
     let answer = String::from_utf8_lossy(&answer);
     println!(

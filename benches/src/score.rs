@@ -5,8 +5,8 @@
 //! does (`page`); from the decoded ledger (`page_decoded`); and decodes only. Afterwards the points are compared with
 //! those that the other engines give for the same file, by the second, and with the same sums by the day.
 
-use crate::cpu::{Figures, Stopwatch, memory_mib};
 use crate::Failure;
+use crate::cpu::{Figures, Stopwatch, memory_mib};
 use domain::attribute::{Attribute, AttributeName, AttributeValue, Attributes};
 use domain::condition::View;
 use domain::consent::Consents;
@@ -66,9 +66,13 @@ pub(crate) fn run(file: &str, passes: usize) -> Result<(), Failure> {
     for line in BufReader::new(std::fs::File::open(file)?).lines() {
         leads.push(read(&serde_json::from_str(&line?)?, &keys).ok_or("a lead that does not read")?);
     }
-    let empty = Empty { touches: Touches::default(), consents: Consents::default(), segments: BTreeSet::new() };
-    let ledgers: Vec<Ledger> =
-        leads.iter().map(|lead| Ledger::decode(&lead.stored)).collect::<Option<_>>().ok_or("a ledger that does not read")?;
+    let empty =
+        Empty { touches: Touches::default(), consents: Consents::default(), segments: BTreeSet::new() };
+    let ledgers: Vec<Ledger> = leads
+        .iter()
+        .map(|lead| Ledger::decode(&lead.stored))
+        .collect::<Option<_>>()
+        .ok_or("a ledger that does not read")?;
 
     let mut figures: [Figures; 4] = Default::default();
     for _ in 0..passes {
@@ -104,7 +108,13 @@ pub(crate) fn run(file: &str, passes: usize) -> Result<(), Failure> {
 }
 
 /// Gives how many million leads a CPU second takes when each page of leads is worked on `again` times.
-fn speed(leads: &[Lead], ledgers: &[Ledger], page: usize, again: usize, work: impl Fn(&Lead, &Ledger)) -> f64 {
+fn speed(
+    leads: &[Lead],
+    ledgers: &[Ledger],
+    page: usize,
+    again: usize,
+    work: impl Fn(&Lead, &Ledger),
+) -> f64 {
     let watch = Stopwatch::start();
     for (leads, ledgers) in leads.chunks(page).zip(ledgers.chunks(page)) {
         for _ in 0..again {
@@ -123,7 +133,8 @@ fn agreement(playbook: &Playbook, empty: &Empty, leads: &[Lead], ledgers: &[Ledg
     let mut theirs = [0_usize; 4];
     for (lead, ledger) in leads.iter().zip(ledgers) {
         let explanation = explain(playbook, &empty.view(&lead.attributes, ledger));
-        let points: i64 = explanation.lines.iter().filter(|l| l.kind != LineKind::Clamp).map(|l| l.points).sum();
+        let points: i64 =
+            explanation.lines.iter().filter(|l| l.kind != LineKind::Clamp).map(|l| l.points).sum();
         let ours = points.max(0) as f64;
         sum += ours;
         sum_second += lead.by_second;
@@ -169,11 +180,17 @@ fn read(line: &Value, keys: &BTreeMap<&str, SignalKey>) -> Option<Lead> {
             }
             _ => return None,
         };
-        let attribute = Attribute { value, set_at: Timestamp::from_secs(NOW), set_by: "form:contact".to_owned(), known_at: None };
+        let attribute = Attribute {
+            value,
+            set_at: Timestamp::from_secs(NOW),
+            set_by: "form:contact".to_owned(),
+            known_at: None,
+        };
         attributes.insert(AttributeName::parse(name).ok()?, attribute);
     }
     let by_second = reference(line, &events, |at| (NOW - at) as f64 / 86_400.0);
-    let by_day = reference(line, &events, |at| (NOW - 1).div_euclid(86_400) as f64 - at.div_euclid(86_400) as f64);
+    let by_day =
+        reference(line, &events, |at| (NOW - 1).div_euclid(86_400) as f64 - at.div_euclid(86_400) as f64);
     Some(Lead { attributes, stored: ledger.encode(), by_second, by_day })
 }
 
@@ -213,7 +230,11 @@ fn reference(lead: &Value, events: &[(&str, i64)], age_days: impl Fn(i64) -> f64
     fit -= if flag("free_email") { 15.0 } else { 0.0 };
     fit += if flag("has_phone") && number("budget") >= 10_000.0 { 5.0 } else { 0.0 };
     let fading = |kind: &str, points: f64, half_life: f64| -> f64 {
-        events.iter().filter(|(k, _)| *k == kind).map(|(_, at)| points * (-age_days(*at) / half_life).exp2()).sum()
+        events
+            .iter()
+            .filter(|(k, _)| *k == kind)
+            .map(|(_, at)| points * (-age_days(*at) / half_life).exp2())
+            .sum()
     };
     let within = |kind: &str, least: usize, days: i64, points: f64| -> f64 {
         let n = events.iter().filter(|(k, at)| *k == kind && NOW - at <= days * 86_400).count();

@@ -35,7 +35,8 @@ pub(crate) async fn serve() -> Result<(), Failure> {
     let template = Template::read(&root().join("template.yaml"))?;
     create_tables(&world.client, &template.tables, str::to_owned, false).await?;
     let playbooks = Playbooks::new(Arc::clone(&world.catalog), Arc::clone(&world.clock));
-    let document = playbook::yaml::read(&std::fs::read_to_string(root().join("playbooks/b2b-starter.yaml"))?)?;
+    let document =
+        playbook::yaml::read(&std::fs::read_to_string(root().join("playbooks/b2b-starter.yaml"))?)?;
     let stored = playbooks.add(&document, "benchmarks").await?.map_err(|faults| format!("{faults:?}"))?;
     playbooks.activate(stored.number).await?;
     let tokens = Tokens::new(Arc::clone(&world.catalog), Arc::clone(&world.clock));
@@ -102,7 +103,8 @@ impl World {
 
     /// The routes of `lead-capture`.
     pub(crate) fn capture(&self) -> Router {
-        let (store, catalog, clock) = (Arc::clone(&self.store), Arc::clone(&self.catalog), Arc::clone(&self.clock));
+        let (store, catalog, clock) =
+            (Arc::clone(&self.store), Arc::clone(&self.catalog), Arc::clone(&self.clock));
         split(lead_capture::router(lead_capture::App::new(store, catalog, clock))).0
     }
 }

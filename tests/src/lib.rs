@@ -31,9 +31,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use testkit::builders::{NOON, activate, time};
 use testkit::{
-    Dynamo, FailingCatalog, FailingLeadStore, Failures, MemoryCatalog, MemoryFiles, MemoryJobStarter, MemoryLeadStore,
-    Outbox, RoleTokens,
-    test_playbook,
+    Dynamo, FailingCatalog, FailingLeadStore, Failures, MemoryCatalog, MemoryFiles, MemoryJobStarter,
+    MemoryLeadStore, Outbox, RoleTokens, test_playbook,
 };
 use tower::ServiceExt;
 

@@ -94,7 +94,8 @@ async fn take(
     }
     let now = app.clock.now();
     let submission = submission(&fields, form, playbook, now).map_err(Problem::invalid)?;
-    let (delivery, earlier) = delivery(&fields, form, headers, now).map_err(|detail| Problem::fault("", detail))?;
+    let (delivery, earlier) =
+        delivery(&fields, form, headers, now).map_err(|detail| Problem::fault("", detail))?;
     let delivery = came_before(app, &submission.identities, earlier).await?.unwrap_or(delivery);
     let visitor = submission.identities.iter().find_map(|identity| match identity {
         Identity::Anonymous(id) => Some(id.clone()),
@@ -140,7 +141,8 @@ fn delivery(
     }
     let window = now.millis().div_euclid(SAME_WITHIN_MS);
     let content = json!(fields);
-    let in_window = |window: i64| DeliveryId::new(&format!("{source} content"), &format!("{window} {content}"));
+    let in_window =
+        |window: i64| DeliveryId::new(&format!("{source} content"), &format!("{window} {content}"));
     Ok((in_window(window), Some(in_window(window - 1))))
 }
 
@@ -150,7 +152,9 @@ async fn came_before(
     identities: &[Identity],
     earlier: Option<DeliveryId>,
 ) -> Result<Option<DeliveryId>, Problem> {
-    let (Some(earlier), Some(identity)) = (earlier, identities.iter().min_by_key(|identity| identity.strength())) else {
+    let (Some(earlier), Some(identity)) =
+        (earlier, identities.iter().min_by_key(|identity| identity.strength()))
+    else {
         return Ok(None);
     };
     let lead = app.write_path.look_up(&LeadRef::Known(identity.clone())).await?;

@@ -26,7 +26,7 @@ pub use export::run as run_job;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::MarketingOnly;
-use adapters::http::{Caller, JsonBody, Problem, Tokens};
+use adapters::http::{self, Caller, JsonBody, Problem, Tokens};
 use adapters::jobs::{JobKind, JobStatus, Jobs};
 use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
@@ -167,7 +167,7 @@ async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Respon
         .map(|segment| json!({ "segment_id": segment.id.as_str(), "title": segment.title }))
         .collect();
     let body = json!({ "items": items, "next_cursor": null, "playbook_version": version.number });
-    Ok(response::json(StatusCode::OK, &body))
+    Ok(http::json(StatusCode::OK, &body))
 }
 
 /// Counts a segment's leads and shows ten of them. Roles: marketing, admin.
@@ -204,7 +204,7 @@ async fn preview(
         "segment_id": segment, "count": count, "looked_at": looked_at, "complete": complete, "sample": sample,
         "as_of": now.to_string(), "playbook_version": version.number,
     });
-    Ok(response::json(StatusCode::OK, &body))
+    Ok(http::json(StatusCode::OK, &body))
 }
 
 /// Starts an export of a segment to a file. Roles: marketing, admin.
@@ -239,7 +239,7 @@ async fn start_export(
     if job.is_free(app.clock.now()) {
         app.work_on(&id).await;
     }
-    Ok(response::json(StatusCode::ACCEPTED, &response::export(&job, None)))
+    Ok(http::json(StatusCode::ACCEPTED, &response::export(&job, None)))
 }
 
 /// Tells how far an export is, with a fresh link to the file once it is done. Roles: marketing, admin.
@@ -252,7 +252,7 @@ async fn one_export(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let job = app.jobs.get(&id).await?.filter(|job| job.kind == JobKind::Export);
-    let job = job.ok_or_else(|| Problem::not_found("no such export; exports are kept for 30 days"))?;
+    let job = job.ok_or_else(|| Problem::not_found("no such export; exports are kept for a week"))?;
     if job.is_free(app.clock.now()) {
         // Its worker died, or it was never started.
         app.work_on(&id).await;
@@ -261,5 +261,5 @@ async fn one_export(
         (JobStatus::Done, Some(key)) => Some(app.files.link(key).await?),
         _ => None,
     };
-    Ok(response::json(StatusCode::OK, &response::export(&job, link)))
+    Ok(http::json(StatusCode::OK, &response::export(&job, link)))
 }

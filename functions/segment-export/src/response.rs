@@ -1,19 +1,9 @@
 //! What the function answers.
 
 use adapters::jobs::Job;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use domain::lead::Lead;
 use domain::score::Score;
 use serde_json::{Value, json};
-
-/// Answers with JSON.
-#[must_use]
-pub fn json(status: StatusCode, body: &Value) -> Response {
-    let mut response = (status, body.to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
 
 /// Gives a lead of a preview: enough to recognise it, no more.
 #[must_use]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// For how long a worker holds a job without a sign of life, in milliseconds.
 pub const LEASE_MS: i64 = 2 * MINUTE_MS;
-/// For how long a finished job is kept, in milliseconds.
-const KEEP_MS: i64 = 30 * DAY_MS;
+/// For how long a finished job is kept, in milliseconds: as long as the files of exports are.
+const KEEP_MS: i64 = 7 * DAY_MS;
 /// After how many attempts a job is given up.
 pub const MOST_ATTEMPTS: u64 = 10;
 

@@ -472,7 +472,8 @@ pub fn decide(
             .filter(|outcome| matches!(outcome, Outcome::Updated { entry: e } if *e == entry))
             .for_each(|outcome| *outcome = Outcome::Created { entry: entry.clone() });
     }
-    let room = if facts.len() > 1 { MOST_RECENT } else { RECENT_DELIVERIES.max(remembered.saturating_sub(1)) };
+    let room =
+        if facts.len() > 1 { MOST_RECENT } else { RECENT_DELIVERIES.max(remembered.saturating_sub(1)) };
     lead.recent.drain(..lead.recent.len().saturating_sub(room));
     let nothing = change.entries.is_empty();
     lead.version = expected.unwrap_or(0) + u64::from(!nothing || !claims.is_empty());

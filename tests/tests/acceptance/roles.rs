@@ -7,13 +7,13 @@ use tests::{Answer, World};
 
 /// The operations that anybody may call, each for a reason.
 const PUBLIC: &[(&str, &str)] = &[
-    ("GET", "/docs"),            // Says what there is.
-    ("GET", "/health"),          // Watched from outside.
-    ("GET", "/v1/openapi.json"), // As /docs.
-    ("OPTIONS", "/v1/forms/{form_id}"), // Browsers ask without credentials.
+    ("GET", "/docs"),                              // Says what there is.
+    ("GET", "/health"),                            // Watched from outside.
+    ("GET", "/v1/openapi.json"),                   // As /docs.
+    ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
-    ("POST", "/v1/forms/{form_id}"),    // Strangers fill in forms.
-    ("POST", "/v1/forms/{form_id}/activities"), // Pages report what strangers do.
+    ("POST", "/v1/forms/{form_id}"),               // Strangers fill in forms.
+    ("POST", "/v1/forms/{form_id}/activities"),    // Pages report what strangers do.
 ];
 
 struct Operation {
@@ -53,7 +53,8 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{person_id}", "nobody"),
         ("{token_id}", "0"),
     ];
-    let path = stands_for.iter().fold(operation.path.clone(), |path, (name, value)| path.replace(name, value));
+    let path =
+        stands_for.iter().fold(operation.path.clone(), |path, (name, value)| path.replace(name, value));
     assert!(!path.contains('{'), "{path}: say here what stands for the parameter");
     let call = world.api.call(&operation.method, &path);
     match token {

@@ -15,7 +15,8 @@ async fn leads(setting: &Setting, n: usize) {
         })
     };
     for chunk in (0..n).map(lead).collect::<Vec<Value>>().chunks(100) {
-        let answer = setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&json!({"leads": chunk}))).await;
+        let answer =
+            setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&json!({"leads": chunk}))).await;
         assert_eq!(answer.status, 200);
     }
 }
@@ -36,7 +37,10 @@ async fn a_preview_counts_the_segment_and_shows_ten() {
     let setting = Setting::new().await;
     leads(&setting, 45).await;
     let preview = setting.call(Role::Marketing, "GET", "/v1/segments/newsletter/preview", None).await.json();
-    assert_eq!((&preview["count"], &preview["looked_at"], &preview["complete"]), (&json!(15), &json!(45), &json!(true)));
+    assert_eq!(
+        (&preview["count"], &preview["looked_at"], &preview["complete"]),
+        (&json!(15), &json!(45), &json!(true))
+    );
     assert_eq!(preview["sample"].as_array().map(Vec::len), Some(10));
     let unknown = setting.call(Role::Marketing, "GET", "/v1/segments/nobody/preview", None).await;
     assert_eq!(unknown.status, 404);
@@ -51,30 +55,53 @@ async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
         setting.call(Role::Capture, "POST", "/v1/activities", Some(&body)).await;
     }
     let columns = json!(["email", "stage", "label", "attributes.note", "attributes.size", "phone"]);
-    let id = start(&setting, "dach_active", &json!({"format": "csv", "purpose": "marketing", "columns": columns})).await;
+    let id =
+        start(&setting, "dach_active", &json!({"format": "csv", "purpose": "marketing", "columns": columns}))
+            .await;
     assert_eq!(look(&setting, &id).await["status"], "waiting");
     segment_export::run_job(&setting.export, &id).await.unwrap();
     let done = look(&setting, &id).await;
-    assert_eq!((&done["status"], &done["rows"], &done["left_out"]), (&json!("done"), &json!(10), &json!({"no_consent": 20})));
+    assert_eq!(
+        (&done["status"], &done["rows"], &done["left_out"]),
+        (&json!("done"), &json!(10), &json!({"no_consent": 20}))
+    );
     assert!(done["link"].as_str().is_some_and(|link| link.contains(&id)));
     let file = setting.files.read(&format!("exports/{id}.csv")).unwrap();
     let mut reader = csv::Reader::from_reader(file.bytes.as_slice());
-    assert_eq!(reader.headers().unwrap(), vec!["email", "stage", "label", "attributes.note", "attributes.size", "phone"]);
+    assert_eq!(
+        reader.headers().unwrap(),
+        vec!["email", "stage", "label", "attributes.note", "attributes.size", "phone"]
+    );
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 10);
     for row in &rows {
-        assert_eq!(row[0].trim_start_matches('p').split('@').next().unwrap().parse::<usize>().unwrap() % 3, 0);
+        assert_eq!(
+            row[0].trim_start_matches('p').split('@').next().unwrap().parse::<usize>().unwrap() % 3,
+            0
+        );
         assert_eq!(&row[3], "'=cmd|' /C calc'!A0", "no spreadsheet runs it");
         assert_eq!(&row[5], "");
     }
     // The same as JSON Lines holds the values as they are.
-    let id = start(&setting, "dach_active", &json!({"format": "jsonl", "purpose": "marketing", "columns": columns})).await;
+    let id = start(
+        &setting,
+        "dach_active",
+        &json!({"format": "jsonl", "purpose": "marketing", "columns": columns}),
+    )
+    .await;
     segment_export::run_job(&setting.export, &id).await.unwrap();
     let file = setting.files.read(&format!("exports/{id}.jsonl")).unwrap();
-    let lines: Vec<Value> =
-        std::str::from_utf8(&file.bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = std::str::from_utf8(&file.bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 10);
-    assert!(lines.iter().all(|line| line["attributes.note"] == "=cmd|' /C calc'!A0" && line["attributes.size"].is_u64()));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["attributes.note"] == "=cmd|' /C calc'!A0" && line["attributes.size"].is_u64())
+    );
 }
 
 #[tokio::test]
@@ -93,7 +120,12 @@ async fn the_same_key_is_the_same_export_and_another_worker_does_not_touch_it() 
     leads(&setting, 3).await;
     let call = || async {
         setting
-            .call_with_key("POST", "/v1/segments/newsletter/exports", "k-1", &json!({"format": "csv", "purpose": "marketing"}))
+            .call_with_key(
+                "POST",
+                "/v1/segments/newsletter/exports",
+                "k-1",
+                &json!({"format": "csv", "purpose": "marketing"}),
+            )
             .await
             .json()["export_id"]
             .as_str()
@@ -112,7 +144,12 @@ async fn the_same_key_is_the_same_export_and_another_worker_does_not_touch_it() 
 async fn an_export_whose_worker_dies_goes_on_and_leaves_no_half_file() {
     let setting = Setting::new().await;
     leads(&setting, 300).await;
-    let id = start(&setting, "newsletter", &json!({"format": "jsonl", "purpose": "marketing", "columns": ["email"]})).await;
+    let id = start(
+        &setting,
+        "newsletter",
+        &json!({"format": "jsonl", "purpose": "marketing", "columns": ["email"]}),
+    )
+    .await;
     setting.failures.on_call(1, Failure::Throttled);
     assert!(segment_export::run_job(&setting.export, &id).await.is_err());
     assert_eq!(setting.files.read(&format!("exports/{id}.jsonl")), None, "no file has its final name");

@@ -49,7 +49,9 @@ async fn a_token_works_until_it_is_deleted_or_ends() {
     setting.later(3_600_001);
     assert_eq!(setting.call_as(&secret, "GET", "/v1/segments").await.status, 401, "it has ended");
 
-    let made = setting.call(Role::Admin, "POST", "/v1/tokens", Some(&json!({"role": "marketing", "holder": "ada"}))).await;
+    let made = setting
+        .call(Role::Admin, "POST", "/v1/tokens", Some(&json!({"role": "marketing", "holder": "ada"})))
+        .await;
     let (secret, id) = (made.json()["token"].clone(), made.json()["id"].clone());
     let path = format!("/v1/tokens/{}", id.as_str().unwrap());
     assert_eq!(setting.call(Role::Admin, "DELETE", &path, None).await.status, 204);
@@ -85,7 +87,9 @@ async fn each_example_of_the_api_description_is_accepted() {
             continue;
         }
         for (method, operation) in item.as_object().unwrap() {
-            for content in operation["requestBody"]["content"].as_object().into_iter().flatten().map(|(_, c)| c) {
+            for content in
+                operation["requestBody"]["content"].as_object().into_iter().flatten().map(|(_, c)| c)
+            {
                 let Some(example) = content.get("example") else { continue };
                 let path = path
                     .replace("{form_id}", "contact")

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 async fn setting() -> Setting {
     let setting = Setting::new().await;
-    let lead = |id: &str, at: &str, channel: Value| {
-        json!({"external_id": {"system": "x", "id": id}, "occurred_at": at, "source": {"channel": channel, "landing_page": "lp"}})
-    };
+    let lead = |id: &str, at: &str, channel: Value| json!({"external_id": {"system": "x", "id": id}, "occurred_at": at, "source": {"channel": channel, "landing_page": "lp"}});
     let body = json!({"mode": "history", "leads": [
         lead("1", "2026-01-31T22:59:00Z", json!("email")), lead("2", "2026-01-31T23:01:00Z", json!("email")),
         lead("3", "2026-02-10T00:00:00Z", json!("=social")), lead("4", "2026-03-01T00:00:00Z", Value::Null),
@@ -34,7 +32,10 @@ async fn dates_are_days_of_the_time_zone_and_the_end_is_not_included() {
     let utc = rows(&setting, "?from=2026-02-01&to=2026-03-01&tz=UTC").await;
     assert_eq!(utc.as_array().map(Vec::len), Some(1));
     let all = rows(&setting, "?group_by=landing_page").await;
-    assert_eq!((&all[0]["landing_page"], &all[0]["leads"], &all[0]["win_rate"]), (&json!("lp"), &json!(4), &Value::Null));
+    assert_eq!(
+        (&all[0]["landing_page"], &all[0]["leads"], &all[0]["win_rate"]),
+        (&json!("lp"), &json!(4), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -59,8 +60,13 @@ async fn every_fault_of_the_question_is_named() {
     let setting = setting().await;
     let path = "/v1/reports/campaigns?group_by=colour&basis=x&tz=Mars&from=yesterday";
     let answer = setting.call(Role::Marketing, "GET", path, None).await;
-    assert_eq!((answer.status, answer.pointers()), (422, ["/basis", "/from", "/group_by", "/tz"].map(String::from).to_vec()));
-    let answer = setting.call(Role::Marketing, "GET", "/v1/reports/campaigns?from=2026-02-01&to=2026-02-01", None).await;
+    assert_eq!(
+        (answer.status, answer.pointers()),
+        (422, ["/basis", "/from", "/group_by", "/tz"].map(String::from).to_vec())
+    );
+    let answer = setting
+        .call(Role::Marketing, "GET", "/v1/reports/campaigns?from=2026-02-01&to=2026-02-01", None)
+        .await;
     assert_eq!((answer.status, answer.pointers()), (422, vec!["/to".to_owned()]));
 }
 

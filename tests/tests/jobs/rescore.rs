@@ -85,7 +85,10 @@ fn second() -> Value {
     let mut playbook = test_playbook();
     playbook["signals"].as_array_mut().unwrap().push(json!({"id": "careers", "kind": "page_viewed",
         "where": {"path": {"starts_with": "/careers"}}}));
-    playbook["engagement"][1]["rules"].as_array_mut().unwrap().push(json!({"id": "seeks_a_job", "signal": "careers",
+    playbook["engagement"][1]["rules"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"id": "seeks_a_job", "signal": "careers",
         "points": -5}));
     playbook["engagement"][0]["rules"][1]["points"] = json!(40);
     playbook
@@ -108,7 +111,11 @@ async fn some_leads(setting: &Setting, n: usize) {
         let who = format!("p{i}@company.example");
         setting.record(&who, &format!("w{i}"), Fact::Activity(activity("webinar_attended", &[]))).await;
         setting
-            .record(&who, &format!("c{i}"), Fact::Activity(activity("page_viewed", &[("path", "/careers/1")])))
+            .record(
+                &who,
+                &format!("c{i}"),
+                Fact::Activity(activity("page_viewed", &[("path", "/careers/1")])),
+            )
             .await;
     }
 }
@@ -128,7 +135,11 @@ async fn a_new_playbook_reaches_every_lead_and_counts_its_new_signals_from_the_p
     let done = rescore::sweep::whole(&setting.rescore, job.id(), 4).await.unwrap();
     assert_eq!((&done["done"], &done["stragglers"]), (&json!(true), &json!(0)));
     for lead in setting.store.leads() {
-        assert_eq!((lead.playbook_version, lead.score.engagement), (2, 35), "40 for the webinar, −5 for the job page");
+        assert_eq!(
+            (lead.playbook_version, lead.score.engagement),
+            (2, 35),
+            "40 for the webinar, −5 for the job page"
+        );
     }
     let versions: Vec<u64> = setting.store.leads().iter().map(|lead| lead.version).collect();
     rescore::sweep::whole(&setting.rescore, job.id(), 3).await.unwrap();
@@ -150,7 +161,13 @@ async fn a_sweep_goes_on_where_it_stopped_and_beside_captures() {
     let half = setting.handle(half).await;
     assert_eq!(half["failed"], 0);
     // A capture between: it goes by the lead's own version, whichever that is.
-    let between = setting.record("p1@company.example", "between", Fact::Activity(activity("page_viewed", &[("path", "/pricing")]))).await;
+    let between = setting
+        .record(
+            "p1@company.example",
+            "between",
+            Fact::Activity(activity("page_viewed", &[("path", "/pricing")])),
+        )
+        .await;
     assert!(between.playbook_version == 1 || between.playbook_version == 2);
     rescore::sweep::whole(&setting.rescore, job.id(), 2).await.unwrap();
     assert!(setting.store.leads().iter().all(|lead| lead.playbook_version == 2));

@@ -97,7 +97,12 @@ impl Setting {
     }
 
     pub(crate) async fn call_accepting(&self, path: &str, accept: &str) -> Answer {
-        self.api.call("GET", path).token(self.tokens.of(Role::Marketing)).header("accept", accept).send().await
+        self.api
+            .call("GET", path)
+            .token(self.tokens.of(Role::Marketing))
+            .header("accept", accept)
+            .send()
+            .await
     }
 
     /// Records a fact about whoever has an e-mail address, as of now.

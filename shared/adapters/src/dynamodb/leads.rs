@@ -342,9 +342,16 @@ impl LeadLists for DynamoLeadStore {
             .send()
             .await
             .map_err(|error| store_error(&error))?;
-        let leads: Result<Vec<Lead>, _> =
-            answer.items.unwrap_or_default().iter().map(lead_record::from_item).collect();
-        Ok(Page { items: leads.map_err(damaged)?, next: answer.last_evaluated_key.as_ref().map(cursor_of) })
+        // A lead that cannot be read must not keep everybody else from being swept, exported or counted.
+        let readable = |item: &Item| match lead_record::from_item(item) {
+            Ok(lead) => Some(lead),
+            Err(error) => {
+                tracing::error!(error = %error, "a lead cannot be read and is left out");
+                None
+            }
+        };
+        let leads = answer.items.unwrap_or_default().iter().filter_map(readable).collect();
+        Ok(Page { items: leads, next: answer.last_evaluated_key.as_ref().map(cursor_of) })
     }
 
     async fn due(&self, shard: u8, until: Timestamp, most: usize) -> Result<Vec<LeadId>, StoreError> {
