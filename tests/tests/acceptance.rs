@@ -8,6 +8,7 @@
 //! * `lead_capture/…`, `sales_feedback/…` – a module per function, each with files by subject;
 //! * `events` – every sample event of those functions, through its router;
 //! * `roles` – who may do what, held against the OpenAPI documents;
+//! * `attacks` – what strangers and careless clients tried;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
 //! * `logs` – what they must not hold.
 
@@ -19,6 +20,8 @@
     reason = "these are tests, also where a function is none"
 )]
 
+#[path = "acceptance/attacks.rs"]
+mod attacks;
 #[path = "acceptance/events.rs"]
 mod events;
 #[path = "acceptance/faults.rs"]

@@ -34,6 +34,9 @@ use tokio::net::TcpListener;
 /// The bucket of exports.
 const BUCKET: &str = "exports";
 
+/// How long requests that already run may take to finish, once Ctrl-C was pressed.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The arguments of `leadloop dev`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
@@ -135,6 +138,9 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     let version = starter::load(&house.catalog, &house.playbooks, arguments.playbook.as_deref()).await?;
     let tokens = tokens::ready(&house.tokens, &arguments.data_dir.join("tokens.json")).await?;
     let url = format!("http://{address}");
+    #[cfg(unix)]
+    std::fs::set_permissions(&arguments.data_dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .map_err(|error| DevError::File(arguments.data_dir.display().to_string(), error))?;
     let endpoints = json!({ "api": url, "dynamodb": database.endpoint(), "s3": files.endpoint() });
     write(&arguments.data_dir.join("endpoints.json"), &endpoints)?;
     let ticking = house.tick(&template);
@@ -148,7 +154,11 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     println!("  DynamoDB  {}", database.endpoint());
     println!("  S3        {}", files.endpoint());
     let router = house.router().merge(site::router(site::Site::new(&house, &tokens)));
-    let served = axum::serve(listener, adapters::http::finish(router)).with_graceful_shutdown(ended()).await;
+    let served = tokio::select! {
+        served = axum::serve(listener, adapters::http::finish(router)).with_graceful_shutdown(ended()) => served,
+        // A client that sent half a request must not hold up the end.
+        () = async { ended().await; tokio::time::sleep(GRACE).await } => Ok(()),
+    };
     ticking.iter().for_each(tokio::task::JoinHandle::abort);
     println!("\nstopping; everything is stored in {}", arguments.data_dir.display());
     files.shutdown().await;

@@ -173,11 +173,16 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
         name.push(".rejects.csv");
         arguments.file.with_file_name(name)
     });
+    if std::fs::canonicalize(&rejects_path)
+        .is_ok_and(|path| std::fs::canonicalize(&arguments.file).is_ok_and(|f| f == path))
+    {
+        return Err(ImportError::File(rejects_path.display().to_string(), "is the input itself".to_owned()));
+    }
     let mut seen = std::collections::HashMap::new();
-    let rows = reader.into_records().map(|record| {
+    let rows = reader.into_byte_records().map(|record| {
         let record = record.map_err(unreadable)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let mut item = mapping.item(&record);
+        let (record, mut item) = row(record, header.len(), &mapping);
         if kind.list == FEEDBACK.list
             && let Ok(item) = &mut item
         {
@@ -238,9 +243,31 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
     }
 }
 
+/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+fn row(
+    record: csv::ByteRecord,
+    columns: usize,
+    mapping: &Mapping,
+) -> (csv::StringRecord, Result<Value, String>) {
+    match csv::StringRecord::from_byte_record(record) {
+        Ok(record) if record.len() == columns => {
+            let item = mapping.item(&record);
+            (record, item)
+        }
+        Ok(record) => {
+            let reason = format!("has {} cells where the header has {columns}", record.len());
+            (record, Err(reason))
+        }
+        Err(error) => {
+            let record = csv::StringRecord::from_byte_record_lossy(error.into_byte_record());
+            (record, Err("is not UTF-8; save the file as UTF-8".to_owned()))
+        }
+    }
+}
+
 fn count(file: &Path) -> Result<u64, ImportError> {
     let failed = |error: csv::Error| ImportError::File(file.display().to_string(), error.to_string());
-    let mut reader = csv::Reader::from_path(file).map_err(failed)?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(failed)?;
     let (mut record, mut rows) = (csv::ByteRecord::new(), 0);
     while reader.read_byte_record(&mut record).map_err(failed)? {
         rows += 1;
@@ -279,12 +306,16 @@ async fn post(
     token: &str,
     body: &Value,
 ) -> Result<Vec<Value>, ImportError> {
-    let mut last = String::new();
+    let (mut last, key) = (String::new(), key_of(body));
     for attempt in 0..TRIES {
         if attempt > 0 {
             tokio::time::sleep(Duration::from_millis(250 << attempt.min(5))).await;
         }
-        let answer = match http.post(url).bearer_auth(token).json(body).send().await {
+        let mut request = http.post(url).bearer_auth(token).json(body);
+        if let Some(key) = &key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => {
                 last = cause(&error);
@@ -309,6 +340,14 @@ async fn post(
         last = explain(&answer);
     }
     Err(ImportError::NoAnswer(url.to_owned(), last))
+}
+
+/// Makes the key by which leads without a time of their own are recognised in a second run; the others are by content.
+fn key_of(body: &Value) -> Option<String> {
+    use sha2::{Digest, Sha256};
+    let leads = body.get(LEADS.list).and_then(Value::as_array)?;
+    let untimed = leads.iter().any(|lead| lead.get("occurred_at").is_none());
+    untimed.then(|| data_encoding::HEXLOWER.encode(&Sha256::digest(body.to_string().as_bytes())))
 }
 
 /// Gives the innermost cause of an HTTP error, which says the most.
@@ -354,7 +393,7 @@ fn reject(
     let writer = match rejects {
         Some(writer) => writer,
         None => {
-            let mut writer = csv::Writer::from_path(path).map_err(failed)?;
+            let mut writer = csv::WriterBuilder::new().flexible(true).from_path(path).map_err(failed)?;
             writer.write_record(["line", "reason"].into_iter().chain(header)).map_err(failed)?;
             rejects.insert(writer)
         }

@@ -18,15 +18,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use domain::activity::{Activity, parse_kind};
 use domain::attribute::{
-    AttributeName, AttributeValue, COUNTRY, LONGEST_TEXT, NewAttribute, normalise, read_properties,
+    AttributeName, AttributeValue, LONGEST_TEXT, NewAttribute, normalise, read_properties,
 };
 use domain::change::{Capture, Entry, Fact, Incoming, entry_id};
-use domain::consent::{Basis, ConsentFact, ConsentStatus};
-use domain::country::Country;
+use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::fault::{Fault, Faults};
 use domain::identity::{AnonymousId, Email, Identity, LeadRef, Phone};
 use domain::lead::{Company, Touch};
-use domain::playbook::{Form, FormTarget, Playbook};
+use domain::playbook::{Form, FormTarget};
 use domain::reader::Node;
 use domain::sales::DeliveryId;
 use domain::time::{MINUTE_MS, Timestamp};
@@ -37,6 +36,8 @@ use std::collections::BTreeMap;
 const REPLAYED: usize = 40;
 /// How many fields a submission may have.
 const MOST_FIELDS: usize = 100;
+/// The longest message, in characters.
+const LONGEST_MESSAGE: usize = 10_000;
 /// Within which time the same content is the same submission, in milliseconds.
 const SAME_WITHIN_MS: i64 = 10 * MINUTE_MS;
 
@@ -51,21 +52,21 @@ pub async fn submit(
     body: Result<BodyBytes, Problem>,
 ) -> Response {
     let browser = wants_html(headers);
-    let (form, playbook) = match find(app, form_id).await {
+    let form = match find(app, form_id).await {
         Ok(found) => found,
         Err(problem) => return refuse(&problem, browser),
     };
-    let response = match take(app, &form, &playbook, headers, body).await {
+    let response = match take(app, &form, headers, body).await {
         Ok(()) => thank(&form, browser),
         Err(problem) => refuse(&problem, browser),
     };
     with_cors(response, &form, headers)
 }
 
-async fn find(app: &App, form_id: &str) -> Result<(Form, std::sync::Arc<Playbook>), Problem> {
+async fn find(app: &App, form_id: &str) -> Result<Form, Problem> {
     let version = app.playbooks.active().await?;
     match version.playbook.form(form_id) {
-        Some(form) => Ok((form.clone(), version.playbook)),
+        Some(form) => Ok(form.clone()),
         None => Err(Problem::not_found(
             "no form of this name stands in the playbook; its forms are listed under \"forms\"",
         )),
@@ -75,7 +76,6 @@ async fn find(app: &App, form_id: &str) -> Result<(Form, std::sync::Arc<Playbook
 async fn take(
     app: &App,
     form: &Form,
-    playbook: &Playbook,
     headers: &HeaderMap,
     body: Result<BodyBytes, Problem>,
 ) -> Result<(), Problem> {
@@ -93,7 +93,7 @@ async fn take(
         return Ok(());
     }
     let now = app.clock.now();
-    let submission = submission(&fields, form, playbook, now).map_err(Problem::invalid)?;
+    let submission = submission(&fields, form, now).map_err(Problem::invalid)?;
     let (delivery, earlier) =
         delivery(&fields, form, headers, now).map_err(|detail| Problem::fault("", detail))?;
     let delivery = came_before(app, &submission.identities, earlier).await?.unwrap_or(delivery);
@@ -167,12 +167,7 @@ struct Submission {
     capture: Capture,
 }
 
-fn submission(
-    fields: &Fields,
-    form: &Form,
-    playbook: &Playbook,
-    now: Timestamp,
-) -> Result<Submission, Vec<Fault>> {
+fn submission(fields: &Fields, form: &Form, now: Timestamp) -> Result<Submission, Vec<Fault>> {
     let faults = Faults::new();
     let at = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
     let mut identities = Vec::new();
@@ -185,8 +180,9 @@ fn submission(
     }
     for (name, target) in &form.fields {
         let Some(value) = given(name) else { continue };
-        if value.chars().count() > LONGEST_TEXT {
-            faults.add(at(name), format!("is longer than {LONGEST_TEXT} characters"));
+        let most = if matches!(target, FormTarget::Property(_)) { LONGEST_MESSAGE } else { LONGEST_TEXT };
+        if value.chars().count() > most {
+            faults.add(at(name), format!("is longer than {most} characters"));
             continue;
         }
         let text = AttributeValue::Text(value.to_owned());
@@ -232,15 +228,11 @@ fn submission(
             Err(error) => faults.add("/anonymous_id", error.to_string()),
         }
     }
-    let country = capture.attributes.get(COUNTRY).and_then(|country| match &country.value {
-        AttributeValue::Text(text) => Country::parse(text),
-        _ => None,
-    });
-    let confirmed = country.is_some_and(|country| playbook.single_opt_in.contains(&country));
     for tick in form.consents.iter().filter(|tick| given(&tick.field).is_some_and(ticked)) {
         capture.consents.push(ConsentFact {
             purpose: tick.purpose,
-            status: if confirmed { ConsentStatus::Confirmed } else { ConsentStatus::Pending },
+            // Whether it counts at once is for the domain to decide, which knows the lead.
+            status: ConsentStatus::Pending,
             basis: Basis::Consent,
             text: Some(tick.text.clone()),
             source: Some(format!("form:{}", form.id)),
@@ -263,8 +255,12 @@ fn submission(
     faults.into_result(Some(Submission { identities, capture }))
 }
 
+/// Tells whether a box was ticked. A browser sends a box only when it is, with any value; scripts and hidden twins of
+/// boxes also send the values for "no".
 fn ticked(value: &str) -> bool {
-    !matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "off" | "null" | "none")
+    const NO: &[&str] =
+        &["", "false", "0", "no", "n", "off", "null", "none", "undefined", "nein", "non", "nee", "nej"];
+    value.split(',').any(|part| !NO.contains(&part.trim().to_ascii_lowercase().as_str()))
 }
 
 /// Reads where the visitor came from: UTM parameters and the landing page.
@@ -399,7 +395,7 @@ pub async fn page_activity(
     body: Result<BodyBytes, Problem>,
 ) -> Response {
     let response = accepted();
-    let Ok((form, _)) = find(app, form_id).await else { return response };
+    let Ok(form) = find(app, form_id).await else { return response };
     if may_post(&form, headers)
         && let Ok(BodyBytes(bytes)) = body
         && let Ok(body) = parse_json(&bytes)
@@ -414,9 +410,16 @@ pub async fn page_activity(
 
 async fn remember(app: &App, visitor: AnonymousId, entries: Vec<Entry>) -> Result<(), Problem> {
     let identity = Identity::Anonymous(visitor.clone());
-    if app.leads.owners(std::slice::from_ref(&identity)).await?.is_empty() {
-        app.visitors.remember(&visitor, &entries).await?;
-        return Ok(());
+    match app.write_path.look_up(&LeadRef::Known(identity.clone())).await? {
+        None => {
+            app.visitors.remember(&visitor, &entries).await?;
+            return Ok(());
+        }
+        // Who took it back is no longer watched, whatever the page's script says.
+        Some(lead) if lead.consents.status(Purpose::Tracking) == Some(ConsentStatus::Withdrawn) => {
+            return Ok(());
+        }
+        Some(_) => {}
     }
     let facts: Vec<Incoming> = entries.into_iter().filter_map(replayed).collect();
     app.write_path.record(&About::Anybody(vec![identity]), &facts).await?;
@@ -439,7 +442,14 @@ fn visit(node: &Node<'_>, form: &Form, now: Timestamp) -> Option<(AnonymousId, V
     let mut entries = Vec::new();
     for activity in activities {
         let Some(activity) = activity.object() else { continue };
-        let kind = activity.required("kind").and_then(|node| node.parsed(parse_kind));
+        let kind = activity.required("kind").and_then(|node| {
+            let kind = node.parsed(parse_kind)?;
+            if !form.page_activities.contains(&kind) {
+                node.fault("is not among the form's page_activities");
+                return None;
+            }
+            Some(kind)
+        });
         let when = wire::occurred_at(&activity, now);
         let properties =
             activity.optional("properties").map(|node| read_properties(&node)).unwrap_or_default();
@@ -469,7 +479,7 @@ fn visit(node: &Node<'_>, form: &Form, now: Timestamp) -> Option<(AnonymousId, V
 pub async fn preflight(app: &App, form_id: &str, headers: &HeaderMap) -> Response {
     let response = StatusCode::NO_CONTENT.into_response();
     match find(app, form_id).await {
-        Ok((form, _)) => with_cors(response, &form, headers),
+        Ok(form) => with_cors(response, &form, headers),
         Err(_) => response,
     }
 }
@@ -483,7 +493,8 @@ fn origin(headers: &HeaderMap) -> Option<String> {
 fn may_post(form: &Form, headers: &HeaderMap) -> bool {
     let Some(origin) = origin(headers) else { return true };
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase);
-    let own = origin.split_once("://").map(|(_, host)| host.to_owned()) == host;
+    let of_page = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let own = of_page.is_some() && of_page == host.as_deref();
     form.allowed_origins.is_empty() || own || form.allowed_origins.contains(&origin)
 }
 

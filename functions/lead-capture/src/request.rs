@@ -82,8 +82,8 @@ impl Shared<'_> {
         or: impl FnOnce() -> DeliveryId,
     ) -> DeliveryId {
         match (own, &self.key) {
-            (Some(id), _) => DeliveryId::new(route, id),
-            (None, Some(key)) => DeliveryId::new(&format!("{route} key"), &format!("{key}#{at}")),
+            (Some(id), _) => DeliveryId::new(&format!("{route} {}", self.by), id),
+            (None, Some(key)) => DeliveryId::new(&format!("{route} key {}", self.by), &format!("{key}#{at}")),
             (None, None) => or(),
         }
     }

@@ -196,7 +196,11 @@ async fn people(
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let limit = adapters::wire::limit(query.limit, 100)?;
-    let page = app.catalog.list(CatalogKind::Person, limit, query.cursor.as_deref()).await?;
+    let page = app
+        .catalog
+        .list(CatalogKind::Person, limit, query.cursor.as_deref())
+        .await
+        .map_err(|error| Problem::of_list(error, query.cursor.as_deref()))?;
     let items: Vec<Value> = page.items.iter().map(response::person).collect();
     Ok(http::json(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next })))
 }

@@ -23,17 +23,18 @@ use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Timeline};
-use adapters::write_path::{About, WritePath};
+use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Put, Timeline};
+use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::change::{Fact, Outcome};
 use domain::identity::{LeadId, LeadRef, Slug};
 use domain::lead::Lead;
+use domain::sales::Move;
 use domain::score::explain;
 use futures::StreamExt;
-use request::{Feedback, InboxQuery, ScoreQuery, TimelineQuery};
+use request::{Feedback, InboxQuery, ScoreQuery, Sent, TimelineQuery};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -284,12 +285,9 @@ async fn feedback(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id = lead_id(&id)?;
-    let fact = request::feedback(&body, &headers, caller.name(), app.clock.now())?;
-    if let Fact::Withdrawn { id: fact_id, .. } = &fact.fact {
-        history::must_exist(app.timeline.as_ref(), &id, *fact_id).await?;
-    }
-    let asked = fact.fact.kind().to_owned();
-    let recorded = app.write_path.record(&About::Known(LeadRef::Id(id)), &[fact]).await?;
+    let sent = request::feedback(&body, &headers, caller.name(), app.clock.now())?;
+    let asked = sent.fact.fact.kind().to_owned();
+    let recorded = record(&app, LeadRef::Id(id), sent).await?;
     match recorded.outcomes.first() {
         Some(Outcome::Illegal { stage, legal }) => {
             Err(Problem::illegal_transition(stage.as_str(), &asked, legal.clone()))
@@ -347,12 +345,41 @@ fn put(results: &mut [Value], at: usize, result: Value) {
 
 async fn record_group(app: &App, group: Vec<(usize, Feedback)>) -> Vec<(usize, Value)> {
     let mut results = Vec::with_capacity(group.len());
-    for (at, Feedback { lead, fact }) in group {
-        let result = match app.write_path.record(&About::Known(lead), &[fact]).await {
+    for (at, Feedback { lead, sent }) in group {
+        let result = match record(app, lead, sent).await {
             Ok(recorded) => response::recorded(&recorded),
-            Err(error) => response::rejected(&Problem::from(error)),
+            Err(problem) => response::rejected(&problem),
         };
         results.push((at, result));
     }
     results
+}
+
+/// Records a fact, once it is certain that what it names exists.
+async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Problem> {
+    match &sent.fact.fact {
+        Fact::Withdrawn { id, .. } => {
+            let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;
+            history::must_exist(app.timeline.as_ref(), &known.id, *id).await?;
+        }
+        Fact::Sales { what: Move::Assigned { to }, .. } => {
+            if app.catalog.get(CatalogKind::Person, to.as_str()).await?.is_none() {
+                // Whoever has no record stands in no list, and the lead would be out of sight: they get one to be
+                // filled in. If somebody else is faster, theirs stays.
+                let body = serde_json::json!({ "name": to.as_str(), "team": "sales", "timezone": "UTC", "unknown": true });
+                let _made = app.catalog.put(&[Put::new(CatalogKind::Person, to.as_str(), body)]).await?;
+            }
+        }
+        Fact::Sales { what, .. } if what.deal().is_some() && !sent.identified => {
+            // Nothing tells a repeat from a second time but that the deal stands so already.
+            if let Some(known) = app.write_path.look_up(&lead).await?
+                && known.standing().stands_so(what)
+            {
+                let version = app.playbooks.active().await?;
+                return Ok(Recorded { lead: known, outcomes: vec![Outcome::Unchanged], version });
+            }
+        }
+        _ => {}
+    }
+    Ok(app.write_path.record(&About::Known(lead), &[sent.fact]).await?)
 }

@@ -100,13 +100,22 @@ pub fn inbox_cursor(asked: Option<&str>) -> Result<Option<(Slug, Option<String>)
     read().map(Some).ok_or_else(|| Problem::fault("/cursor", "is not a cursor of this list"))
 }
 
+/// A fact as it was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The fact.
+    pub fact: Incoming,
+    /// Whether a repeat of it can be recognised: it has an id, a key or its own time.
+    pub identified: bool,
+}
+
 /// A fact with the lead that it is about.
 #[derive(Clone, Debug)]
 pub struct Feedback {
     /// Which lead.
     pub lead: LeadRef,
     /// The fact.
-    pub fact: Incoming,
+    pub sent: Sent,
 }
 
 /// Gives what a reference is, for grouping.
@@ -123,13 +132,13 @@ pub fn key(lead: &LeadRef) -> String {
 /// # Errors
 ///
 /// Its faults.
-pub fn feedback(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Result<Incoming, Problem> {
+pub fn feedback(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Result<Sent, Problem> {
     let key = wire::idempotency_key(headers).map_err(|detail| Problem::fault("", detail))?;
     wire::one(body, |node| {
         let object = node.object()?;
         let fact = fact(node, &object, key.map(|key| format!("{key}#0")), by, now);
         object.finish();
-        fact.map(|fact| Incoming { strict: true, ..fact })
+        fact.map(|sent| Sent { fact: Incoming { strict: true, ..sent.fact }, ..sent })
     })
 }
 
@@ -159,9 +168,11 @@ pub fn batch(
             let object = node.object()?;
             let lead = object.required("lead").and_then(|node| wire::lead_ref(&node));
             let key = key.as_ref().map(|key| format!("{key}#{at}"));
-            let fact = fact(node, &object, key, by, now);
+            // Facts without a time of their own happened in the order in which they were sent.
+            let sent = fact(node, &object, key, by, now.plus(i64::try_from(at).unwrap_or(0)));
             object.finish();
-            Some(Feedback { lead: lead?, fact: Incoming { history, ..fact? } })
+            let sent = sent?;
+            Some(Feedback { lead: lead?, sent: Sent { fact: Incoming { history, ..sent.fact }, ..sent } })
         })
     };
     Ok(items.iter().enumerate().map(read).collect())
@@ -190,7 +201,7 @@ fn fact(
     key: Option<String>,
     caller: &str,
     now: Timestamp,
-) -> Option<Incoming> {
+) -> Option<Sent> {
     let kind = object.required("kind").and_then(|node| node.one_of(KINDS));
     let when = wire::occurred_at(object, now);
     let by = object.optional("by").and_then(|node| node.parsed(Slug::parse));
@@ -200,25 +211,26 @@ fn fact(
     // A withdrawal's `id` is the fact that it takes back; its own delivery follows from that.
     let own = if kind == "withdrawn" { None } else { object.optional("id").and_then(|node| node.text(200)) };
     let (fact, when) = (fact?, when?);
+    let identified = when.said || own.is_some() || key.is_some();
     let delivery = match (own, key) {
-        (Some(id), _) => DeliveryId::new("feedback", id),
-        (None, Some(key)) => DeliveryId::new("feedback key", &key),
+        (Some(id), _) => DeliveryId::new(&format!("feedback {caller}"), id),
+        (None, Some(key)) => DeliveryId::new(&format!("feedback key {caller}"), &key),
         (None, None) => match &fact {
             Fact::Withdrawn { id, .. } => DeliveryId::new("withdrawal", &id.to_string()),
-            // With its own time, or about a deal, the same content is the same fact.
-            Fact::Sales { what, .. } if when.said || what.deal().is_some() => content(node.value()),
+            // With its own time the same content is the same fact.
             _ if when.said => content(node.value()),
             _ => wire::unrepeatable(),
         },
     };
-    Some(Incoming {
+    let fact = Incoming {
         delivery,
         occurred_at: when.at,
         history: false,
         by: format!("sales:{caller}"),
         strict: false,
         fact,
-    })
+    };
+    Some(Sent { fact, identified })
 }
 
 fn content(value: &Value) -> DeliveryId {

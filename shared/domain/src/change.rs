@@ -13,8 +13,9 @@ use crate::attribute::{
 };
 use crate::condition::{View, same};
 use crate::consent::{Basis, ConsentFact, ConsentStatus, Consents, Purpose};
+use crate::country::Country;
 use crate::identity::{ExternalId, Identity, LeadId, Slug, is_free_mail};
-use crate::lead::{Company, Lead, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
+use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
 use crate::playbook::{LeadWhen, Playbook};
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
@@ -449,6 +450,12 @@ pub fn decide(
     if expected.is_none() {
         arriving.push(Effect::Created);
     }
+    // A lead has room for some of each kind; what is over stays nobody's, so that no stranger can fill a lead up.
+    let room = |identity: &Identity| {
+        lead.identities.iter().filter(|known| known.kind() == identity.kind()).count() < MOST_OF_A_KIND
+            || matches!(identity, Identity::Anonymous(_))
+    };
+    let claims: Vec<Identity> = claims.into_iter().filter(|identity| room(identity)).collect();
     for identity in &claims {
         if lead.know(identity.clone()) && expected.is_some() {
             arriving.push(Effect::IdentityAdded { kind: identity.kind().to_owned() });
@@ -650,8 +657,7 @@ impl Worker<'_> {
         strict: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<bool, Outcome> {
-        let (id, newest) =
-            (fact.id, lead.sales.last().is_none_or(|last| (last.at, last.id) < (fact.at, fact.id)));
+        let (id, newest) = (fact.id, lead.sales.last().is_none_or(|last| last.place() < fact.place()));
         if !insert(&mut lead.sales, fact) {
             return Ok(false);
         }
@@ -811,7 +817,8 @@ fn capture_into(
     attributes_into(lead, &capture.attributes, incoming, capture.public, effects);
     company_into(lead, &capture.company, capture.public);
     for consent in &capture.consents {
-        consent_into(lead, consent, effects);
+        let consent = if capture.public { ticked(lead, consent, playbook) } else { consent.clone() };
+        consent_into(lead, &consent, effects);
     }
     let mut responded = capture.responded && matches!(playbook.lead_when, LeadWhen::AnyResponse);
     if let Some(touch) = &capture.touch {
@@ -866,9 +873,23 @@ fn attributes_into(
     }
 }
 
+/// A box ticked on a public form is pending until the owner of the address confirms it, unless the playbook trusts the
+/// forms of the lead's own country, whichever the form names. What was withdrawn comes back only by confirmation.
+fn ticked(lead: &Lead, consent: &ConsentFact, playbook: &Playbook) -> ConsentFact {
+    let country = match lead.country() {
+        Some(AttributeValue::Text(text)) => Country::parse(text),
+        _ => None,
+    };
+    let trusted = country.is_some_and(|country| playbook.single_opt_in.contains(&country))
+        && lead.consents.status(consent.purpose) != Some(ConsentStatus::Withdrawn);
+    let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
+    ConsentFact { status, ..consent.clone() }
+}
+
 /// Who unsubscribes withdraws the consent, for the purpose that the activity names or for marketing.
 fn unsubscribed(activity: &Activity, incoming: &Incoming) -> Option<ConsentFact> {
-    if activity.kind != "unsubscribed" {
+    // Only from who has a token: a page's script speaks for anybody.
+    if activity.kind != "unsubscribed" || !incoming.by.starts_with("api:") {
         return None;
     }
     let named = activity.properties.get("purpose").map(ToString::to_string);
@@ -940,7 +961,8 @@ pub fn count_signals<'a>(
 fn events(entry: &Entry, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
     let mut events = Vec::new();
     let mut add = |kind: EventKind, detail: Vec<(&'static str, String)>| {
-        let id = format!("{}-{}", entry.id, kind.as_str());
+        // Numbered: one fact may withdraw consent for several purposes.
+        let id = format!("{}-{}-{}", entry.id, events.len(), kind.as_str());
         events.push(Event { id, kind, at: entry.at, detail });
     };
     if entry.effects.contains(&Effect::Created) {

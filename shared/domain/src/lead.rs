@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 pub const RECENT_DELIVERIES: usize = 32;
 /// How many it remembers after a request of many: a request may hold a hundred about one lead.
 pub const MOST_RECENT: usize = 128;
+/// The most addresses, numbers and external ids, each, that one lead is known by.
+pub const MOST_OF_A_KIND: usize = 20;
 /// The most browsers whose ids ride in the lead.
 pub const MOST_ANONYMOUS: usize = 5;
 

@@ -37,7 +37,7 @@ fn contradicts(lead: &Lead, identity: &Identity) -> bool {
 #[must_use]
 pub fn resolve(identities: &[Identity], owners: &[(Identity, Lead)]) -> Resolution {
     let mut sorted: Vec<&Identity> = identities.iter().collect();
-    sorted.sort_by_key(|identity| identity.strength());
+    sorted.sort();
     let owner =
         |identity: &Identity| owners.iter().find(|(owned, _)| owned == identity).map(|(_, lead)| lead);
     let mut meant: Option<&Lead> = None;
@@ -55,6 +55,8 @@ pub fn resolve(identities: &[Identity], owners: &[(Identity, Lead)]) -> Resoluti
             possible_duplicates.push(lead.id.clone());
         }
     }
-    let claims = sorted.into_iter().filter(|identity| owner(identity).is_none()).cloned().collect();
+    let mut claims: Vec<Identity> =
+        sorted.into_iter().filter(|identity| owner(identity).is_none()).cloned().collect();
+    claims.dedup();
     Resolution { lead: meant.map(|lead| lead.id.clone()), claims, possible_duplicates }
 }

@@ -1,7 +1,7 @@
 //! What sales reported, and the standing that follows from it.
 //!
 //! Facts may arrive late or out of order. So the lead keeps, compactly, every fact that moves its stage, and where it
-//! stands is their fold by (time, id): withdrawn facts are left out, impossible ones are recorded and skipped, and the
+//! stands is their fold by [`SalesFact::place`]: withdrawn facts are left out, impossible ones are recorded and skipped, and the
 //! order of arrival does not matter.
 
 use crate::identity::{ExternalId, Slug};
@@ -151,6 +151,27 @@ pub struct SalesFact {
     pub by: Option<Slug>,
     /// What happened.
     pub what: Move,
+}
+
+impl SalesFact {
+    /// Gives its place among a lead's facts: by time; among those of one time (a CRM that exports days) in the order of
+    /// the funnel, a deal's end after its beginning; then by id.
+    #[must_use]
+    pub const fn place(&self) -> (Timestamp, u8, DeliveryId) {
+        let rank = match self.what.step() {
+            Step::Respond | Step::Qualify => 0,
+            Step::Accept => 1,
+            Step::SalesQualify => 2,
+            Step::Assign => 3,
+            Step::Open => 4,
+            Step::Reject | Step::NotReady => 5,
+            Step::Lose => 6,
+            Step::Win => 7,
+            Step::Churn => 8,
+            Step::Disqualify => 9,
+        };
+        (self.at, rank, self.id)
+    }
 }
 
 /// How a deal stands.
@@ -304,6 +325,19 @@ impl Standing {
         skipped
     }
 
+    /// Tells whether a deal stands already as a fact about it says.
+    #[must_use]
+    pub fn stands_so(&self, what: &Move) -> bool {
+        let (state, amount) = match what {
+            Move::Opportunity { amount, .. } => (DealState::Open, *amount),
+            Move::Won { amount, .. } => (DealState::Won, *amount),
+            Move::Lost { .. } => (DealState::Lost, None),
+            _ => return false,
+        };
+        let deal = what.deal().and_then(|id| self.deals.iter().find(|deal| deal.id == *id));
+        deal.is_some_and(|deal| deal.state == state && (amount.is_none() || amount == deal.amount))
+    }
+
     fn has(&self, state: DealState) -> bool {
         self.deals.iter().any(|deal| deal.state == state)
     }
@@ -355,7 +389,7 @@ impl Standing {
     }
 }
 
-/// Folds a lead's facts into its standing. The facts are sorted by (time, id); the withdrawn ones are left out.
+/// Folds a lead's facts into its standing. The facts are sorted by their place; the withdrawn ones are left out.
 #[must_use]
 pub fn standing(
     created_at: Timestamp,
@@ -371,12 +405,12 @@ pub fn standing(
     standing
 }
 
-/// Puts a fact in its place by (time, id) and tells whether it was new.
+/// Puts a fact in its place and tells whether it was new.
 pub fn insert(facts: &mut Vec<SalesFact>, fact: SalesFact) -> bool {
     if facts.iter().any(|known| known.id == fact.id) {
         return false;
     }
-    let at = facts.partition_point(|known| (known.at, known.id) < (fact.at, fact.id));
+    let at = facts.partition_point(|known| known.place() < fact.place());
     facts.insert(at, fact);
     true
 }
@@ -445,6 +479,22 @@ mod tests {
             (standing.stage, standing.outcome),
             (Stage::Customer, Outcome::Won(Timestamp::from_secs(10)))
         );
+    }
+
+    #[test]
+    fn a_deal_that_opens_and_ends_at_one_time_is_won_whatever_the_ids() {
+        for n in 0..50 {
+            let mut facts =
+                vec![won(10, "D-1"), fact(10, Move::Opportunity { deal: deal("D-1"), amount: None })];
+            for (i, fact) in facts.iter_mut().enumerate() {
+                fact.id = DeliveryId::new("any", &format!("{n} {i}"));
+            }
+            let standing = fold(&facts, &[]);
+            assert_eq!(
+                (standing.stage, standing.outcome),
+                (Stage::Customer, Outcome::Won(Timestamp::from_secs(10)))
+            );
+        }
     }
 
     #[test]

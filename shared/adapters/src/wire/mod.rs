@@ -18,6 +18,8 @@ use serde_json::{Map, Value, json};
 pub const AHEAD_MS: i64 = 10 * MINUTE_MS;
 /// The most items that one request may hold.
 pub const MOST_ITEMS: usize = 100;
+/// The most identities that one item may bring.
+const MOST_IDENTITIES: usize = 10;
 /// The longest channel, campaign or landing page, in characters.
 const LONGEST_SOURCE: usize = 300;
 
@@ -91,6 +93,9 @@ pub fn identities(object: &Object<'_>) -> Vec<Identity> {
     found.extend(
         object.optional("anonymous_id").and_then(|n| n.parsed(AnonymousId::parse)).map(Identity::Anonymous),
     );
+    if found.len() > MOST_IDENTITIES {
+        object.fault(format!("is known by {} identities; expected at most {MOST_IDENTITIES}", found.len()));
+    }
     if object.faults().len() > before { Vec::new() } else { found }
 }
 

@@ -241,6 +241,8 @@ pub struct Form {
     pub honeypot: Option<String>,
     /// The origins whose pages may post it; any where none is given.
     pub allowed_origins: Vec<String>,
+    /// The kinds of activity that its page's script may report: anybody can send them.
+    pub page_activities: Vec<String>,
     /// Where a plain HTML form goes afterwards.
     pub thank_you: Option<String>,
 }

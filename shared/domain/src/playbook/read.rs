@@ -365,6 +365,10 @@ fn forms(object: &Object<'_>) -> Vec<Form> {
         let allowed_origins =
             item.optional("allowed_origins").and_then(|node| node.list()).unwrap_or_default();
         let allowed_origins = allowed_origins.iter().filter_map(origin).collect();
+        let page_activities = match item.optional("page_activities") {
+            Some(node) => node.list_or_one().iter().filter_map(|node| node.parsed(parse_kind)).collect(),
+            None => vec!["page_viewed".to_owned()],
+        };
         let thank_you = item.optional("thank_you").and_then(|node| {
             let text = node.text(500)?;
             let ok = text.starts_with("https://") || text.starts_with("http://") || text.starts_with('/');
@@ -382,6 +386,7 @@ fn forms(object: &Object<'_>) -> Vec<Form> {
             consents,
             honeypot,
             allowed_origins,
+            page_activities,
             thank_you,
         });
     });
