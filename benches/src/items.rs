@@ -63,7 +63,7 @@ pub(crate) fn lead(n: usize, email: &str) -> Value {
         "external_id": {"system": "crm", "id": format!("00Q5g{n:010}")},
         "attributes": {
             "annual_revenue": 12_500_000 + n, "city": "Salzburg", "company_size": 50 + n % 900, "country": "AT",
-            "department": "Sales", "first_name": "Annemarie", "has_budget": n % 2 == 0, "industry": "manufacturing",
+            "department": "Sales", "first_name": "Annemarie", "has_budget": n.is_multiple_of(2), "industry": "manufacturing",
             "job_title": "Head of Sales Operations", "language": "de", "last_name": "Hinterberger", "seniority": "director",
         },
         "company": {"name": "Maschinenbau Hinterberger GmbH", "domain": "maschinenbau.example"},

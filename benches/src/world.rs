@@ -63,7 +63,8 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         let said: Value = serde_json::from_str(&line)?;
-        Ok(Self { child, endpoint: said["endpoint"].as_str().unwrap_or_default().to_owned() })
+        let endpoint = said.get("endpoint").and_then(Value::as_str).ok_or("no endpoint")?;
+        Ok(Self { child, endpoint: endpoint.to_owned() })
     }
 }
 

@@ -362,14 +362,7 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;
             history::must_exist(app.timeline.as_ref(), &known.id, *id).await?;
         }
-        Fact::Sales { what: Move::Assigned { to }, .. } => {
-            if app.catalog.get(CatalogKind::Person, to.as_str()).await?.is_none() {
-                // Whoever has no record stands in no list, and the lead would be out of sight: they get one to be
-                // filled in. If somebody else is faster, theirs stays.
-                let body = serde_json::json!({ "name": to.as_str(), "team": "sales", "timezone": "UTC", "unknown": true });
-                let _made = app.catalog.put(&[Put::new(CatalogKind::Person, to.as_str(), body)]).await?;
-            }
-        }
+        Fact::Sales { what: Move::Assigned { to }, .. } => known(app, to).await?,
         Fact::Sales { what, .. } if what.deal().is_some() && !sent.identified => {
             // Nothing tells a repeat from a second time but that the deal stands so already.
             if let Some(known) = app.write_path.look_up(&lead).await?
@@ -382,4 +375,14 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
         _ => {}
     }
     Ok(app.write_path.record(&About::Known(lead), &[sent.fact]).await?)
+}
+
+/// Makes sure that somebody has a record. Whoever has none stands in no list, and their leads would be out of sight:
+/// they get one to be filled in. If somebody else is faster, theirs stays.
+async fn known(app: &App, person: &Slug) -> Result<(), Problem> {
+    if app.catalog.get(CatalogKind::Person, person.as_str()).await?.is_none() {
+        let body = serde_json::json!({ "name": person.as_str(), "team": "sales", "timezone": "UTC", "unknown": true });
+        let _made = app.catalog.put(&[Put::new(CatalogKind::Person, person.as_str(), body)]).await?;
+    }
+    Ok(())
 }
