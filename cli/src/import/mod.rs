@@ -149,7 +149,7 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
     let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
     let rows_in_all = count(&arguments.file)?;
     let mut reader =
-        csv::ReaderBuilder::new().flexible(false).from_path(&arguments.file).map_err(unreadable)?;
+        csv::ReaderBuilder::new().flexible(true).from_path(&arguments.file).map_err(unreadable)?;
     let header = reader.headers().map_err(unreadable)?.clone();
     let mapping = Mapping::new(
         kind.list == LEADS.list,
@@ -415,3 +415,46 @@ fn report(kind: Kind, tally: &Tally, took: Duration) {
 
 /// The fields of a row, by name.
 pub(crate) type Fields = Map<String, Value>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping() -> Mapping {
+        let header = csv::StringRecord::from(vec!["email", "attributes.a"]);
+        Mapping::new(true, &header, &[], &[], None, "UTC").unwrap()
+    }
+
+    #[test]
+    fn a_row_that_is_not_like_the_header_or_not_text_is_rejected_alone() {
+        let read = |cells: Vec<&[u8]>| row(csv::ByteRecord::from(cells), 2, &mapping()).1;
+        assert!(read(vec![b"a@b.example", b"1"]).is_ok());
+        assert!(read(vec![b"a@b.example"]).unwrap_err().contains("1 cells where the header has 2"));
+        assert!(read(vec![b"a@b.example", b"\xff"]).unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn equal_rows_of_feedback_are_different_facts_and_the_same_in_a_second_run() {
+        let ids = || {
+            let mut seen = std::collections::HashMap::new();
+            let mut id = |kind: &str| {
+                let mut item = json!({ "kind": kind });
+                identify(&mut item, &mut seen);
+                item.get("id").cloned()
+            };
+            [id("follow_up"), id("follow_up"), id("won")]
+        };
+        let [first, second, other] = ids();
+        assert!(first != second && first != other && first.is_some());
+        assert_eq!(ids(), [first, second, other]);
+    }
+
+    #[test]
+    fn leads_without_a_time_of_their_own_get_a_key_of_their_content() {
+        let timed = json!({ "leads": [{ "email": "a@b.example", "occurred_at": "2026-01-01T00:00:00Z" }] });
+        let untimed = json!({ "leads": [{ "email": "a@b.example" }] });
+        assert_eq!(key_of(&timed), None);
+        assert!(key_of(&untimed).is_some());
+        assert_eq!(key_of(&json!({ "feedback": [{}] })), None);
+    }
+}
