@@ -2,7 +2,13 @@
 
 use super::setting::Setting;
 use adapters::http::Role;
+use adapters::ports::{InboxLine, LeadLists, Page, StoreError};
+use async_trait::async_trait;
+use domain::identity::{LeadId, Slug};
+use domain::lead::Lead;
+use domain::time::Timestamp;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 async fn setting() -> Setting {
@@ -70,23 +76,40 @@ async fn every_fault_of_the_question_is_named() {
     assert_eq!((answer.status, answer.pointers()), (422, vec!["/to".to_owned()]));
 }
 
+/// A list of leads that never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl LeadLists for Silent {
+    async fn scan(&self, _: u32, _: u32, _: Option<&str>) -> Result<Page<Lead>, StoreError> {
+        std::future::pending().await
+    }
+    async fn due(&self, _: u8, _: Timestamp, _: usize) -> Result<Vec<LeadId>, StoreError> {
+        std::future::pending().await
+    }
+    async fn inbox(&self, _: &Slug, _: usize, _: Option<&str>) -> Result<Page<InboxLine>, StoreError> {
+        std::future::pending().await
+    }
+    async fn put_off(&self, _: &LeadId, _: Timestamp, _: Timestamp) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+}
+
 #[tokio::test]
 async fn a_report_that_takes_longer_than_a_caller_waits_is_a_job() {
-    let mut setting = setting().await;
-    setting.insights.answer_within = Duration::ZERO;
-    let router = adapters::http::split(insights::router(setting.insights.clone())).0;
-    let api = tests::Api::of(router);
+    let setting = setting().await;
+    let mut waiting = setting.insights.clone();
+    waiting.lists = Arc::new(Silent);
+    waiting.answer_within = Duration::ZERO;
+    let api = tests::Api::of(adapters::http::split(insights::router(waiting)).0);
     let ask = || api.call("GET", "/v1/reports/campaigns").token(setting.tokens.of(Role::Sales)).send();
     let first = ask().await;
-    // A store in memory may answer before anybody looks at the clock; then there is nothing to wait for.
-    if first.status == 202 {
-        let job = first.json()["job"].as_str().unwrap().to_owned();
-        assert_eq!(setting.started.take(), std::slice::from_ref(&job));
-        assert_eq!(ask().await.status, 202);
-        insights::run_job(&setting.insights, &job).await.unwrap();
-        let done = ask().await;
-        assert_eq!((done.status, done.json()["rows"].as_array().map(Vec::len)), (200, Some(3)));
-    } else {
-        assert_eq!(first.json()["rows"].as_array().map(Vec::len), Some(3));
-    }
+    assert_eq!(first.status, 202);
+    let job = first.json()["job"].as_str().unwrap().to_owned();
+    assert_eq!(setting.started.take(), std::slice::from_ref(&job));
+    assert_eq!(ask().await.status, 202, "asked again, it is still counted");
+    insights::run_job(&setting.insights, &job).await.unwrap();
+    let done = ask().await;
+    assert_eq!((done.status, done.json()["rows"].as_array().map(Vec::len)), (200, Some(3)));
 }
