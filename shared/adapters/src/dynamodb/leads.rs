@@ -107,36 +107,37 @@ impl DynamoLeadStore {
         Ok(pieces)
     }
 
+    /// Reads items by their keys, consistently; those that are not there are left out.
+    async fn read(&self, table: &str, mut wanted: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::with_capacity(wanted.len());
+        // What did not fit into one answer comes back as unprocessed.
+        while !wanted.is_empty() {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| broken(&error))?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(table, request)
+                .send()
+                .await
+                .map_err(|error| store_error(&error))?;
+            found.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            let rest = answer.unprocessed_keys.unwrap_or_default();
+            wanted = rest.into_values().flat_map(|request| request.keys).collect();
+        }
+        Ok(found)
+    }
+
     async fn get_many(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         let mut leads = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(100) {
-            let mut wanted: Vec<Item> =
+            let wanted =
                 chunk.iter().map(|id| Item::from([(keys::LEAD_ID.to_owned(), text(id.as_str()))])).collect();
-            // What did not fit into one answer comes back as unprocessed.
-            while !wanted.is_empty() {
-                let request = KeysAndAttributes::builder()
-                    .set_keys(Some(wanted))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(|error| broken(&error))?;
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.tables.leads, request)
-                    .send()
-                    .await
-                    .map_err(|error| store_error(&error))?;
-                for items in answer.responses.unwrap_or_default().into_values() {
-                    for item in items {
-                        leads.push(lead_record::from_item(&item).map_err(damaged)?);
-                    }
-                }
-                wanted = answer
-                    .unprocessed_keys
-                    .unwrap_or_default()
-                    .into_values()
-                    .flat_map(|request| request.keys)
-                    .collect();
+            for item in self.read(&self.tables.leads, wanted).await? {
+                leads.push(lead_record::from_item(&item).map_err(damaged)?);
             }
         }
         Ok(leads)
@@ -181,38 +182,16 @@ impl LeadStore for DynamoLeadStore {
             identities.iter().map(|identity| (keys::identity_key(identity), identity)).collect();
         keyed.sort();
         keyed.dedup();
-        let mut owners = Vec::new();
-        let mut wanted: Vec<Item> =
+        let wanted =
             keyed.iter().map(|(key, _)| Item::from([(keys::IDENTITY.to_owned(), text(key))])).collect();
-        while !wanted.is_empty() {
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(wanted))
-                .consistent_read(true)
-                .build()
-                .map_err(|error| broken(&error))?;
-            let answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.tables.identities, request)
-                .send()
-                .await
-                .map_err(|error| store_error(&error))?;
-            for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                let get = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-                let (Some(key), Some(lead)) = (get(keys::IDENTITY), get(keys::LEAD_ID)) else {
-                    return Err(damaged("an identity without its lead"));
-                };
-                let lead = LeadId::parse(lead).map_err(damaged)?;
-                owners.extend(
-                    keyed.iter().filter(|(k, _)| k == key).map(|(_, i)| ((*i).clone(), lead.clone())),
-                );
-            }
-            wanted = answer
-                .unprocessed_keys
-                .unwrap_or_default()
-                .into_values()
-                .flat_map(|request| request.keys)
-                .collect();
+        let mut owners = Vec::new();
+        for item in self.read(&self.tables.identities, wanted).await? {
+            let get = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+            let (Some(key), Some(lead)) = (get(keys::IDENTITY), get(keys::LEAD_ID)) else {
+                return Err(damaged("an identity without its lead"));
+            };
+            let lead = LeadId::parse(lead).map_err(damaged)?;
+            owners.extend(keyed.iter().filter(|(k, _)| k == key).map(|(_, i)| ((*i).clone(), lead.clone())));
         }
         Ok(owners)
     }
