@@ -9,7 +9,7 @@ import re, statistics, subprocess, sys
 
 FIGURES = [
     # Ours; `figure=1.23 (1.20–1.30)` counts with its median.
-    r"(out_of_cache|page|page_decoded|decode_only|bare_get_item|form_new_lead|form_repeat|lead_new|activity|form_as_lambda_event|rss|peak)=([\d.]+)",
+    r"(out_of_cache|page|page_decoded|decode_only|bare_get_item|form_new_lead|form_repeat|lead_new|activity|form_as_lambda_event|rss|peak|leads_read_per_cpu_second|leads_per_cpu_second)=([\d.]+)",
     # The yardsticks'.
     r"(leads/cpu-s|handler_cpu_ms/req|p50)=([\d.]+)",
 ]

@@ -6,9 +6,10 @@
 //! # Layout
 //!
 //! * this file – the commands;
-//! * `score` – P1; `items` – P3; `units` – P5; `capture` – P6 and P8; `scans` – P8;
+//! * `score` – P1; `sweep` – P2; `items` – P3; `due` – P4; `units` – P5; `capture` – P6 and P8; `scans` – P8;
 //! * `world` – the database, and what is in it; `cpu` – what a process used;
 //! * `bin/hello.rs` – an empty function, for P7; `cold.py` measures it and ours under AWS's emulator;
+//! * `scan.py` – reads every lead with boto3, for P2;
 //! * `rounds.py` – runs ours and what a user would pick instead in turns, on one database;
 //! * `scoring.yaml` – thirty rules.
 
@@ -16,9 +17,11 @@
 
 mod capture;
 mod cpu;
+mod due;
 mod items;
 mod scans;
 mod score;
+mod sweep;
 mod units;
 mod world;
 
@@ -32,7 +35,9 @@ benches units [ENDPOINT]
 benches capture ENDPOINT SERVER_PID REQUESTS
 benches fill ENDPOINT LEADS
 benches report ENDPOINT
-benches preview ENDPOINT";
+benches preview ENDPOINT
+benches sweep ENDPOINT [BEHIND]
+benches due LEADS DAYS";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -50,6 +55,11 @@ async fn main() -> Result<(), Failure> {
         ["fill", endpoint, leads] => scans::fill(endpoint, leads.parse()?).await,
         ["report", endpoint] => scans::report(endpoint).await,
         ["preview", endpoint] => scans::preview(endpoint).await,
+        ["sweep", endpoint] => sweep::run(endpoint, 0).await,
+        ["sweep", endpoint, behind] => sweep::run(endpoint, behind.parse()?).await,
+        ["due", leads, days] => {
+            due::run(&world::Server::start()?.endpoint, leads.parse()?, days.parse()?).await
+        }
         _ => Err(USAGE.into()),
     }
 }

@@ -6,12 +6,9 @@ use crate::items;
 use crate::world::{TOKEN, post};
 use crate::world::{World, send};
 use adapters::clock::new_lead_id;
-use adapters::config::Tables;
-use adapters::dynamodb::lead_record;
 use adapters::http::split;
 use adapters::ports::{FileStore, JobStarter, LeadLists, StoreError, Upload};
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -20,24 +17,16 @@ use domain::lead::Lead;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes leads like the one that the API makes of an example, without transactions: see `embedded::database`.
+/// Makes leads like the one that the API makes of an example.
 pub(crate) async fn fill(endpoint: &str, leads: usize) -> Result<(), Failure> {
-    const BATCH: usize = 25;
+    const AT_A_TIME: usize = 1_000;
     let world = World::at(endpoint);
     send(&world.capture(), post("/v1/leads", &items::lead(0, "example@company.example"))?).await?;
     let example = world.store.scan(0, 1, None).await?.items.pop().ok_or("no lead to copy")?;
-    let table = Tables::plain().leads;
-    for start in (1..leads).step_by(BATCH) {
-        let mut puts = Vec::with_capacity(BATCH);
-        for n in start..leads.min(start + BATCH) {
-            let item = lead_record::to_item(&like(&example, n)?);
-            let put = PutRequest::builder().set_item(Some(item)).build()?;
-            puts.push(WriteRequest::builder().put_request(put).build());
-        }
-        let answer = world.client.batch_write_item().request_items(&table, puts).send().await?;
-        if answer.unprocessed_items().is_some_and(|rest| !rest.is_empty()) {
-            return Err("the database did not take all".into());
-        }
+    for start in (1..leads).step_by(AT_A_TIME) {
+        let some: Vec<Lead> =
+            (start..leads.min(start + AT_A_TIME)).map(|n| like(&example, n)).collect::<Result<_, _>>()?;
+        world.put(&some).await?;
     }
     println!("fill leads={leads}");
     Ok(())
@@ -59,9 +48,8 @@ fn like(example: &Lead, n: usize) -> Result<Lead, Failure> {
 
 pub(crate) async fn report(endpoint: &str) -> Result<(), Failure> {
     let world = World::at(endpoint);
-    let lists = Arc::clone(&world.store) as Arc<dyn LeadLists>;
-    let mut app =
-        insights::App::new(lists, Arc::clone(&world.catalog), Arc::new(Nothing), Arc::clone(&world.clock));
+    let (store, catalog) = (Arc::clone(&world.store), Arc::clone(&world.catalog));
+    let mut app = insights::App::new(store, catalog, Arc::new(Nothing), Arc::clone(&world.clock));
     app.answer_within = Duration::from_secs(3_600);
     measure("report", &split(insights::router(app)).0, "/v1/reports/campaigns?group_by=channel").await
 }

@@ -4,6 +4,8 @@
 //!
 //! * [`dev`] – the whole product on one machine;
 //! * [`import`] – leads and feedback from CSV files, through the API;
+//! * [`agreement`] – playbooks from the file to the two keys, and what they would have done;
+//! * [`api`] – the API as these commands call it;
 //! * [`bootstrap`] – makes a fresh stack usable;
 //! * [`openapi`] – the API's description, from the code;
 //! * [`starter`] – the starter playbook and the people it names.
@@ -14,6 +16,8 @@
     reason = "this is a command: what it prints is its answer"
 )]
 
+pub mod agreement;
+pub mod api;
 pub mod bootstrap;
 pub mod dev;
 pub mod import;
@@ -22,7 +26,6 @@ pub mod starter;
 
 use adapters::config::Environment;
 use clap::Subcommand;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What `leadloop` can do.
@@ -38,11 +41,14 @@ pub enum Command {
     },
     /// Makes a freshly deployed stack usable: the starter playbook and the first admin token.
     Bootstrap(bootstrap::Arguments),
-    /// Checks a playbook and names every fault.
-    Check {
-        /// The playbook, YAML or JSON.
-        file: PathBuf,
+    /// Writes, tests, signs and activates playbooks.
+    Playbook {
+        /// What to do.
+        #[command(subcommand)]
+        what: agreement::What,
     },
+    /// Lets the leads that an import of history made ready go to sales, best first, as many a day as it can answer.
+    GoLive(api::Where),
     /// Prints the API's description, OpenAPI 3.1.
     Openapi,
 }
@@ -59,7 +65,8 @@ pub async fn run(command: Command, environment: &Environment) -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments, environment).await.map_err(|error| error.to_string()),
         Command::Import { what } => import::run(what, environment).await.map_err(|error| error.to_string()),
         Command::Bootstrap(arguments) => bootstrap::run(arguments).await.map_err(|error| error.to_string()),
-        Command::Check { file } => starter::check(&file),
+        Command::Playbook { what } => agreement::run(what, environment).await.map_err(|e| e.to_string()),
+        Command::GoLive(place) => agreement::go_live(&place, environment).await.map_err(|e| e.to_string()),
         Command::Openapi => {
             println!("{}", openapi::document());
             Ok(())

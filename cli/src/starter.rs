@@ -28,6 +28,11 @@ pub enum LoadError {
     /// It is not a playbook.
     #[error("{0} has {n} to mend:\n{1}", n = faults(.1))]
     Invalid(String, String),
+    /// The reader and the published schema differ about it.
+    #[error(
+        "{0} can be read, but the published schema takes it for wrong, which is a fault of Leadloop:\n{1}"
+    )]
+    Schema(String, String),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,14 +67,15 @@ fn document(name: &str, text: &str) -> Result<Value, LoadError> {
     }
 }
 
-/// Checks a playbook file and says what it holds.
+/// Checks a playbook file, by the reader and then by the published schema, and says what it holds.
 ///
 /// # Errors
 ///
-/// Every fault, as a text.
-pub fn check(file: &Path) -> Result<(), String> {
-    let document = read(file).map_err(|error| error.to_string())?;
-    let playbook = Playbook::parse(&document).map_err(|_| "cannot be read".to_owned())?;
+/// [`LoadError`] with every fault.
+pub fn check(file: &Path) -> Result<(), LoadError> {
+    let document = read(file)?;
+    by_schema(&file.display().to_string(), &document)?;
+    let Ok(playbook) = Playbook::parse(&document) else { return Ok(()) };
     let rules = playbook.fit.iter().map(|g| g.rules.len()).sum::<usize>()
         + playbook.engagement.iter().map(|g| g.rules.len()).sum::<usize>();
     println!(
@@ -81,6 +87,16 @@ pub fn check(file: &Path) -> Result<(), String> {
         playbook.segments.len()
     );
     Ok(())
+}
+
+/// Holds a playbook that can be read to the schema by which editors check it: what one takes, the other has to.
+fn by_schema(name: &str, document: &Value) -> Result<(), LoadError> {
+    let wrong = |lines: Vec<String>| LoadError::Schema(name.to_owned(), lines.join("\n"));
+    let schema: Value = serde_json::from_str(playbook::SCHEMA).map_err(|e| wrong(vec![format!("  {e}")]))?;
+    let validator = jsonschema::draft202012::new(&schema).map_err(|e| wrong(vec![format!("  {e}")]))?;
+    let faults: Vec<String> =
+        validator.iter_errors(document).map(|error| format!("  {} {error}", error.instance_path())).collect();
+    if faults.is_empty() { Ok(()) } else { Err(wrong(faults)) }
 }
 
 /// Makes a playbook active where none is, with a record for everybody it names; gives the number of the active one.
@@ -101,9 +117,9 @@ pub async fn load(
         None => document("the starter playbook", PLAYBOOK)?,
     };
     people(catalog, &document).await?;
-    let stored = playbooks.add(&document, "leadloop").await?;
+    let stored = playbooks.add(&document, "leadloop", None).await?;
     let stored = stored.map_err(|_| LoadError::Invalid("the playbook".to_owned(), String::new()))?;
-    playbooks.activate(stored.number).await?;
+    playbooks.activate_first(stored.number, "leadloop").await?;
     Ok(stored.number)
 }
 

@@ -13,9 +13,14 @@
 )]
 
 mod jobs {
+    pub(crate) mod agreement;
+    pub(crate) mod attacks;
     pub(crate) mod export;
+    pub(crate) mod learning;
     pub(crate) mod playbook;
+    pub(crate) mod release;
     pub(crate) mod report;
     pub(crate) mod rescore;
     pub(crate) mod setting;
+    pub(crate) mod thirty_days;
 }

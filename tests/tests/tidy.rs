@@ -214,6 +214,25 @@ fn every_path_that_a_document_mentions_exists() {
     }
 }
 
+#[test]
+fn what_each_schedule_sends_is_among_the_sample_events() {
+    for folder in folders() {
+        let function = &resources()[&format!("{}Function", stem(&folder))];
+        let samples: Vec<Value> = std::fs::read_dir(root().join("events").join(&folder))
+            .unwrap()
+            .map(|file| {
+                serde_json::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap()
+            })
+            .collect();
+        for (name, event) in function["Properties"]["Events"].as_object().into_iter().flatten() {
+            if let Some(input) = event["Properties"]["Input"].as_str() {
+                let input: Value = serde_json::from_str(input).unwrap();
+                assert!(samples.contains(&input), "events/{folder} has no sample of {name}: {input}");
+            }
+        }
+    }
+}
+
 fn template_routes() -> BTreeSet<(String, String)> {
     functions()
         .values()

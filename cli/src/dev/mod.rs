@@ -28,14 +28,16 @@ use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 /// The bucket of exports.
 const BUCKET: &str = "exports";
 
 /// How long requests that already run may take to finish, once Ctrl-C was pressed.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The arguments of `leadloop dev`.
 #[derive(Clone, Debug, clap::Args)]
@@ -278,7 +280,8 @@ impl House {
         insights.tokens = Arc::clone(&tokens);
         reports.run(|app: insights::App, job| async move { insights::run_job(&app, &job).await }, &insights);
 
-        let rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
+        let mut rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
+        rescore.resumers = rescore::resumers(reports, exports);
         Self {
             catalog,
             playbooks,
@@ -312,24 +315,49 @@ impl House {
                 tracing::warn!(schedule = schedule.event, "only rate(…) schedules tick on one machine");
                 continue;
             };
-            if schedule.function != "RescoreFunction" {
-                tracing::warn!(function = schedule.function, "no such function runs on one machine");
-                continue;
-            }
-            let (app, input) = (self.rescore.clone(), schedule.input.clone());
-            ticking.push(tokio::spawn(async move {
-                let mut clock = tokio::time::interval(every);
-                clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                loop {
-                    clock.tick().await;
-                    if let Err(error) = rescore::handle(&app, input.clone()).await {
-                        tracing::error!(error = %error, "the scheduled rescoring failed");
-                    }
+            match schedule.function.as_str() {
+                "RescoreFunction" => {
+                    let (app, input) = (self.rescore.clone(), schedule.input.clone());
+                    ticking.push(again_and_again(Instant::now(), every, move || {
+                        let (app, input) = (app.clone(), input.clone());
+                        async move { rescore::handle(&app, input).await.map(drop) }
+                    }));
                 }
-            }));
+                "InsightsFunction" => {
+                    let app = self.insights.clone();
+                    // It reads every timeline: not while somebody waits for the start.
+                    ticking.push(again_and_again(Instant::now() + every, every, move || {
+                        let app = app.clone();
+                        async move { insights::quality::watch(&app).await.map(drop) }
+                    }));
+                }
+                other => tracing::warn!(function = other, "no such function runs on one machine"),
+            }
         }
         ticking
     }
+}
+
+/// Does something at a time and every so often after it; what fails is logged, and done again when it is due again.
+fn again_and_again<F, E>(
+    first: Instant,
+    every: Duration,
+    work: impl Fn() -> F + Send + 'static,
+) -> tokio::task::JoinHandle<()>
+where
+    F: Future<Output = Result<(), E>> + Send,
+    E: std::fmt::Display,
+{
+    tokio::spawn(async move {
+        let mut clock = tokio::time::interval_at(first, every);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            if let Err(error) = work().await {
+                tracing::error!(error = %error, "what the schedule started failed");
+            }
+        }
+    })
 }
 
 /// What runs a job in a task of its own.

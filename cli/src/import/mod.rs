@@ -10,11 +10,13 @@
 
 pub mod mapping;
 
+use crate::api::{Api, ApiError, Body, Where, explain};
 use adapters::config::Environment;
 use clap::Subcommand;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mapping::{Mapping, MappingError};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,8 +26,6 @@ use thiserror::Error;
 const PER_REQUEST: usize = 100;
 /// How many requests are under way at a time.
 const BESIDE: usize = 4;
-/// How often a request is tried before the import stops.
-const TRIES: u32 = 8;
 
 /// What a file holds.
 #[derive(Debug, Subcommand)]
@@ -56,15 +56,8 @@ pub struct Arguments {
     /// The time zone of dates and times without one.
     #[arg(long, default_value = "UTC")]
     timezone: String,
-    /// The API.
-    #[arg(long, default_value = "http://127.0.0.1:3000")]
-    url: String,
-    /// The token; LEADLOOP_TOKEN or the tokens of `leadloop dev` unless given.
-    #[arg(long)]
-    token: Option<String>,
-    /// Where the tokens of `leadloop dev` are.
-    #[arg(long, default_value = ".leadloop")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    api: Where,
     /// Where rejected rows go; FILE.rejects.csv unless given.
     #[arg(long)]
     rejects: Option<PathBuf>,
@@ -79,15 +72,9 @@ pub enum ImportError {
     /// The mapping is wrong.
     #[error(transparent)]
     Mapping(#[from] MappingError),
-    /// There is no token.
-    #[error("no token: give --token or LEADLOOP_TOKEN, or --data-dir of a running `leadloop dev`")]
-    NoToken,
-    /// The API cannot be reached.
-    #[error("{0} does not answer ({1}); rows before are stored, and the same import may be run again")]
-    NoAnswer(String, String),
-    /// The API refused a whole request.
-    #[error("the API refused: {0}")]
-    Refused(String),
+    /// The API did not take a whole request.
+    #[error("{0}; rows before are stored, and the same import may be run again")]
+    Api(#[from] ApiError),
     /// Some rows were rejected.
     #[error("{0} of {1} rows were rejected; {2} says why")]
     Rejected(usize, usize, String),
@@ -115,18 +102,8 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
         What::Leads(arguments) => (LEADS, arguments),
         What::Feedback(arguments) => (FEEDBACK, arguments),
     };
-    let token = token(&arguments, kind, environment)?;
-    import(kind, &arguments, &token).await
-}
-
-fn token(arguments: &Arguments, kind: Kind, environment: &Environment) -> Result<String, ImportError> {
-    if let Some(token) = arguments.token.clone().or_else(|| environment.optional("LEADLOOP_TOKEN")) {
-        return Ok(token);
-    }
-    let text =
-        std::fs::read_to_string(arguments.data_dir.join("tokens.json")).map_err(|_| ImportError::NoToken)?;
-    let tokens: Value = serde_json::from_str(&text).map_err(|_| ImportError::NoToken)?;
-    tokens.get(kind.role).and_then(Value::as_str).map(str::to_owned).ok_or(ImportError::NoToken)
+    let api = arguments.api.api(kind.role, environment)?;
+    import(kind, &arguments, &api).await
 }
 
 /// A row with its line in the file and, once it is read, its item.
@@ -144,7 +121,7 @@ struct Tally {
     rejected: usize,
 }
 
-async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), ImportError> {
+async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
     let file = arguments.file.display().to_string();
     let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
     let rows_in_all = count(&arguments.file)?;
@@ -162,10 +139,6 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
     if !mapping.ignored().is_empty() {
         eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
     }
-    let http = reqwest::Client::builder()
-        .timeout(Duration::from_secs(60))
-        .build()
-        .map_err(|error| ImportError::NoAnswer(arguments.url.clone(), error.to_string()))?;
     let bar = progress(rows_in_all);
     let started = tokio::time::Instant::now();
     let rejects_path = arguments.rejects.clone().unwrap_or_else(|| {
@@ -196,20 +169,16 @@ async fn import(kind: Kind, arguments: &Arguments, token: &str) -> Result<(), Im
         rows.peek()?;
         Some(rows.by_ref().take(PER_REQUEST).collect::<Result<Vec<Row>, ImportError>>())
     });
-    let url = format!("{}{}", arguments.url.trim_end_matches('/'), kind.route);
-    let mut done = futures::stream::iter(requests.map(|rows| {
-        let (http, url) = (&http, &url);
-        async move {
-            let rows = rows?;
-            let items: Vec<&Value> = rows.iter().filter_map(|row| row.item.as_ref().ok()).collect();
-            let results = if items.is_empty() {
-                Vec::new()
-            } else {
-                let body = json!({ "mode": arguments.mode, (kind.list): items });
-                post(http, url, token, &body).await?
-            };
-            Ok::<_, ImportError>((rows, results))
-        }
+    let mut done = futures::stream::iter(requests.map(|rows| async move {
+        let rows = rows?;
+        let items: Vec<&Value> = rows.iter().filter_map(|row| row.item.as_ref().ok()).collect();
+        let results = if items.is_empty() {
+            Vec::new()
+        } else {
+            let body = json!({ "mode": arguments.mode, (kind.list): items });
+            post(api, kind.route, &body).await?
+        };
+        Ok::<_, ImportError>((rows, results))
     }))
     .buffered(BESIDE);
     let mut tally = Tally::default();
@@ -299,47 +268,11 @@ fn progress(rows: u64) -> ProgressBar {
     bar
 }
 
-/// Sends a request until it is answered for good: a server that is busy or away for a moment gets time.
-async fn post(
-    http: &reqwest::Client,
-    url: &str,
-    token: &str,
-    body: &Value,
-) -> Result<Vec<Value>, ImportError> {
-    let (mut last, key) = (String::new(), key_of(body));
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            tokio::time::sleep(Duration::from_millis(250 << attempt.min(5))).await;
-        }
-        let mut request = http.post(url).bearer_auth(token).json(body);
-        if let Some(key) = &key {
-            request = request.header("Idempotency-Key", key);
-        }
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                last = cause(&error);
-                continue;
-            }
-        };
-        let status = answer.status();
-        let answer: Value = match answer.json().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                last = cause(&error);
-                continue;
-            }
-        };
-        if status.is_success() {
-            let results = answer.get("results").and_then(Value::as_array).cloned();
-            return results.ok_or_else(|| ImportError::Refused(format!("{url} answered without results")));
-        }
-        if !(status.is_server_error() || status.as_u16() == 429) {
-            return Err(ImportError::Refused(explain(&answer)));
-        }
-        last = explain(&answer);
-    }
-    Err(ImportError::NoAnswer(url.to_owned(), last))
+/// Sends a request and gives the results of its items.
+async fn post(api: &Api, route: &str, body: &Value) -> Result<Vec<Value>, ImportError> {
+    let answer = api.send(Method::POST, route, Body::Json(body), key_of(body).as_deref()).await?;
+    let results = answer.get("results").and_then(Value::as_array).cloned();
+    Ok(results.ok_or_else(|| ApiError::Refused(format!("{route} answered without results")))?)
 }
 
 /// Makes the key by which leads without a time of their own are recognised in a second run; the others are by content.
@@ -348,15 +281,6 @@ fn key_of(body: &Value) -> Option<String> {
     let leads = body.get(LEADS.list).and_then(Value::as_array)?;
     let untimed = leads.iter().any(|lead| lead.get("occurred_at").is_none());
     untimed.then(|| data_encoding::HEXLOWER.encode(&Sha256::digest(body.to_string().as_bytes())))
-}
-
-/// Gives the innermost cause of an HTTP error, which says the most.
-fn cause(error: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }
 
 /// Counts a result; gives the reason where the item was rejected.
@@ -368,18 +292,6 @@ fn judge(result: &Value, tally: &mut Tally) -> Option<String> {
         _ => return Some(explain(result.get("problem").unwrap_or(result))),
     }
     None
-}
-
-fn explain(problem: &Value) -> String {
-    let text =
-        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let errors = problem.get("errors").and_then(Value::as_array);
-    let faults: Vec<String> = errors
-        .into_iter()
-        .flatten()
-        .map(|fault| format!("{} {}", text(fault, "pointer"), text(fault, "detail")).trim().to_owned())
-        .collect();
-    if faults.is_empty() { text(problem, "detail") } else { faults.join("; ") }
 }
 
 fn reject(

@@ -2,7 +2,12 @@
 //!
 //! # Layout
 //!
-//! * this file – the story of each route, and the scan behind it;
+//! * this file – what the routes need, and how a long question becomes a job;
+//! * [`campaigns`] – which campaigns brought leads and revenue;
+//! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
+//! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
+//! * [`quality`] – how good the active score was, month by month;
+//! * [`walk`] – every lead with its facts, page by page, to go on with where it stopped;
 //! * [`request`], [`response`] – the wire;
 //! * [`config`] – the environment.
 //!
@@ -10,42 +15,52 @@
 //!
 //! A report answers within the 29 seconds that API Gateway waits, or says where its answer will be.
 
+pub mod backtest;
+pub mod campaigns;
 pub mod config;
+pub mod learned;
+pub mod quality;
 pub mod request;
 pub mod response;
+pub mod walk;
 
 pub use config::Config;
 
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
-use adapters::http::auth::MarketingAndSales;
-use adapters::http::{Caller, Problem, Query, Tokens};
-use adapters::jobs::{JobKind, JobStatus, Jobs};
+use adapters::http::{Problem, Tokens};
+use adapters::jobs::{Job, JobKind, JobStatus, Jobs};
 use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, JobStarter, LeadLists, StoreError};
-use axum::extract::{FromRef, State};
-use axum::http::HeaderMap;
+use adapters::ports::{Catalog, JobStarter, LeadLists, StoreError, Timeline};
+use axum::extract::FromRef;
+use axum::http::StatusCode;
 use axum::response::Response;
-use domain::report::{Campaigns, Question, Row};
-use futures::{StreamExt, TryStreamExt};
-use request::{Asked, CampaignsQuery};
+use request::CampaignsAsked;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Into how many parts a scan is divided.
-const PARTS: u32 = 4;
-/// For how long a caller waits for a scan; API Gateway gives up after 29 seconds.
+/// For how long a caller waits for an answer; API Gateway gives up after 29 seconds.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// For how long one call works on a job before it lets the next call go on; the function's own time ends later.
+pub const WORK_FOR: Duration = Duration::from_secs(780);
+
+/// How often work that notes nothing by itself tells that it is alive: several times within a lease.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// What the routes need.
 #[derive(Clone, Debug)]
 pub struct App {
     /// All leads.
     pub lists: Arc<dyn LeadLists>,
+    /// What happened to them.
+    pub timeline: Arc<dyn Timeline>,
+    /// What people declared.
+    pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
     /// Reports that take longer.
@@ -58,6 +73,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// For how long a caller waits.
     pub answer_within: Duration,
+    /// For how long one call works on a job.
+    pub work_for: Duration,
 }
 
 impl App {
@@ -73,20 +90,23 @@ impl App {
 
     /// Wires the function to any store.
     #[must_use]
-    pub fn new(
-        lists: Arc<dyn LeadLists>,
+    pub fn new<S: LeadLists + Timeline + 'static>(
+        store: Arc<S>,
         catalog: Arc<dyn Catalog>,
         starter: Arc<dyn JobStarter>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            lists,
+            lists: Arc::clone(&store) as Arc<dyn LeadLists>,
+            timeline: store,
             playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
             jobs: Jobs::new(Arc::clone(&catalog), Arc::clone(&clock)),
             starter,
-            tokens: Arc::new(Tokens::new(catalog, Arc::clone(&clock))),
+            tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            catalog,
             clock,
             answer_within: ANSWER_WITHIN,
+            work_for: WORK_FOR,
         }
     }
 }
@@ -100,90 +120,139 @@ impl FromRef<App> for Arc<Tokens> {
 /// Gives the function's routes with their documentation.
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(campaigns)).with_state(app)
+    OpenApiRouter::new()
+        .routes(routes!(campaigns::campaigns))
+        .routes(routes!(backtest::backtest))
+        .routes(routes!(learned::characteristics))
+        .routes(routes!(learned::suggest))
+        .routes(routes!(quality::score_quality))
+        .with_state(app)
 }
 
-/// Tells which channels, campaigns or landing pages brought leads, and which of them revenue. Roles: marketing, sales, admin.
-///
-/// `conversion_rate` = won / leads; `win_rate` = won / (won + lost), null where neither; a deal's revenue counts once
-/// however many leads share it, in the row of the lead that came first. With `basis=cohort` the leads are those whose
-/// first contact lies in the time, and what became of them by now; with `basis=period` those that were won or lost in
-/// it. Lost counts leads that were lost or disqualified, with no won deal and nothing opened since. A report that takes
-/// longer than 20 seconds is answered with 202: ask again with the same words until it is 200.
-#[utoipa::path(get, path = "/v1/reports/campaigns", tag = "reports", security(("token" = ["marketing", "sales"])),
-    params(CampaignsQuery),
-    responses((status = 200, description = "The rows, most leads first; CSV with `Accept: text/csv`"),
-        (status = 202, description = "Still counting; ask again"), (status = 422, description = "Every fault")))]
-async fn campaigns(
-    State(app): State<App>,
-    _: Caller<MarketingAndSales>,
-    Query(query): Query<CampaignsQuery>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let zone = app.playbooks.active().await?.playbook.timezone.clone();
-    let asked = request::campaigns(&query, &zone)?;
-    let csv = request::wants_csv(&headers);
-    let id = asked.job_id(app.clock.now());
+/// Waits for a report as long as a caller does. What takes longer becomes a job, whose id is the error: the same question
+/// asked again within ten minutes meets it.
+pub(crate) async fn timely(
+    app: &App,
+    asked: &Value,
+    report: impl Future<Output = Result<Value, StoreError>>,
+) -> Result<Result<Value, String>, Problem> {
+    let id = request::report_id(asked, app.clock.now());
     if let Some(job) = app.jobs.get(&id).await? {
         match job.status {
-            JobStatus::Done => return response::answer(&asked, &job.state, csv),
+            JobStatus::Done => return Ok(Ok(job.state)),
             // Given up: count afresh below, and say what happens.
             JobStatus::Failed => {}
             JobStatus::Waiting | JobStatus::Running => {
                 if job.is_free(app.clock.now()) {
                     app.starter.start(&id).await?;
                 }
-                return Ok(response::later(&id));
+                return Ok(Err(id));
             }
         }
     }
-    match tokio::time::timeout(app.answer_within, count(&app, &asked.question)).await {
-        Ok(report) => response::answer(&asked, &response::report(&asked, report?, app.clock.now()), csv),
+    match tokio::time::timeout(app.answer_within, report).await {
+        Ok(report) => Ok(Ok(report?)),
         Err(_) => {
-            app.jobs.add(&id, JobKind::Report, &asked.to_json()).await?;
+            app.jobs.add(&id, JobKind::Report, asked).await?;
             app.starter.start(&id).await?;
-            Ok(response::later(&id))
+            Ok(Err(id))
         }
     }
 }
 
-/// Counts over all leads, the parts of the table beside each other.
-async fn count(app: &App, question: &Question) -> Result<Campaigns, StoreError> {
-    let rows = futures::stream::iter(0..PARTS)
-        .map(|part| {
-            futures::stream::try_unfold(Some(None::<String>), move |cursor| async move {
-                let Some(cursor) = cursor else { return Ok::<_, StoreError>(None) };
-                let page = app.lists.scan(part, PARTS, cursor.as_deref()).await?;
-                let rows: Vec<Row> = page.items.iter().filter_map(Row::of).collect();
-                Ok(Some((rows, page.next.map(Some))))
-            })
-            .boxed()
-        })
-        .flatten_unordered(None);
-    rows.try_fold(Campaigns::default(), |mut report, rows| async move {
-        rows.into_iter().for_each(|row| report.add(question, row));
-        Ok(report)
-    })
-    .await
+/// Works on a new job as long as a caller waits, and lets another call go on with it where that does not suffice. Answers
+/// with the job as it stands then.
+pub(crate) async fn begin(app: &App, id: &str, kind: JobKind, asked: &Value) -> Result<Response, Problem> {
+    app.jobs.add(id, kind, asked).await?;
+    if let Some(mut job) = app.jobs.take(id).await?
+        && work(app, &mut job, Instant::now() + app.answer_within).await? != Worked::Done
+    {
+        app.jobs.let_go(&mut job).await?;
+        app.starter.start(id).await?;
+    }
+    let job = app.jobs.get(id).await?.ok_or_else(Problem::internal)?;
+    let status = if job.status == JobStatus::Done { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(adapters::http::json(status, &adapters::wire::job_json(&job)))
 }
 
-/// Works on a report that takes longer than a caller waits.
+/// Works on a job. One that needs longer than a call may last is handed on to the next call, where it stands.
 ///
 /// # Errors
 ///
 /// [`StoreError`]; the job is free again then.
 pub async fn run_job(app: &App, id: &str) -> Result<(), StoreError> {
     let Some(mut job) = app.jobs.take(id).await? else { return Ok(()) };
-    let Some(asked) = Asked::from_json(&job.request) else {
-        return Err(StoreError::Damaged(format!("job {id}")));
-    };
-    let state: Value = match count(app, &asked.question).await {
-        Ok(report) => response::report(&asked, report, app.clock.now()),
+    match work(app, &mut job, Instant::now() + app.work_for).await {
+        Ok(Worked::Done) => Ok(()),
+        Ok(worked) => {
+            // What got somewhere was no failed attempt.
+            job.attempts = job.attempts.saturating_sub(u64::from(worked == Worked::Onward));
+            app.jobs.let_go(&mut job).await?;
+            app.starter.start(id).await
+        }
         Err(error) => {
             app.jobs.let_go(&mut job).await?;
-            return Err(error);
+            Err(error)
         }
-    };
-    app.jobs.finish(&mut job, state).await?;
-    Ok(())
+    }
+}
+
+/// How far a call brought a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worked {
+    /// To its end.
+    Done,
+    /// To where the next call goes on.
+    Onward,
+    /// Nowhere that could be kept: the next call begins anew.
+    Anew,
+}
+
+impl Worked {
+    /// Of work that notes where it stands.
+    fn is_done(done: bool) -> Self {
+        if done { Self::Done } else { Self::Onward }
+    }
+}
+
+/// Works on a job until a time.
+async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreError> {
+    match job.kind {
+        JobKind::Backtest => Ok(Worked::is_done(backtest::work(app, job, until).await?)),
+        JobKind::Suggestion => learned::work(app, job, until).await,
+        JobKind::Report => {
+            let asked = job.request.clone();
+            let report = match asked.get("report").and_then(Value::as_str) {
+                Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
+                Some("score-quality") => return Ok(Worked::is_done(quality::work(app, job, until).await?)),
+                _ => {
+                    let asked = CampaignsAsked::from_json(&asked);
+                    let asked = asked.ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
+                    alive(app, job, campaigns::report(app, &asked)).await?
+                }
+            };
+            app.jobs.finish(job, report).await?;
+            Ok(Worked::Done)
+        }
+        JobKind::Sweep | JobKind::Export => {
+            Err(StoreError::Refused(format!("the job {} is another function's", job.id())))
+        }
+    }
+}
+
+/// Waits for work that notes nothing by itself, and keeps the job while it lasts.
+async fn alive(
+    app: &App,
+    job: &mut Job,
+    work: impl Future<Output = Result<Value, StoreError>>,
+) -> Result<Value, StoreError> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        if let Ok(done) = tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
+            return done;
+        }
+        if !app.jobs.checkpoint(job, Value::Null).await? {
+            return Err(StoreError::Busy(format!("somebody else works on the job {}", job.id())));
+        }
+    }
 }

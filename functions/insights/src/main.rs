@@ -1,9 +1,9 @@
-//! The Lambda `insights`.
+//! The Lambda `insights`: requests, jobs that it started by itself, and the schedule's daily look at the score.
 
 use adapters::config::Environment;
 use adapters::lambda_jobs::job_of;
 use adapters::{http, telemetry};
-use insights::{App, Config, router, run_job};
+use insights::{App, Config, quality, router, run_job};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
@@ -15,13 +15,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let router = http::split(router(app.clone())).0;
     let (app, router) = (&app, &router);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        match job_of(&event.payload) {
-            Some(job) => {
-                run_job(app, job).await?;
-                Ok::<Value, lambda_runtime::Error>(json!({ "job": job }))
-            }
-            None => http::lambda::answer(router.clone(), event.payload).await,
+        if let Some(job) = job_of(&event.payload) {
+            run_job(app, job).await?;
+            return Ok::<Value, lambda_runtime::Error>(json!({ "job": job }));
         }
+        if event.payload == json!({ "action": "watch_score" }) {
+            return Ok(quality::watch(app).await?);
+        }
+        http::lambda::answer(router.clone(), event.payload).await
     }))
     .await
 }

@@ -1,13 +1,17 @@
-//! What a report answers.
+//! What reports and suggestions answer.
 
-use crate::request::Asked;
+use crate::request::CampaignsAsked;
 use adapters::http::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::money::Money;
+use domain::money::{Currency, Money};
 use domain::report::{Campaigns, Line};
+use domain::score::Part;
 use domain::segment::harmless_cell;
 use domain::time::Timestamp;
+use learning::characteristics::{Characteristics, Leak, Trait};
+use learning::measure::rounded;
+use learning::suggest::Card;
 use serde_json::{Map, Value, json};
 
 #[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
@@ -17,7 +21,7 @@ fn rate(part: u64, whole: u64) -> Option<f64> {
 
 /// Gives the whole report as JSON.
 #[must_use]
-pub fn report(asked: &Asked, campaigns: Campaigns, now: Timestamp) -> Value {
+pub fn report(asked: &CampaignsAsked, campaigns: Campaigns, now: Timestamp) -> Value {
     let mut lines: Vec<(Option<String>, Line)> = campaigns.finish().into_iter().collect();
     lines.sort_by(|(a_name, a), (b_name, b)| b.leads.cmp(&a.leads).then_with(|| a_name.cmp(b_name)));
     let rows: Vec<Value> =
@@ -56,7 +60,7 @@ fn row(group_by: &str, name: Option<&str>, line: &Line) -> Value {
 /// # Errors
 ///
 /// Where the CSV cannot be written.
-pub fn answer(asked: &Asked, report: &Value, as_csv: bool) -> Result<Response, Problem> {
+pub fn answer(asked: &CampaignsAsked, report: &Value, as_csv: bool) -> Result<Response, Problem> {
     if !as_csv {
         return Ok(with_type(StatusCode::OK, report.to_string(), "application/json"));
     }
@@ -64,7 +68,7 @@ pub fn answer(asked: &Asked, report: &Value, as_csv: bool) -> Result<Response, P
     Ok(with_type(StatusCode::OK, text, "text/csv; charset=utf-8"))
 }
 
-fn csv_of(asked: &Asked, report: &Value) -> Option<String> {
+fn csv_of(asked: &CampaignsAsked, report: &Value) -> Option<String> {
     let rows = report.get("rows")?.as_array()?;
     let mut currencies: Vec<&str> = rows
         .iter()
@@ -114,4 +118,146 @@ pub fn later(id: &str) -> Response {
     let mut response = with_type(StatusCode::ACCEPTED, body.to_string(), "application/json");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
+}
+
+/// Answers with a report as it is.
+#[must_use]
+pub fn whole(report: &Value) -> Response {
+    with_type(StatusCode::OK, report.to_string(), "application/json")
+}
+
+/// Gives the report on what best and worst have in common.
+#[must_use]
+pub fn characteristics(
+    asked: &Value,
+    found: &Characteristics,
+    mut left_out: Vec<Value>,
+    currency: Option<Currency>,
+    now: Timestamp,
+) -> Value {
+    left_out.extend(found.leaks.iter().map(leak));
+    let traits = |those: &[Trait]| -> Vec<Value> { those.iter().map(characteristic).collect() };
+    let information = found.information.iter();
+    let information = information.map(|(source, value)| {
+        let mut json = source.to_json();
+        if let Some(map) = json.as_object_mut() {
+            map.insert("information_value".to_owned(), json!(rounded(*value)));
+        }
+        json
+    });
+    let mut report = asked.clone();
+    if let Some(map) = report.as_object_mut() {
+        map.insert("as_of".to_owned(), now.to_string().into());
+        map.insert("leads".to_owned(), found.all.leads.into());
+        map.insert("wanted".to_owned(), found.all.wins.into());
+        map.insert("currency".to_owned(), json!(currency.map(|c| c.as_str().to_owned())));
+        map.insert("best".to_owned(), traits(&found.best).into());
+        map.insert("worst".to_owned(), traits(&found.worst).into());
+        map.insert("information".to_owned(), information.collect());
+        map.insert("left_out".to_owned(), left_out.into());
+        map.insert("caution".to_owned(), json!(few(found)));
+    }
+    report
+}
+
+/// Says that there is too little to conclude from.
+fn few(found: &Characteristics) -> Vec<String> {
+    let (wanted, others) = (found.all.wins, found.all.leads - found.all.wins);
+    if wanted.min(others) >= 30 {
+        return Vec::new();
+    }
+    vec![format!(
+        "{wanted} of the wanted kind and {others} others are too few to conclude from; 30 of each are"
+    )]
+}
+
+fn characteristic(one: &Trait) -> Value {
+    let mut json = one.source.to_json();
+    if let Some(map) = json.as_object_mut() {
+        map.insert("says".to_owned(), one.title.as_str().into());
+        map.insert("leads".to_owned(), one.count.leads.into());
+        map.insert("wanted".to_owned(), one.count.wins.into());
+        map.insert("rate".to_owned(), json!(rounded(one.rate)));
+        map.insert(
+            "interval".to_owned(),
+            json!(one.interval.map(|i| json!({ "low": rounded(i.low), "high": rounded(i.high) }))),
+        );
+        map.insert("lift".to_owned(), json!(rounded(one.lift)));
+        map.insert("weight_of_evidence".to_owned(), json!(rounded(one.weight_of_evidence)));
+    }
+    json
+}
+
+fn leak(leak: &Leak) -> Value {
+    json!({ "attribute": leak.source.as_str(), "because": leak.to_string() })
+}
+
+/// Answers with the characteristics as CSV.
+///
+/// # Errors
+///
+/// Where it cannot be written.
+pub fn characteristics_csv(report: &Value) -> Result<Response, Problem> {
+    let text = characteristics_rows(report).ok_or_else(Problem::internal)?;
+    Ok(with_type(StatusCode::OK, text, "text/csv; charset=utf-8"))
+}
+
+fn characteristics_rows(report: &Value) -> Option<String> {
+    const NUMBERS: &[&str] = &["leads", "wanted", "rate", "lift", "weight_of_evidence"];
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["side", "says"].iter().chain(NUMBERS)).ok()?;
+    for side in ["best", "worst"] {
+        for row in report.get(side)?.as_array()? {
+            let says = row.get("says").and_then(Value::as_str).unwrap_or_default();
+            let mut cells = vec![side.to_owned(), harmless_cell(says).into_owned()];
+            cells.extend(NUMBERS.iter().map(|name| row.get(*name).map(Value::to_string).unwrap_or_default()));
+            writer.write_record(&cells).ok()?;
+        }
+    }
+    String::from_utf8(writer.into_inner().ok()?).ok()
+}
+
+/// Says why there is no card.
+#[must_use]
+pub fn no_card(because: &str, mut left_out: Vec<Value>, leaks: &[Leak], cautions: &[String]) -> Value {
+    left_out.extend(leaks.iter().map(leak));
+    json!({ "version": null, "because": because, "left_out": left_out, "caution": cautions })
+}
+
+/// Gives a suggested card.
+#[must_use]
+pub fn suggestion(
+    card: &Card,
+    version: Option<u32>,
+    document: &Value,
+    mut left_out: Vec<Value>,
+    cautions: &[String],
+) -> Value {
+    left_out.extend(card.leaks.iter().map(leak));
+    let rules = card.rules.iter().map(|rule| {
+        json!({
+            "says": rule.title,
+            "points": rule.points,
+            "part": if rule.part == Part::Fit { "fit" } else { "engagement" },
+            "leads": rule.count.leads,
+            "wins": rule.count.wins,
+            "weight_of_evidence": rounded(rule.weight_of_evidence),
+            "because": rule.reason,
+        })
+    });
+    json!({
+        "version": version,
+        "leads": card.leads.leads,
+        "wins": card.leads.wins,
+        "rules": rules.collect::<Vec<_>>(),
+        "expected": {
+            "auc": rounded(card.expected.auc),
+            "precision": rounded(card.expected.precision()),
+            "recall": rounded(card.expected.recall()),
+            "share_qualified": rounded(card.expected.share()),
+        },
+        "left_out": left_out,
+        "caution": cautions,
+        "document": document,
+    })
 }

@@ -23,6 +23,117 @@ pub struct PageQuery {
     pub cursor: Option<String>,
 }
 
+/// The query of a new version.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct CommentQuery {
+    /// What changed and why, in up to 500 characters.
+    pub comment: Option<String>,
+}
+
+/// The query of a comparison.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct DiffQuery {
+    /// The version to compare with, a number or `active`; `active` unless said.
+    pub from: Option<String>,
+}
+
+/// What comes with a signature.
+#[derive(Debug, Default)]
+pub struct Signature {
+    /// The hash of the content that the signer read.
+    pub hash: Option<String>,
+    /// The backtest that they had been shown.
+    pub backtest: Option<String>,
+    /// What they say.
+    pub comment: Option<String>,
+}
+
+/// The longest comment, in characters.
+const COMMENT: usize = 500;
+
+/// Reads the comment of a new version.
+///
+/// # Errors
+///
+/// Where it is too long.
+pub fn comment(text: Option<&str>) -> Result<Option<&str>, Problem> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) if text.chars().count() > COMMENT => {
+            Err(Problem::fault("/comment", format!("is longer than {COMMENT} characters")))
+        }
+        text => Ok(text),
+    }
+}
+
+/// Reads what comes with a signature; an empty body says nothing.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn signature(bytes: &Bytes) -> Result<Signature, Problem> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Signature::default());
+    }
+    wire::one(&parse_json(bytes)?, |node| {
+        let object = node.object()?;
+        let text = |key: &'static str, most: usize| {
+            object.optional(key).and_then(|node| node.text(most).map(str::to_owned))
+        };
+        let signature = Signature {
+            hash: text("sha256", 64),
+            backtest: text("backtest", 200),
+            comment: text("comment", COMMENT),
+        };
+        object.finish();
+        Some(signature)
+    })
+}
+
+/// Reads what somebody declares about an attribute and gives it in its stored form.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn declaration(body: &Value, by: &str, now: Timestamp) -> Result<Value, Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let known = object.required("known_at_capture").and_then(|node| node.boolean());
+        let comment = object.optional("comment").map(|node| node.text(COMMENT));
+        object.finish();
+        Some(json!({
+            "known_at_capture": known?,
+            "comment": comment.flatten(),
+            "declared_by": by,
+            "declared_at": now.to_string(),
+        }))
+    })
+}
+
+/// How many earlier declarations of an attribute are kept.
+const MOST_EARLIER: usize = 20;
+
+/// Puts a declaration on top of the ones before, which stay readable: who vouched for what, and when, is never lost.
+#[must_use]
+pub fn over(before: Option<&Value>, said: &Value) -> Value {
+    let mut said = said.clone();
+    let mut earlier = Vec::new();
+    if let Some(mut before) = before.cloned() {
+        let known = before.as_object_mut().and_then(|map| map.remove("earlier"));
+        earlier = known.and_then(|list| list.as_array().cloned()).unwrap_or_default();
+        earlier.push(before);
+    }
+    let spare = earlier.len().saturating_sub(MOST_EARLIER);
+    earlier.drain(..spare);
+    if let Some(map) = said.as_object_mut() {
+        map.insert("earlier".to_owned(), earlier.into());
+    }
+    said
+}
+
 /// Reads a playbook's document: JSON where the request says so, YAML otherwise (of which JSON is a part).
 ///
 /// # Errors

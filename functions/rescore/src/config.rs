@@ -9,6 +9,10 @@ pub struct Config {
     pub tables: Tables,
     /// The ARN of the state machine that sweeps.
     pub state_machine: String,
+    /// The function whose backtests, suggestions and reports are started once more when their worker died.
+    pub insights: String,
+    /// The one whose exports are.
+    pub export: String,
 }
 
 impl Config {
@@ -21,6 +25,8 @@ impl Config {
         Ok(Self {
             tables: Tables::from_environment(environment)?,
             state_machine: environment.required("SWEEP_STATE_MACHINE")?,
+            insights: environment.required("INSIGHTS_FUNCTION")?,
+            export: environment.required("EXPORT_FUNCTION")?,
         })
     }
 }

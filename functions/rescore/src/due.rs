@@ -1,12 +1,12 @@
-//! The tick: the leads for which something changes now, and jobs that nobody works on.
+//! The tick: the leads for which something changes now, jobs that nobody works on, and leads whose turn has come.
 //!
 //! What is due stands in a sparse index, so a tick costs what changes and not what exists. A lead that fails is put off
 //! and reported, so that it cannot hold up the others; a shard that cannot be read holds up no other; and each tick
 //! begins with another shard, so that a backlog larger than one tick's time starves none of them.
 
-use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, review, sweep};
+use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, release, review, sweep};
 use adapters::dynamodb::keys::DUE_SHARDS;
-use adapters::jobs::{JobKind, MOST_ATTEMPTS};
+use adapters::jobs::{Job, JobKind, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
 use domain::change::advance;
 use domain::identity::LeadId;
@@ -55,7 +55,7 @@ enum Became {
     Late,
 }
 
-/// Takes up jobs, then handles what is due.
+/// Takes up jobs, hands off the leads whose turn has come, then handles what is due.
 ///
 /// # Errors
 ///
@@ -70,6 +70,15 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
     if let Err(error) = jobs(app, &mut started).await {
         tracing::error!(error = %error, "jobs could not be taken up");
         problem = Some(error.into());
+    }
+    let mut released = 0;
+    // Half of the time at most: what is due must not wait for it.
+    match release::run(app, Instant::now() + app.work_for / 2).await {
+        Ok(n) => released = n,
+        Err(error) => {
+            tracing::error!(error = %error, "leads that wait for their turn could not be handed off");
+            problem = Some(error.into());
+        }
     }
     let mut tick = Tick::default();
     let first = now.millis().div_euclid(TICK_MS).rem_euclid(i64::from(DUE_SHARDS));
@@ -87,7 +96,7 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
         Some(problem) => Err(problem),
         None => Ok(json!({
             "read": tick.read, "changed": tick.changed, "failed": tick.failed, "remaining": tick.remaining,
-            "sweeps": started.sweeps, "resumed": started.resumed,
+            "released": released, "sweeps": started.sweeps, "resumed": started.resumed,
         })),
     }
 }
@@ -171,7 +180,9 @@ async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became
 /// Starts the sweeps that wait and those whose workers died, and other jobs whose workers died.
 async fn jobs(app: &App, started: &mut Started) -> Result<(), StoreError> {
     let mut problem = None;
-    for job in app.jobs.free(JobKind::Sweep).await? {
+    let now = app.clock.now();
+    let free: Vec<Job> = app.jobs.list().await?.into_iter().filter(|job| job.is_free(now)).collect();
+    for job in free.iter().filter(|job| job.kind == JobKind::Sweep) {
         let Some(mut taken) = app.jobs.take(job.id()).await? else {
             if job.attempts >= MOST_ATTEMPTS {
                 tracing::error!(job = job.id(), "a sweep was given up");
@@ -190,7 +201,7 @@ async fn jobs(app: &App, started: &mut Started) -> Result<(), StoreError> {
         }
     }
     for (kind, starter) in &app.resumers {
-        for job in app.jobs.free(*kind).await? {
+        for job in free.iter().filter(|job| job.kind == *kind) {
             match starter.start(job.id()).await {
                 Ok(()) => started.resumed.push(job.id().to_owned()),
                 Err(error) => problem = Some(error),

@@ -6,6 +6,7 @@
 //! * [`request`] – the events;
 //! * [`due`] – the leads for which something changes now, and jobs that nobody works on;
 //! * [`sweep`] – every lead once, to a new playbook version;
+//! * [`release`] – the leads that wait for their turn, as many a day as their owners can answer;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -15,6 +16,7 @@
 
 pub mod config;
 pub mod due;
+pub mod release;
 pub mod request;
 pub mod sweep;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub use config::Config;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::jobs::{JobKind, Jobs};
+use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, Commit, JobStarter, LeadLists, LeadStore, StoreError, Timeline};
 use domain::change::Change;
@@ -54,7 +57,7 @@ pub enum RescoreError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Sweeps were given up: leads keep the label and the segments of an older playbook until somebody looks.
-    #[error("given up after too many attempts: {0}; activate a playbook version once more to sweep again")]
+    #[error("given up after too many attempts: {0}; activating the active version once more sweeps again")]
     GivenUp(String),
 }
 
@@ -69,6 +72,8 @@ pub struct App {
     pub timeline: Arc<dyn Timeline>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
+    /// People, and what was released to them today.
+    pub catalog: Arc<dyn Catalog>,
     /// Sweeps.
     pub jobs: Jobs,
     /// Starts a sweep.
@@ -90,7 +95,11 @@ impl App {
         let store = Arc::new(DynamoLeadStore::new(client.clone(), config.tables.clone()));
         let catalog = Arc::new(DynamoCatalog::new(client, config.tables.catalog.clone()));
         let starter = StateMachine::new(aws_sdk_sfn::Client::new(&sdk), config.state_machine.clone());
-        Self::new(store, catalog, Arc::new(starter), Arc::new(SystemClock))
+        let lambda = aws_sdk_lambda::Client::new(&sdk);
+        let insights = Arc::new(LambdaJobStarter::new(lambda.clone(), config.insights.clone()));
+        let export = Arc::new(LambdaJobStarter::new(lambda, config.export.clone()));
+        let app = Self::new(store, catalog, Arc::new(starter), Arc::new(SystemClock));
+        Self { resumers: resumers(insights, export), ..app }
     }
 
     /// Wires the function to any store, with sweeps as tasks of this process.
@@ -116,6 +125,7 @@ impl App {
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
             playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            catalog: Arc::clone(&catalog),
             jobs: Jobs::new(catalog, Arc::clone(&clock)),
             starter,
             resumers: Vec::new(),
@@ -123,6 +133,19 @@ impl App {
             work_for: WORK_FOR,
         }
     }
+}
+
+/// Says who starts which kind of job once more: the function that works on it.
+#[must_use]
+pub fn resumers(
+    insights: Arc<dyn JobStarter>,
+    export: Arc<dyn JobStarter>,
+) -> Vec<(JobKind, Arc<dyn JobStarter>)> {
+    let mut all = vec![(JobKind::Export, export)];
+    for kind in [JobKind::Backtest, JobKind::Suggestion, JobKind::Report] {
+        all.push((kind, Arc::clone(&insights)));
+    }
+    all
 }
 
 /// Does what an event asks for.

@@ -16,6 +16,12 @@
 //! read and no writes, and the job is done only when such a look has met every lead and none was left behind. A lead that
 //! cannot be read at all is counted and logged and holds up nobody.
 //!
+//! # Whom it makes ready
+//!
+//! A laxer version makes many leads ready on one day. The sweep hands none of them off: they wait for their turn, and
+//! [`crate::release`] lets the best ones go first, as many a day as their owners can answer. A sweep that an operator
+//! asked for with `go-live` does the same with leads that an import of history made ready.
+//!
 //! A sweep to a version that is no longer the active one ends within [`BEAT`]: the newer one's sweep, which starts later
 //! than that, brings its leads further, and must not find them pulled back behind it.
 
@@ -25,7 +31,7 @@ use adapters::jobs::{Job, JobStatus};
 use adapters::ports::{Direction, StoreError};
 use async_trait::async_trait;
 use domain::activity::Activity;
-use domain::change::{Change, Fact, advance};
+use domain::change::{Change, Fact, Pace};
 use domain::lead::Lead;
 use domain::ledger::{Ledger, SignalKey};
 use domain::playbook::Playbook;
@@ -177,6 +183,8 @@ struct Progress {
     segments: BTreeMap<u32, Stand>,
     /// The second look, at all leads.
     second: Stand,
+    /// About how many leads there are, for whoever watches.
+    leads: Option<u64>,
 }
 
 impl Progress {
@@ -185,13 +193,16 @@ impl Progress {
         let segments = state.get("segments").and_then(Value::as_object).into_iter().flatten();
         let segments = segments.filter_map(|(key, stand)| Some((key.parse().ok()?, Stand::read(stand))));
         let second = state.get("second_look").map(Stand::read).unwrap_or_default();
-        Self { of: of.unwrap_or(0), segments: segments.collect(), second }
+        let leads = state.get("leads").and_then(Value::as_u64);
+        Self { of: of.unwrap_or(0), segments: segments.collect(), second, leads }
     }
 
     fn write(&self) -> Value {
         let segments: Map<String, Value> =
             self.segments.iter().map(|(n, s)| (n.to_string(), s.write())).collect();
-        json!({ "of": self.of, "segments": segments, "second_look": self.second.write() })
+        json!({
+            "of": self.of, "segments": segments, "second_look": self.second.write(), "leads": self.leads,
+        })
     }
 
     fn segment(&self, segment: u32, of: u32) -> Option<&Stand> {
@@ -227,6 +238,9 @@ async fn note(app: &App, job: &mut Job, place: Place, stand: &Stand) -> Result<(
         }
         let mut progress = Progress::read(&job.state);
         progress.set(place, stand);
+        if progress.leads.is_none() {
+            progress.leads = app.lists.about().await.ok();
+        }
         if app.jobs.checkpoint(job, progress.write()).await? {
             return Ok(());
         }
@@ -243,12 +257,29 @@ async fn is_active(app: &App, version: u32) -> Result<bool, StoreError> {
     Ok(app.playbooks.pointer().await?.is_some_and(|active| active.number == version))
 }
 
-async fn find(app: &App, id: &str) -> Result<(Job, u32), RescoreError> {
+/// What a sweep brings leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Aim {
+    version: u32,
+    /// Whether leads that are ready and were never handed off wait for their turn from now on, too.
+    go_live: bool,
+}
+
+impl Aim {
+    /// Tells whether a lead, as the scan shows it, has nothing to gain.
+    fn is_met(self, lead: &Lead) -> bool {
+        let waits = lead.ready && lead.held_for.is_none();
+        lead.playbook_version == self.version && !(self.go_live && waits)
+    }
+}
+
+async fn find(app: &App, id: &str) -> Result<(Job, Aim), RescoreError> {
     let job = app.jobs.get(id).await?.ok_or_else(|| RescoreError::Event(format!("there is no job {id}")))?;
     let version =
         job.request.get("playbook_version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let version = version.ok_or_else(|| RescoreError::Event(format!("the job {id} is no sweep")))?;
-    Ok((job, version))
+    let go_live = job.request.get("go_live") == Some(&Value::Bool(true));
+    Ok((job, Aim { version, go_live }))
 }
 
 /// How a worker's call ended.
@@ -266,7 +297,7 @@ enum End {
 async fn go_on(
     app: &App,
     job: &mut Job,
-    version: u32,
+    aim: Aim,
     place: Place,
     stand: &mut Stand,
 ) -> Result<End, StoreError> {
@@ -278,14 +309,14 @@ async fn go_on(
     let mut beat = Instant::now() + BEAT;
     // The first page is looked at in whole, so that every call gets somewhere.
     let mut limit = None;
-    if !is_active(app, version).await? {
+    if !is_active(app, aim.version).await? {
         return Ok(End::Superseded);
     }
     while !stand.done {
         let page = app.lists.scan(segment, of, stand.cursor.as_deref()).await?;
         let (mut read, mut failed, mut busy, mut late) = (0, 0, 0, false);
         let mut leads =
-            stream::iter(page.items).map(|lead| one(app, lead, version, limit)).buffer_unordered(AT_ONCE);
+            stream::iter(page.items).map(|lead| one(app, lead, aim, limit)).buffer_unordered(AT_ONCE);
         while let Some(became) = leads.next().await {
             read += 1;
             match became {
@@ -300,7 +331,7 @@ async fn go_on(
             if Instant::now() > beat {
                 beat = Instant::now() + BEAT;
                 note(app, job, place, stand).await?;
-                if !is_active(app, version).await? {
+                if !is_active(app, aim.version).await? {
                     return Ok(End::Superseded);
                 }
             }
@@ -332,7 +363,7 @@ async fn go_on(
 ///
 /// [`RescoreError`].
 pub async fn run(app: &App, stretch: &Stretch) -> Result<Value, RescoreError> {
-    let (mut job, version) = find(app, &stretch.job).await?;
+    let (mut job, aim) = find(app, &stretch.job).await?;
     let place = Place::Segment { segment: stretch.segment, of: stretch.of };
     let noted = Progress::read(&job.state).segment(stretch.segment, stretch.of).cloned();
     let before = noted.unwrap_or_default();
@@ -342,7 +373,7 @@ pub async fn run(app: &App, stretch: &Stretch) -> Result<Value, RescoreError> {
     }
     let end = match job.status {
         JobStatus::Done => End::Whole,
-        _ => go_on(app, &mut job, version, place, &mut stand).await?,
+        _ => go_on(app, &mut job, aim, place, &mut stand).await?,
     };
     let done = end != End::Late;
     Ok(json!({
@@ -364,14 +395,14 @@ enum Became {
     Late,
 }
 
-async fn one(app: &App, lead: Lead, version: u32, limit: Option<Instant>) -> Became {
-    if lead.playbook_version == version {
+async fn one(app: &App, lead: Lead, aim: Aim, limit: Option<Instant>) -> Became {
+    if aim.is_met(&lead) {
         return Became::Unchanged;
     }
     if limit.is_some_and(|limit| Instant::now() > limit) {
         return Became::Late;
     }
-    match review(app, &lead.id, |lead| bring(app, lead, version)).await {
+    match review(app, &lead.id, |lead| bring(app, lead, aim)).await {
         Ok(Reviewed::Changed) => Became::Changed,
         Ok(Reviewed::Unchanged | Reviewed::Gone) => Became::Unchanged,
         Err(error) => {
@@ -382,26 +413,33 @@ async fn one(app: &App, lead: Lead, version: u32, limit: Option<Instant>) -> Bec
 }
 
 /// Decides what bringing a lead to a version changes.
-async fn bring(app: &App, lead: Lead, version: u32) -> Result<Option<Change>, StoreError> {
-    if lead.playbook_version == version {
+async fn bring(app: &App, lead: Lead, aim: Aim) -> Result<Option<Change>, StoreError> {
+    if aim.is_met(&lead) {
         return Ok(None);
     }
+    let version = aim.version;
+    let pace = if aim.go_live { Pace::HoldAll } else { Pace::Hold };
     let playbook = app.playbooks.version(version).await?;
     let before = app.playbooks.version(lead.playbook_version).await?;
     let known: BTreeSet<SignalKey> = before.signals.iter().map(|signal| signal.key).collect();
+    // Where a rule looks further back than any did before, days that were folded away count again.
+    let folded = playbook.lookback_days > before.lookback_days && lead.ledger.is_folded();
+    let known = if folded { BTreeSet::new() } else { known };
     let refill = lead.activities > 0 && playbook.signals.iter().any(|signal| !known.contains(&signal.key));
-    let ledger = if refill { Some(refilled(app, &lead, &playbook, &known).await?) } else { None };
-    Ok(advance(&lead, &playbook, version, ledger, app.clock.now()))
+    let ledger = if refill { refilled(app, &lead, &playbook, &known).await? } else { None };
+    Ok(domain::change::review(&lead, &playbook, version, ledger, pace, app.clock.now()))
 }
 
 /// Counts the signals that the lead's version does not know from its timeline; the others keep their counts. The lead
 /// was read before its timeline: an entry that comes in between makes the commit fail, and all this is done again.
+///
+/// None where the timeline no longer holds what the ledger has counted: the counts that are known stay.
 async fn refilled(
     app: &App,
     lead: &Lead,
     playbook: &Playbook,
     known: &BTreeSet<SignalKey>,
-) -> Result<Ledger, StoreError> {
+) -> Result<Option<Ledger>, StoreError> {
     let mut ledger = lead.ledger.clone();
     ledger.retain(|key| known.contains(&key));
     let mut count = |activity: &Activity, at: Timestamp| {
@@ -423,7 +461,10 @@ async fn refilled(
         }
         cursor = page.next;
         if cursor.is_none() {
-            return Ok(ledger);
+            let has = |key| ledger.get(key).map_or(0, |counts| counts.total);
+            let asked = |key| playbook.signals.iter().any(|signal| signal.key == key);
+            let complete = lead.ledger.iter().all(|(key, counts)| !asked(key) || has(key) >= counts.total);
+            return Ok(complete.then_some(ledger));
         }
     }
 }
@@ -435,12 +476,12 @@ async fn refilled(
 ///
 /// [`RescoreError`] where leads remain that may be brought along later; the next call looks at all leads anew.
 pub async fn finish(app: &App, id: &str) -> Result<Value, RescoreError> {
-    let (mut job, version) = find(app, id).await?;
+    let (mut job, aim) = find(app, id).await?;
     if job.status == JobStatus::Done {
         return Ok(finished(&job));
     }
     let mut second = Progress::read(&job.state).second;
-    let superseded = match go_on(app, &mut job, version, Place::SecondLook, &mut second).await? {
+    let superseded = match go_on(app, &mut job, aim, Place::SecondLook, &mut second).await? {
         End::Late => {
             return Ok(
                 json!({ "job": id, "done": false, "looked_at": second.read, "stragglers": second.changed }),
@@ -461,6 +502,13 @@ pub async fn finish(app: &App, id: &str) -> Result<Value, RescoreError> {
             leads = second.failed,
             "a sweep is done but for leads that cannot be read or written"
         );
+    }
+    if superseded && aim.go_live {
+        // What was asked for is asked of the version that came between.
+        if let Some(active) = app.playbooks.pointer().await? {
+            let again = adapters::jobs::go_live(active.number, app.clock.now());
+            let _is_new = app.catalog.put(&[again]).await?;
+        }
     }
     let segments = Progress::read(&job.state).segments;
     let sum = |of: fn(&Stand) -> u64| segments.values().map(of).sum::<u64>();

@@ -9,7 +9,7 @@ use domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use serde_json::json;
 use std::sync::Mutex;
 use sweep::{SEGMENTS, whole};
-use testkit::builders::{NOON, a_lead, activate, activity, change, delivered, email, time};
+use testkit::builders::{NOON, a_lead, activate, activity, agree, change, delivered, email, sign, time};
 use testkit::{
     FailingLeadStore, Failure, Failures, MemoryCatalog, MemoryJobStarter, MemoryLeadStore, test_playbook,
 };
@@ -94,8 +94,7 @@ impl World {
     }
 
     async fn activate(&self, document: &Value) -> String {
-        let number = self.app.playbooks.add(document, "the tests").await.unwrap().unwrap().number;
-        assert!(self.app.playbooks.activate(number).await.unwrap());
+        let number = agree(document, &self.app.playbooks).await;
         format!("sweep-{number}-{}", self.clock.now().millis())
     }
 
@@ -316,7 +315,8 @@ async fn a_sweep_back_to_an_earlier_version_ends_where_it_began() {
     let there = world.second_playbook().await;
     whole(&world.app, &there, SEGMENTS).await.unwrap();
     world.later(1_000);
-    assert!(world.app.playbooks.activate(1).await.unwrap());
+    sign(1, &world.app.playbooks).await;
+    world.app.playbooks.activate(1, "the tests").await.unwrap().unwrap();
     whole(&world.app, &format!("sweep-1-{}", world.clock.now().millis()), SEGMENTS).await.unwrap();
     let after: Vec<_> =
         world.store.leads().into_iter().map(|l| (l.ledger, l.score, l.segments, l.due_at)).collect();

@@ -1,60 +1,47 @@
-//! The score of an earlier day, counted from the facts that had happened by then.
+//! What happened to a lead, for looking back.
 
 use adapters::http::Problem;
 use adapters::ports::{Direction, StoreError, Timeline};
-use domain::change::{Entry, Fact, Incoming, Subject, decide};
+use domain::change::{Incoming, Subject, decide};
 use domain::identity::LeadId;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::replay::{Replay, facts_of};
 use domain::sales::DeliveryId;
-use domain::score::{Explanation, explain};
 use domain::time::Timestamp;
 
 /// How many entries are read at a time.
 const PAGE: usize = 500;
 
-/// Explains the score that a lead had at a time, under a playbook.
+/// Gives all facts of a lead, as they are played again.
 ///
 /// # Errors
 ///
 /// [`StoreError`].
-pub async fn explain_at(
-    timeline: &dyn Timeline,
-    lead: &Lead,
-    playbook: &Playbook,
-    at: Timestamp,
-) -> Result<Explanation, StoreError> {
-    let (mut facts, mut cursor) = (Vec::new(), None);
-    'pages: loop {
-        let page = timeline.entries(&lead.id, Direction::Forward, PAGE, cursor.as_deref()).await?;
-        for entry in page.items {
-            if entry.at > at {
-                break 'pages;
-            }
-            facts.extend(fact_of(entry));
-        }
+pub async fn facts(timeline: &dyn Timeline, lead: &LeadId) -> Result<Vec<Incoming>, StoreError> {
+    let (mut entries, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = timeline.entries(lead, Direction::Forward, PAGE, cursor.as_deref()).await?;
+        entries.extend(page.items);
         cursor = page.next;
         if cursor.is_none() {
-            break;
+            return Ok(facts_of(entries));
         }
     }
-    let subject = Subject::New { id: lead.id.clone(), playbook_version: lead.playbook_version };
-    let then = decide(subject, Vec::new(), &[], &facts, playbook, at).lead;
-    Ok(explain(playbook, &then.view(at.day())))
 }
 
-fn fact_of(entry: Entry) -> Option<Incoming> {
-    if matches!(entry.fact, Fact::Reviewed) {
-        return None;
+/// Gives a lead as it was at a time, under a playbook version; one of which nothing was known yet has no attributes and did
+/// nothing.
+#[must_use]
+pub fn as_of(lead: &Lead, facts: &[Incoming], playbook: &Playbook, version: u32, at: Timestamp) -> Lead {
+    let mut replay = Replay::new(lead.id.clone(), playbook, facts);
+    match replay.until(at) {
+        Some(then) => then.clone(),
+        None => {
+            let subject = Subject::New { id: lead.id.clone(), playbook_version: version };
+            decide(subject, Vec::new(), &[], &[], playbook, at).lead
+        }
     }
-    Some(Incoming {
-        delivery: DeliveryId::parse(&entry.id)?,
-        occurred_at: entry.at,
-        history: true,
-        by: entry.by,
-        strict: false,
-        fact: entry.fact,
-    })
 }
 
 /// Makes sure that a lead's timeline has a fact.

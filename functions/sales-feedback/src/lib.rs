@@ -4,7 +4,7 @@
 //!
 //! * this file – the story of each route;
 //! * [`request`], [`response`] – the wire;
-//! * [`history`] – the score of an earlier day;
+//! * [`history`] – a lead as it was on another day;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -31,10 +31,11 @@ use axum::response::Response;
 use domain::change::{Fact, Outcome};
 use domain::identity::{LeadId, LeadRef, Slug};
 use domain::lead::Lead;
+use domain::playbook::Playbook;
 use domain::sales::Move;
 use domain::score::explain;
 use futures::StreamExt;
-use request::{Feedback, InboxQuery, ScoreQuery, Sent, TimelineQuery};
+use request::{Feedback, InboxQuery, LabelsQuery, ScoreQuery, Sent, TimelineQuery};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -97,6 +98,16 @@ impl App {
         }
     }
 
+    async fn playbook(&self, version: u32) -> Result<Arc<Playbook>, Problem> {
+        if self.playbooks.stored(version).await?.is_none() {
+            return Err(Problem::fault(
+                "/version",
+                "names no playbook version; GET /v1/playbooks lists them",
+            ));
+        }
+        Ok(self.playbooks.version(version).await?)
+    }
+
     async fn lead(&self, id: &str) -> Result<Lead, Problem> {
         let id = lead_id(id)?;
         let found = self.leads.load(std::slice::from_ref(&id)).await?.pop();
@@ -121,6 +132,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(lookup))
         .routes(routes!(dossier))
         .routes(routes!(score))
+        .routes(routes!(labels))
         .routes(routes!(inbox))
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
@@ -165,13 +177,18 @@ async fn dossier(
     Ok(http::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, now)))
 }
 
-/// Gives a lead's score and its explanation, now or on another day. Roles: marketing, sales, admin.
+/// Gives a lead's score and its explanation, now or on another day, under its own or any other playbook version. Roles:
+/// marketing, sales, admin.
 ///
-/// A past day is counted from the facts of the timeline up to then; a day to come as if nothing more happened.
+/// Each line of the explanation says what it rests on: the signal with its hits by day and the activities behind them, the
+/// values that a condition looked at, the half-life, the cap. The points of the lines of each part add up to its number.
+/// `fading` says when half of a rule's points will be gone, and when all; `outlook` what would make the lead
+/// marketing-qualified, the nearest few ways first. A past day is counted from the facts of the timeline up to then; a day to
+/// come as if nothing more happened.
 #[utoipa::path(get, path = "/v1/leads/{lead_id}/score", tag = "leads", security(("token" = ["marketing", "sales"])),
     params(("lead_id" = String, Path, description = "The lead"), ScoreQuery),
-    responses((status = 200, description = "The score; the points of the lines of each part add up to its number"),
-        (status = 404, description = "No such lead"), (status = 422, description = "`at` is not a time")))]
+    responses((status = 200, description = "The score with its explanation, when it fades, and what would qualify the lead"),
+        (status = 404, description = "No such lead"), (status = 422, description = "Every fault")))]
 async fn score(
     State(app): State<App>,
     _: Caller<MarketingAndSales>,
@@ -179,16 +196,42 @@ async fn score(
     Query(query): Query<ScoreQuery>,
 ) -> Result<Response, Problem> {
     let lead = app.lead(&id).await?;
-    let playbook = app.playbooks.version(lead.playbook_version).await?;
     let now = app.clock.now();
     let at = request::at(query.at.as_deref(), now)?;
-    let explanation = if at < now {
-        history::explain_at(app.timeline.as_ref(), &lead, &playbook, at).await?
+    let version = query.version.unwrap_or(lead.playbook_version);
+    let playbook = app.playbook(version).await?;
+    let facts = history::facts(app.timeline.as_ref(), &lead.id).await?;
+    let then = if at < now || version != lead.playbook_version {
+        history::as_of(&lead, &facts, &playbook, version, at.min(now))
     } else {
-        explain(&playbook, &lead.view(at.day()))
+        lead
     };
-    let json = adapters::wire::explanation_json(&explanation, lead.playbook_version, at);
-    Ok(http::json(StatusCode::OK, &json))
+    Ok(http::json(StatusCode::OK, &response::score(&then, &playbook, version, &facts, at)))
+}
+
+/// Gives a lead's score and label over time, as a series that a line can be drawn from. Roles: marketing, sales, admin.
+///
+/// A point for the first day on which the lead was known, and one for each later day on which a number or the label was
+/// another, as it stood at the day's end (today: now), all under one playbook version.
+#[utoipa::path(get, path = "/v1/leads/{lead_id}/labels", tag = "leads", security(("token" = ["marketing", "sales"])),
+    params(("lead_id" = String, Path, description = "The lead"), LabelsQuery),
+    responses((status = 200, description = "The points, oldest first"), (status = 404, description = "No such lead"),
+        (status = 422, description = "Every fault")))]
+async fn labels(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    Path(id): Path<String>,
+    Query(query): Query<LabelsQuery>,
+) -> Result<Response, Problem> {
+    let lead = app.lead(&id).await?;
+    let version = query.version.unwrap_or(lead.playbook_version);
+    let playbook = app.playbook(version).await?;
+    let facts = history::facts(app.timeline.as_ref(), &lead.id).await?;
+    let today = app.clock.now().day();
+    let first = facts.first().map_or(lead.created_at.day(), |fact| fact.occurred_at.day());
+    let (from, to) = request::days(&query, first, today)?;
+    let points = domain::replay::labels(&facts, &playbook, from, to.min(today));
+    Ok(http::json(StatusCode::OK, &response::labels(version, &points)))
 }
 
 /// Lists the leads that a person in sales works on, the most urgent promise first. Roles: sales, admin.

@@ -10,7 +10,7 @@ use domain::identity::{ExternalId, LeadRef, Slug};
 use domain::reader::{Node, Object};
 use domain::sales::{DeliveryId, Move};
 use domain::stage::Stage;
-use domain::time::Timestamp;
+use domain::time::{Day, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -38,6 +38,50 @@ pub struct TimelineQuery {
 pub struct ScoreQuery {
     /// The day, as an RFC 3339 time or a date; now unless said.
     pub at: Option<String>,
+    /// The playbook version by which to score; the lead's own unless said.
+    pub version: Option<u32>,
+}
+
+/// The query of a lead's labels over time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct LabelsQuery {
+    /// The first day, such as 2026-02-01; that of the lead's first fact unless said.
+    pub from: Option<String>,
+    /// The last day, included; today unless said.
+    pub to: Option<String>,
+    /// The playbook version by which to score; the lead's own unless said.
+    pub version: Option<u32>,
+}
+
+/// The most days that a series spans.
+const MOST_DAYS: i32 = 1_500;
+
+/// Reads the days of a series; where more are asked for than it may span, the fault.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn days(query: &LabelsQuery, first: Day, today: Day) -> Result<(Day, Day), Problem> {
+    let faults = Faults::new();
+    let read = |name: &str, asked: Option<&str>, otherwise: Day| {
+        let Some(text) = asked else { return otherwise };
+        let day = Timestamp::parse_in(text, &jiff::tz::TimeZone::UTC).map(Timestamp::day);
+        day.unwrap_or_else(|| {
+            faults.add(format!("/{name}"), "is not a day; expected one such as 2026-02-01");
+            otherwise
+        })
+    };
+    let to = read("to", query.to.as_deref(), today);
+    let from = read("from", query.from.as_deref(), first.max(to.plus(1 - MOST_DAYS)));
+    if faults.is_empty() && from > to && query.from.is_some() {
+        faults.add("/to", "lies before \"from\"");
+    }
+    if faults.is_empty() && to.0 - from.0 >= MOST_DAYS {
+        faults.add("/from", format!("is too long ago; a series spans at most {MOST_DAYS} days"));
+    }
+    faults.into_result(Some((from, to))).map_err(Problem::invalid)
 }
 
 /// The query of the inbox.

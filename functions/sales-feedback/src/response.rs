@@ -6,14 +6,19 @@ use adapters::wire;
 use adapters::write_path::Recorded;
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
-use domain::change::{Capture, Effect, Entry, Fact, Outcome};
+use domain::change::{Capture, Effect, Entry, Fact, Incoming, Outcome, entry_id};
 use domain::identity::{Identity, Slug};
 use domain::lead::{Company, Lead};
+use domain::outlook::{fading, ways_to_qualify};
+use domain::playbook::Playbook;
 use domain::sales::{Deal, DealState, Move};
-use domain::score::Explanation;
-use domain::time::Timestamp;
+use domain::score::{Basis, Explanation, Score, explain};
+use domain::time::{Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+
+/// The most activities of a signal that an explanation lists.
+const MOST_ACTIVITIES: usize = 50;
 
 /// Gives the result of a look-up.
 #[must_use]
@@ -45,6 +50,60 @@ fn company(company: &Company) -> Value {
     })
 }
 
+/// Gives a lead's score with everything that explains it: the activities behind it, when it fades, what would qualify the
+/// lead.
+#[must_use]
+pub fn score(lead: &Lead, playbook: &Playbook, version: u32, facts: &[Incoming], at: Timestamp) -> Value {
+    let today = at.day();
+    let explanation = explain(playbook, &lead.view(today));
+    let mut json = wire::explanation_json(&explanation, version, at);
+    if let Some(map) = json.as_object_mut() {
+        map.insert("activities".to_owned(), activities(&explanation, playbook, facts, at));
+        map.insert("fading".to_owned(), wire::fading_json(&fading(lead, playbook, today)));
+        map.insert("outlook".to_owned(), wire::outlook_json(&ways_to_qualify(lead, playbook, today)));
+    }
+    json
+}
+
+/// Lists, for each signal that gives points, the activities that showed it, latest first.
+fn activities(explanation: &Explanation, playbook: &Playbook, facts: &[Incoming], at: Timestamp) -> Value {
+    let mut all = Map::new();
+    for line in &explanation.lines {
+        let Basis::Hits { signal: id, .. } = &line.basis else { continue };
+        let Some(signal) = playbook.signals.iter().find(|signal| signal.id == *id) else { continue };
+        let shows = |fact: &&Incoming| {
+            let activity = match &fact.fact {
+                Fact::Activity(activity) => Some(activity),
+                Fact::Captured(capture) => capture.activity.as_ref(),
+                _ => None,
+            };
+            fact.occurred_at <= at && activity.is_some_and(|activity| signal.matches(activity))
+        };
+        let shown = facts.iter().rev().filter(shows).take(MOST_ACTIVITIES);
+        let shown: Vec<Value> = shown
+            .map(|fact| {
+                let id = entry_id(fact.occurred_at, fact.delivery);
+                json!({ "id": id, "at": fact.occurred_at.to_string(), "by": fact.by })
+            })
+            .collect();
+        all.insert(id.as_str().to_owned(), shown.into());
+    }
+    all.into()
+}
+
+/// Gives a lead's labels over time.
+#[must_use]
+pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
+    let points = points.iter().map(|(day, score)| {
+        let mut json = wire::score_json(score);
+        if let Some(map) = json.as_object_mut() {
+            map.insert("day".to_owned(), day.to_string().into());
+        }
+        json
+    });
+    json!({ "playbook_version": version, "items": points.collect::<Vec<_>>() })
+}
+
 /// Gives the dossier.
 #[must_use]
 pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, now: Timestamp) -> Value {
@@ -74,6 +133,8 @@ pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, no
         "cycle": lead.cycle,
         "legal_feedback": lead.stage.legal(),
         "owner": wire::owner_json(lead),
+        "ready": lead.ready,
+        "held_for": lead.held_for.as_ref().map(Slug::as_str),
         "promise": promise(lead, now),
         "not_before": standing.not_before.map(|at| at.to_string()),
         "score": wire::explanation_json(explanation, lead.playbook_version, now),
@@ -292,6 +353,7 @@ fn effect(effect: &Effect) -> Value {
             "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
             "promise_due_at": promise_due_at.to_string(),
         }),
+        Effect::Held { owner } => json!({ "effect": "held", "for": owner.as_str() }),
         Effect::SegmentEntered { segment } => {
             json!({ "effect": "segment_entered", "segment": segment.as_str() })
         }

@@ -80,6 +80,14 @@ impl LeadLists for Many {
         Ok(Page { items: Vec::new(), next: None })
     }
 
+    async fn held(&self, _: &Slug, _: usize) -> Result<Vec<LeadId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn about(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn put_off(&self, _: &LeadId, _: Timestamp, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }

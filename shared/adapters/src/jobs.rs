@@ -22,12 +22,21 @@ pub enum JobKind {
     Export,
     /// Answers a report that takes too long to wait for.
     Report,
+    /// Confronts a playbook with outcomes.
+    Backtest,
+    /// Fits a card to won and lost.
+    Suggestion,
 }
 
 impl JobKind {
     /// Every kind with its word.
-    pub const WORDS: &'static [(&'static str, Self)] =
-        &[("sweep", Self::Sweep), ("export", Self::Export), ("report", Self::Report)];
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("sweep", Self::Sweep),
+        ("export", Self::Export),
+        ("report", Self::Report),
+        ("backtest", Self::Backtest),
+        ("suggestion", Self::Suggestion),
+    ];
 
     /// Gives the word.
     #[must_use]
@@ -110,6 +119,39 @@ pub fn sweep(version: u32, not_before: Timestamp, now: Timestamp) -> Put {
         id,
         body(JobKind::Sweep, &json!({ "playbook_version": version }), now, not_before),
     )
+}
+
+/// Makes the job that lets every lead that is ready and was never handed off wait for its turn.
+#[must_use]
+pub fn go_live(version: u32, now: Timestamp) -> Put {
+    let request = json!({ "playbook_version": version, "go_live": true });
+    Put::new(CatalogKind::Job, format!("go-live-{}", now.millis()), body(JobKind::Sweep, &request, now, now))
+}
+
+/// Tells how far a sweep has come, in leads. How many there are is about right only: DynamoDB counts a table's items
+/// every six hours.
+#[must_use]
+pub fn sweep_progress(job: &Job) -> Value {
+    let sum = |name: &str| -> u64 {
+        if let Some(sum) = job.state.get(name).and_then(Value::as_u64) {
+            return sum;
+        }
+        let segments = job.state.get("segments").and_then(Value::as_object).into_iter().flatten();
+        segments.filter_map(|(_, stand)| stand.get(name)?.as_u64()).sum()
+    };
+    let again = |name: &str| job.state.pointer(&format!("/second_look/{name}")).and_then(Value::as_u64);
+    let (swept, done) = (sum("read"), job.status == JobStatus::Done);
+    let leads = job.state.get("leads").and_then(Value::as_u64).map(|leads| leads.max(swept));
+    json!({
+        "job": job.id(),
+        "status": job.status.as_str(),
+        "leads": if done { Some(swept) } else { leads },
+        "swept": swept,
+        "changed": if done { sum("changed") } else { sum("changed") + again("changed").unwrap_or(0) },
+        "failed": again("failed").unwrap_or_else(|| sum("failed")),
+        "superseded": job.state.get("superseded").cloned().unwrap_or(Value::Bool(false)),
+        "remaining": if done { Some(0) } else { leads.map(|leads| leads - swept) },
+    })
 }
 
 impl Job {
@@ -274,18 +316,25 @@ impl Jobs {
     ///
     /// [`StoreError`].
     pub async fn free(&self, kind: JobKind) -> Result<Vec<Job>, StoreError> {
-        let (mut free, mut cursor, now) = (Vec::new(), None, self.clock.now());
+        let now = self.clock.now();
+        Ok(self.list().await?.into_iter().filter(|job| job.kind == kind && job.is_free(now)).collect())
+    }
+
+    /// Lists all jobs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn list(&self) -> Result<Vec<Job>, StoreError> {
+        let (mut jobs, mut cursor) = (Vec::new(), None);
         loop {
             let page = self.catalog.list(CatalogKind::Job, 100, cursor.as_deref()).await?;
             for record in page.items {
-                let job = Job::read(record)?;
-                if job.kind == kind && job.is_free(now) {
-                    free.push(job);
-                }
+                jobs.push(Job::read(record)?);
             }
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(free);
+                return Ok(jobs);
             }
         }
     }

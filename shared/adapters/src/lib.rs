@@ -6,7 +6,7 @@
 //! * [`dynamodb`] – the ports on DynamoDB; only [`dynamodb::keys`] spells a key prefix.
 //! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor; [`lambda_jobs`] – how it is started.
 //! * [`write_path`] – the one way in which facts become stored facts.
-//! * [`playbooks`] – playbook versions and the active one, cached.
+//! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -15,6 +15,7 @@
 //!
 //! A lead is written in one place, [`ports::LeadStore::commit`], in one transaction, conditional on its version.
 
+pub mod attributes;
 pub mod clock;
 pub mod config;
 pub mod dynamodb;

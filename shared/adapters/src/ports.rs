@@ -119,6 +119,10 @@ pub trait LeadLists: Send + Sync + Debug {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<InboxLine>, StoreError>;
+    /// Gives leads that wait until a person has room for them, the best first; up to `most`, 1,000 at most.
+    async fn held(&self, owner: &Slug, most: usize) -> Result<Vec<LeadId>, StoreError>;
+    /// Tells about how many leads there are, without counting them.
+    async fn about(&self) -> Result<u64, StoreError>;
     /// Puts off a lead whose review failed, if it is still due at `due_at`.
     async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError>;
 }
@@ -134,12 +138,22 @@ pub enum CatalogKind {
     Token,
     /// Jobs.
     Job,
+    /// What was released to each person today.
+    Release,
+    /// What people declared about an attribute.
+    Attribute,
 }
 
 impl CatalogKind {
     /// Every kind with the word in its key.
-    pub const WORDS: &'static [(&'static str, Self)] =
-        &[("playbook", Self::Playbook), ("person", Self::Person), ("token", Self::Token), ("job", Self::Job)];
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("playbook", Self::Playbook),
+        ("person", Self::Person),
+        ("token", Self::Token),
+        ("job", Self::Job),
+        ("release", Self::Release),
+        ("attribute", Self::Attribute),
+    ];
 
     /// Gives the word in the key.
     #[must_use]

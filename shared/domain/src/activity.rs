@@ -51,6 +51,17 @@ pub fn is_response(kind: &str) -> bool {
     NO_RESPONSE.binary_search(&kind).is_err()
 }
 
+/// Kinds that happen to a lead rather than being done by it: mail programs and providers cause them.
+const HAPPENS_TO: &[&str] =
+    &["email_bounced", "email_complained", "email_delivered", "email_opened", "email_sent", "unsubscribed"];
+
+/// Tells whether an activity of this kind shows interest that sales should hear of at once, if a signal listens for it or
+/// it is a response: who unsubscribes, or whose mail came back, did nothing of that sort.
+#[must_use]
+pub fn is_own_doing(kind: &str) -> bool {
+    HAPPENS_TO.binary_search(&kind).is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +71,8 @@ mod tests {
         assert!(
             is_response("form_submitted") && is_response("webinar_attended") && is_response("email_clicked")
         );
+        assert!(is_own_doing("page_viewed") && is_own_doing("of_our_own") && HAPPENS_TO.is_sorted());
+        assert!(!is_own_doing("unsubscribed") && !is_own_doing("email_bounced"));
         assert!(!is_response("page_viewed") && !is_response("email_opened") && !is_response("email_bounced"));
     }
 }

@@ -7,7 +7,7 @@
 //! Facts more than [`STALE_MS`] old on arrival, and everything delivered as history, change state but start no
 //! hand-off, promise or event.
 
-use crate::activity::Activity;
+use crate::activity::{Activity, is_own_doing, is_response};
 use crate::attribute::{
     Attribute, AttributeName, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes,
 };
@@ -218,6 +218,11 @@ pub enum Effect {
         /// When they promised to have answered.
         promise_due_at: Timestamp,
     },
+    /// It became ready together with many and waits until its owner has room for it.
+    Held {
+        /// Who will get it.
+        owner: Slug,
+    },
     /// It came into a segment.
     SegmentEntered {
         /// Which.
@@ -409,6 +414,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
             label: Label { fit: crate::score::Fit::D, engagement: Engagement::Four },
         },
         ready: false,
+        held_for: None,
         stage: Stage::Contact,
         stage_since: at,
         cycle: 1,
@@ -426,6 +432,20 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
 /// Decides what the facts change. `claims` are the identities that came with them and that nobody owns.
 #[must_use]
 pub fn decide(
+    subject: Subject,
+    claims: Vec<Identity>,
+    possible_duplicates: &[LeadId],
+    facts: &[Incoming],
+    playbook: &Playbook,
+    now: Timestamp,
+) -> Change {
+    let mut change = take(subject, claims, possible_duplicates, facts, playbook, now);
+    change.lead.due_at = next_review(&change.lead, playbook, now);
+    change
+}
+
+/// Decides all but when the lead is due again, which costs a look at many days and which a replay finds out as it goes.
+pub(crate) fn take(
     subject: Subject,
     claims: Vec<Identity>,
     possible_duplicates: &[LeadId],
@@ -484,7 +504,6 @@ pub fn decide(
     lead.recent.drain(..lead.recent.len().saturating_sub(room));
     let nothing = change.entries.is_empty();
     lead.version = expected.unwrap_or(0) + u64::from(!nothing || !claims.is_empty());
-    lead.due_at = next_review(&lead, playbook, now);
     Change { lead, expected, entries: change.entries, claims, events: change.events, outcomes }
 }
 
@@ -497,6 +516,32 @@ pub fn advance(
     playbook: &Playbook,
     version: u32,
     refilled: Option<Ledger>,
+    now: Timestamp,
+) -> Option<Change> {
+    review(lead, playbook, version, refilled, Pace::AtOnce, now)
+}
+
+/// How leads that are ready go to sales in a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// What becomes ready is handed off.
+    AtOnce,
+    /// What becomes ready waits for its turn: a new playbook may make thousands ready on one day.
+    Hold,
+    /// What is ready and was never handed off waits for its turn: after an import of history.
+    HoldAll,
+    /// What waits is handed off, its turn has come.
+    Release,
+}
+
+/// Brings a lead up to the time and to a playbook version, as [`advance`] does, at a pace that sales can follow.
+#[must_use]
+pub fn review(
+    lead: &Lead,
+    playbook: &Playbook,
+    version: u32,
+    refilled: Option<Ledger>,
+    pace: Pace,
     now: Timestamp,
 ) -> Option<Change> {
     let mut next = lead.clone();
@@ -512,7 +557,13 @@ pub fn advance(
     next.ledger.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     next.ledger_since.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
-    let handed = worker.evaluate(&mut next, now, HandOff::WhenNewlyReady, Some(lead.score), &mut effects);
+    let hand_off = match pace {
+        Pace::AtOnce => HandOff::WhenNewlyReady,
+        Pace::Hold => HandOff::Hold,
+        Pace::HoldAll => HandOff::HoldAll,
+        Pace::Release => HandOff::WhenHeld,
+    };
+    let handed = worker.evaluate(&mut next, now, hand_off, Some(lead.score), &mut effects);
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
     next.due_at = next_review(&next, playbook, now);
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
@@ -521,7 +572,8 @@ pub fn advance(
     );
     // A review that stands earlier than it need is no reason to write: it will find out when it comes.
     let early = lead.due_at.is_some_and(|due| due > now && next.due_at.is_none_or(|next| next >= due));
-    if effects.is_empty() && (early || next.due_at == lead.due_at) && next.ready == lead.ready {
+    let waits_alike = next.ready == lead.ready && next.held_for == lead.held_for;
+    if effects.is_empty() && (early || next.due_at == lead.due_at) && waits_alike {
         return None;
     }
     next.version = lead.version + 1;
@@ -548,6 +600,13 @@ pub fn advance(
     })
 }
 
+/// Brings a lead of the past up to a time at which nothing happened. What was is history: nobody is handed anything.
+pub(crate) fn elapse(lead: &mut Lead, playbook: &Playbook, now: Timestamp) {
+    let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
+    let old_score = Some(lead.score);
+    worker.evaluate(lead, now, HandOff::Never, old_score, &mut Vec::new());
+}
+
 /// When a lead that meets the definition is handed off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HandOff {
@@ -557,6 +616,12 @@ enum HandOff {
     WhenNewlyReady,
     /// If it meets it.
     WhenReady,
+    /// If it waits for its turn and still meets it.
+    WhenHeld,
+    /// Not now; it waits for its turn if it did not meet it before.
+    Hold,
+    /// Not now; it waits for its turn if it meets it.
+    HoldAll,
 }
 
 struct Worker<'a> {
@@ -624,8 +689,7 @@ impl Worker<'_> {
         let mut all = std::mem::take(arriving);
         all.append(&mut effects);
         // What the lead did may hand it off; what was only said about it may only where that made it ready.
-        let own = matches!(incoming.fact, Fact::Captured(_) | Fact::Activity(_));
-        let hand_off = match (quiet, own) {
+        let hand_off = match (quiet, self.is_own_doing(&incoming.fact, &before, lead)) {
             (true, _) => HandOff::Never,
             (false, true) => HandOff::WhenReady,
             (false, false) => HandOff::WhenNewlyReady,
@@ -648,6 +712,24 @@ impl Worker<'_> {
         let id = entry.id.clone();
         self.entries.push(entry);
         Outcome::Updated { entry: id }
+    }
+
+    /// Tells whether a fact is something that the lead did and that somebody asked to hear of: a signal, or a response.
+    /// A profile that a system sends once more is neither, however much of it is new, unless it brings a touch.
+    fn is_own_doing(&self, fact: &Fact, before: &Lead, after: &Lead) -> bool {
+        let heard = |activity: &Activity| {
+            is_own_doing(&activity.kind)
+                && (is_response(&activity.kind) || self.playbook.signals_of(activity).next().is_some())
+        };
+        match fact {
+            Fact::Captured(capture) => {
+                let responded =
+                    (before.responded_at, &before.touches) != (after.responded_at, &after.touches);
+                responded || capture.activity.as_ref().is_some_and(heard)
+            }
+            Fact::Activity(activity) => heard(activity),
+            _ => false,
+        }
     }
 
     fn sales(
@@ -683,10 +765,7 @@ impl Worker<'_> {
     ) -> Option<Slug> {
         let today = self.now.day();
         let (stage_before, segments_before) = (lead.stage, lead.segments.clone());
-        if lead.responded_at.is_none()
-            && let LeadWhen::Met(condition) = &self.playbook.lead_when
-            && condition.met(&lead.view(today))
-        {
+        if becomes_a_lead(lead, self.playbook, today) {
             lead.responded_at = Some(at);
         }
         lead.score = score(self.playbook, &lead.view(today));
@@ -697,9 +776,15 @@ impl Worker<'_> {
         let was_ready = lead.ready;
         lead.ready = self.is_ready(lead, today);
         let due = match hand_off {
-            HandOff::Never => false,
+            HandOff::Never | HandOff::Hold | HandOff::HoldAll => false,
             HandOff::WhenNewlyReady => lead.ready && !was_ready,
             HandOff::WhenReady => lead.ready,
+            HandOff::WhenHeld => lead.ready && lead.held_for.is_some(),
+        };
+        let newly_held = match hand_off {
+            HandOff::Hold => lead.ready && !was_ready,
+            HandOff::HoldAll => lead.ready,
+            _ => false,
         };
         let mut handed = None;
         if due {
@@ -716,6 +801,13 @@ impl Worker<'_> {
             effects.push(Effect::HandedOff { to: owner.clone(), territory, promise_due_at });
             handed = Some(owner);
         }
+        // Who waits, waits for whoever qualifies its country by now, and only as long as it is ready.
+        let held = lead.ready && (newly_held || lead.held_for.is_some());
+        let held_for = held.then(|| self.playbook.qualifier(lead.country()).1.clone());
+        if let Some(owner) = held_for.clone().filter(|_| lead.held_for.is_none()) {
+            effects.push(Effect::Held { owner });
+        }
+        lead.held_for = held_for;
         if stage_before != lead.stage {
             let skipped = stage_before.skipped(lead.stage);
             effects.push(Effect::StageChanged { from: stage_before, to: lead.stage, skipped });
@@ -760,10 +852,17 @@ impl Worker<'_> {
     }
 }
 
+/// Tells whether a contact is a lead by now, where the playbook has a condition for that.
+fn becomes_a_lead(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
+    lead.responded_at.is_none()
+        && matches!(&playbook.lead_when, LeadWhen::Met(condition) if condition.met(&lead.view(today)))
+}
+
 /// Tells whether a lead that marketing owns meets the definition. For one that sales gave back only what it did since
 /// then counts, and it must have done something that a signal listens for and that lifts it out of the lowest band: who
 /// they are was known before.
-fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
+#[must_use]
+pub fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
     if !matches!(lead.stage, Stage::Inquiry | Stage::Nurturing) {
         return false;
     }
@@ -781,29 +880,40 @@ fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
         && playbook.marketing_qualified.when.as_ref().is_none_or(|condition| condition.met(&view))
 }
 
-/// Finds the first day on which the label, the segments or the readiness differ with nothing happening.
+/// Finds the first day on which the label, the segments, the readiness or whether it is a lead at all differ with
+/// nothing happening.
 #[must_use]
 pub fn next_review(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
     let today = now.day();
-    let last = lead.ledger.iter().map(|(_, counts)| counts.last()).max();
-    // After this day every window has run out and every point has faded.
-    let quiet = last.map(|last| last.plus(playbook.lookback_days + 1)).filter(|quiet| *quiet > today)?;
+    let quiet = quiet_from(lead, playbook).filter(|quiet| *quiet > today)?;
     let end = quiet.min(today.plus(LOOK_AHEAD_DAYS));
-    let now_ready = is_ready(lead, playbook, today);
-    let mut day = today.plus(1);
-    while day <= end {
-        let view = lead.view(day);
-        let score = score(playbook, &view);
-        let differs = score.label != lead.score.label
-            || is_ready(lead, playbook, day) != now_ready
-            || segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view })
-                != lead.segments;
-        if differs {
-            return Some(day.start());
-        }
-        day = day.plus(1);
+    first_difference(lead, playbook, today, end).or((end < quiet).then_some(end)).map(Day::start)
+}
+
+/// Gives the day from which a lead stays as it is while nothing happens: every window has run out, and every point has
+/// faded. None where it never did anything.
+fn quiet_from(lead: &Lead, playbook: &Playbook) -> Option<Day> {
+    let last = lead.ledger.iter().map(|(_, counts)| counts.last()).max();
+    last.map(|last| last.plus(playbook.lookback_days + 1))
+}
+
+/// Finds the first day after `after` and up to `through` on which time alone changes the lead.
+pub(crate) fn first_difference(lead: &Lead, playbook: &Playbook, after: Day, through: Day) -> Option<Day> {
+    let through = quiet_from(lead, playbook)?.min(through);
+    if through <= after {
+        return None;
     }
-    (end < quiet).then(|| end.start())
+    let ready = is_ready(lead, playbook, after);
+    let differs = |day: &Day| {
+        let view = lead.view(*day);
+        let score = score(playbook, &view);
+        score.label != lead.score.label
+            || becomes_a_lead(lead, playbook, *day)
+            || is_ready(lead, playbook, *day) != ready
+            || segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view })
+                != lead.segments
+    };
+    (after.0.saturating_add(1)..=through.0).map(Day).find(differs)
 }
 
 fn capture_into(

@@ -242,6 +242,27 @@ pub struct View<'a> {
     pub segments: &'a BTreeSet<Slug>,
 }
 
+impl<'a> View<'a> {
+    /// Tells how often a signal was seen: within so many days, today included, or ever.
+    #[must_use]
+    pub fn hits(&self, key: SignalKey, within_days: Option<u16>) -> u32 {
+        self.ledger.get(key).map_or(0, |counts| match within_days {
+            Some(days) => counts.between(self.today.plus(1 - i32::from(days)), self.today),
+            None => counts.until(self.today),
+        })
+    }
+
+    /// Tells what a touch says of where the lead came from.
+    #[must_use]
+    pub fn touched(&self, touch: WhichTouch, field: TouchField) -> Option<&'a str> {
+        let touch = match touch {
+            WhichTouch::First => self.touches.first.as_ref(),
+            WhichTouch::Last => self.touches.last(),
+        };
+        touch.and_then(|touch| field.of(touch))
+    }
+}
+
 impl Condition {
     /// Evaluates the condition; `None` means that it cannot be known.
     #[must_use]
@@ -272,23 +293,13 @@ impl Condition {
             Self::Not(part) => part.eval(view).map(|met| !met),
             Self::Attribute { name, test } => test.eval(view.attributes.get(name).map(|a| &a.value)),
             Self::Signal { key, at_least, at_most, within_days, .. } => {
-                let n = view.ledger.get(*key).map_or(0, |counts| match within_days {
-                    Some(days) => counts.between(view.today.plus(1 - i32::from(*days)), view.today),
-                    None => counts.until(view.today),
-                });
+                let n = view.hits(*key, *within_days);
                 Some(n >= *at_least && at_most.is_none_or(|most| n <= most))
             }
-            Self::Source { touch, field, test } => {
-                let touch = match touch {
-                    WhichTouch::First => view.touches.first.as_ref(),
-                    WhichTouch::Last => view.touches.last(),
-                };
-                let text = touch.and_then(|touch| field.of(touch));
-                match text {
-                    Some(text) => test.eval_text(text),
-                    None => test.eval(None),
-                }
-            }
+            Self::Source { touch, field, test } => match view.touched(*touch, *field) {
+                Some(text) => test.eval_text(text),
+                None => test.eval(None),
+            },
             Self::Consent { purpose, status } => {
                 Some(view.consents.status(*purpose).is_some_and(|known| status.contains(&known)))
             }

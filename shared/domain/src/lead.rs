@@ -125,6 +125,8 @@ pub struct Lead {
     pub score: Score,
     /// Whether it met the definition at its latest evaluation.
     pub ready: bool,
+    /// Who gets it as soon as they have room for it, where a new playbook or an import made it ready together with many.
+    pub held_for: Option<Slug>,
     /// Where it stands.
     pub stage: Stage,
     /// Since when.

@@ -135,6 +135,14 @@ impl Ledger {
         Self::pack(all)
     }
 
+    /// Tells whether days were dropped that the totals still count.
+    #[must_use]
+    pub fn is_folded(&self) -> bool {
+        self.iter().any(|(_, counts)| {
+            counts.days.iter().map(|(_, n)| *n).fold(0, u32::saturating_add) < counts.total
+        })
+    }
+
     /// Gives a ledger of the hits on days after `day` only, as far as days are kept.
     #[must_use]
     pub fn after(&self, day: Day) -> Self {

@@ -8,11 +8,13 @@
 //! * [`fault`] – bad input, every fault at once; [`reader`] walks a JSON document and collects them.
 //! * [`time`], [`money`], [`country`], [`identity`], [`attribute`], [`consent`], [`activity`] – values that cannot be
 //!   wrong once they exist.
-//! * [`playbook`] – what marketing and sales agreed on, parsed once; [`condition`] is its condition language.
+//! * [`playbook`] – what marketing and sales agreed on, parsed once; [`condition`] is its condition language;
+//!   [`agreement`] – how a version gets the keys that let it go live.
 //! * [`ledger`] – how often and when a lead showed each signal, compactly; [`score`] – fit, engagement and the
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
+//! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`segment`], [`report`] – questions over many leads.
 //!
 //! # The invariant not to break
@@ -21,6 +23,7 @@
 //! facts to it.
 
 pub mod activity;
+pub mod agreement;
 pub mod attribute;
 pub mod change;
 pub mod condition;
@@ -31,8 +34,10 @@ pub mod identity;
 pub mod lead;
 pub mod ledger;
 pub mod money;
+pub mod outlook;
 pub mod playbook;
 pub mod reader;
+pub mod replay;
 pub mod report;
 pub mod resolve;
 pub mod sales;

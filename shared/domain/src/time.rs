@@ -89,6 +89,13 @@ impl Timestamp {
     pub fn day(self) -> Day {
         Day(i32::try_from(self.0.div_euclid(DAY_MS)).unwrap_or(i32::MAX))
     }
+
+    /// Gives the calendar day of the moment in a time zone, for people's reports.
+    #[must_use]
+    pub fn day_in(self, zone: &TimeZone) -> Day {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        self.plus(i64::from(zone.to_offset(time).seconds()) * SECOND_MS).day()
+    }
 }
 
 impl fmt::Display for Timestamp {

@@ -10,7 +10,13 @@
 //!
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
+//! * `rules/language.rs` – whether the cases use the whole condition language;
+//! * `rules/drawn.rs` – facts and playbooks, drawn at random;
+//! * `rules/properties.rs` – the properties of facts;
+//! * `rules/days.rs` – the properties of time;
+//! * `rules/diff.rs` – what changed between two playbooks, and conditions as sentences;
 //! * `rules/properties.rs` – the properties;
+//! * `rules/schema.rs` – the published schema of the playbook says what its reader says;
 //! * `rules/starter.rs` – the starter playbook and the examples of `docs/playbook.md`.
 
 #![allow(
@@ -25,7 +31,17 @@
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "rules/days.rs"]
+mod days;
+#[path = "rules/diff.rs"]
+mod diff;
+#[path = "rules/drawn.rs"]
+mod drawn;
+#[path = "rules/language.rs"]
+mod language;
 #[path = "rules/properties.rs"]
 mod properties;
+#[path = "rules/schema.rs"]
+mod schema;
 #[path = "rules/starter.rs"]
 mod starter;

@@ -4,12 +4,14 @@ use adapters::clock::{Clock, new_lead_id};
 use adapters::playbooks::Playbooks;
 use adapters::ports::Catalog;
 use domain::activity::Activity;
+use domain::agreement::SignOff;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Capture, Change, Entry, Fact, Incoming, Subject, decide, entry_id};
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::sales::DeliveryId;
+use domain::stage::Team;
 use domain::time::Timestamp;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -115,9 +117,47 @@ pub fn starter_playbook() -> Value {
 /// Where the playbook has faults or the catalog fails.
 pub async fn activate(document: &Value, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) {
     let playbooks = Playbooks::new(catalog, clock);
-    let stored =
-        playbooks.add(document, "the tests").await.unwrap().unwrap_or_else(|faults| panic!("{faults:?}"));
-    assert!(playbooks.activate(stored.number).await.unwrap(), "the playbook can be activated");
+    let stored = playbooks
+        .add(document, "the tests", None)
+        .await
+        .unwrap()
+        .unwrap_or_else(|faults| panic!("{faults:?}"));
+    let first = playbooks.activate_first(stored.number, "the tests").await.unwrap();
+    assert!(first, "the playbook can be activated");
+}
+
+/// Writes a playbook as the next version, has both teams sign it, and makes it the active one; gives its number.
+///
+/// # Panics
+///
+/// Where the playbook has faults, is active already, or the catalog fails.
+pub async fn agree(document: &Value, playbooks: &Playbooks) -> u32 {
+    let stored = playbooks.add(document, "the tests", None).await.unwrap();
+    let stored = stored.unwrap_or_else(|faults| panic!("{faults:?}"));
+    sign(stored.number, playbooks).await;
+    playbooks.activate(stored.number, "the tests").await.unwrap().expect("both keys are there");
+    stored.number
+}
+
+/// Proposes a version and has both teams sign it.
+///
+/// # Panics
+///
+/// Where there is no such version, it is active already, or the catalog fails.
+pub async fn sign(number: u32, playbooks: &Playbooks) {
+    let proposed = playbooks.propose(number, "the tests").await.unwrap().unwrap().unwrap();
+    for (team, holder) in [(Team::Marketing, "mia"), (Team::Sales, "at-1")] {
+        let sign_off = SignOff {
+            team,
+            holder: holder.to_owned(),
+            at: time(NOON),
+            hash: proposed.hash.clone(),
+            against: playbooks.pointer().await.unwrap().map(|active| active.number),
+            backtest: None,
+            comment: None,
+        };
+        playbooks.sign(number, &sign_off).await.unwrap().unwrap().unwrap();
+    }
 }
 
 /// Makes an activity.

@@ -219,6 +219,14 @@ impl<S: LeadLists> LeadLists for FailingLeadStore<S> {
         self.failures.read("inbox", self.inner.inbox(owner, limit, cursor)).await
     }
 
+    async fn held(&self, owner: &Slug, most: usize) -> Result<Vec<LeadId>, StoreError> {
+        self.failures.read("held", self.inner.held(owner, most)).await
+    }
+
+    async fn about(&self) -> Result<u64, StoreError> {
+        self.failures.read("about", self.inner.about()).await
+    }
+
     async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError> {
         self.failures.write("put_off", None, self.inner.put_off(lead, due_at, until)).await
     }

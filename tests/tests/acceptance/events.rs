@@ -1,11 +1,18 @@
 //! Every file of `events/`, through the router of its function, as Lambda would hand it over.
 //!
-//! The files serve `sam local invoke -e` as well. A file is called `<case>.<status>.json`. In it, `TOKEN_ADMIN`,
-//! `TOKEN_MARKETING`, `TOKEN_SALES` and `TOKEN_CAPTURE` stand for tokens, and `LEAD_ID` for a lead that is known as
-//! `ada@company.example` and was handed to sales. They hold under the tests' playbook and under the starter.
+//! The files serve `sam local invoke -e` as well. A file is called `<case>.<status>.json`; one that a schedule sends is
+//! called `<case>.ok.json` and is fed to the real programs only. In it, `TOKEN_ADMIN`, `TOKEN_MARKETING`, `TOKEN_SALES` and
+//! `TOKEN_CAPTURE` stand for tokens, and `LEAD_ID` for a lead that is known as `ada@company.example` and was handed to
+//! sales. They hold under the tests' playbook and under the starter.
+//!
+//! Version 1 of the playbook is the active one. Version 2 promises an answer in twelve hours; it is proposed, and nobody
+//! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
+//! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done.
 
+use adapters::http::Role;
 use adapters::http::lambda::answer;
-use serde_json::Value;
+use domain::playbook::Playbook;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use testkit::dynamo::root;
 use tests::{World, ada};
@@ -17,6 +24,7 @@ fn files(function: &str) -> Vec<(PathBuf, u64)> {
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| !path.to_str().unwrap().ends_with(".ok.json"))
         .collect();
     files.sort();
     let status = |path: &PathBuf| {
@@ -27,6 +35,35 @@ fn files(function: &str) -> Vec<(PathBuf, u64)> {
     files.into_iter().map(|path| (path.clone(), status(&path))).collect()
 }
 
+/// Writes the people whom the playbook names and versions 2, 3 and 4, and gives the id of a backtest of version 2.
+async fn agreement(world: &World) -> String {
+    let active = world.get(Role::Marketing, "/v1/playbooks/active").await;
+    for person in Playbook::parse(&active["document"]).unwrap().people() {
+        let record = json!({ "name": "Anna Example", "email": "anna@company.example", "team": "sales" });
+        let put = world.call(Role::Admin, "PUT", &format!("/v1/people/{person}"));
+        put.json(&record).expect(200).await;
+    }
+    let add = async |changed: Value| {
+        let added = world.post(Role::Marketing, "/v1/playbooks", &changed).await;
+        assert_eq!(added.status, 201, "{}", added.text());
+    };
+    let step = async |path: &str| world.call(Role::Marketing, "POST", path).expect(200).await;
+    let mut document = active["document"].clone();
+    document["promises"] = json!({ "first_answer_hours": 12 });
+    add(document).await;
+    step("/v1/playbooks/2/propose").await;
+    let mut document = active["document"].clone();
+    let sample = json!({ "id": "event_sample", "when": { "fit": { "at_least": 50 } } });
+    document["segments"].as_array_mut().unwrap().push(sample);
+    add(document).await;
+    step("/v1/playbooks/3/propose").await;
+    step("/v1/playbooks/3/signoffs").await;
+    let mut document = active["document"].clone();
+    document["name"] = "Another name".into();
+    add(document).await;
+    step("/v1/playbooks/2/backtest").await.json()["job"].as_str().unwrap().to_owned()
+}
+
 async fn run(function: &str, playbook: &Value) {
     let files = files(function);
     assert!(!files.is_empty(), "{function} has no events");
@@ -35,13 +72,15 @@ async fn run(function: &str, playbook: &Value) {
         assert_eq!(world.submit("contact", &ada()).await.status, 202);
         world.later(60_000);
         let known = world.memory().leads().pop().unwrap();
+        let job = agreement(&world).await;
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text
             .replace("TOKEN_ADMIN", &world.tokens.admin)
             .replace("TOKEN_MARKETING", &world.tokens.marketing)
             .replace("TOKEN_SALES", &world.tokens.sales)
             .replace("TOKEN_CAPTURE", &world.tokens.capture)
-            .replace("LEAD_ID", known.id.as_str());
+            .replace("LEAD_ID", known.id.as_str())
+            .replace("JOB_ID", &job);
         let event = serde_json::from_str(&text).unwrap();
         let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
         let got = answer(own.router.clone(), event)

@@ -91,6 +91,14 @@ impl LeadLists for Silent {
     async fn inbox(&self, _: &Slug, _: usize, _: Option<&str>) -> Result<Page<InboxLine>, StoreError> {
         std::future::pending().await
     }
+    async fn held(&self, _: &Slug, _: usize) -> Result<Vec<LeadId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn about(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn put_off(&self, _: &LeadId, _: Timestamp, _: Timestamp) -> Result<(), StoreError> {
         std::future::pending().await
     }

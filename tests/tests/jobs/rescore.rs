@@ -102,7 +102,13 @@ async fn activate_second(setting: &Setting) {
     }
     let added = setting.call(Role::Sales, "POST", "/v1/playbooks", Some(&second())).await;
     assert_eq!((added.status, &added.json()["version"]), (201, &json!(2)));
-    let active = setting.call(Role::Admin, "POST", "/v1/playbooks/2/activate", None).await;
+    for (role, step) in
+        [(Role::Marketing, "propose"), (Role::Marketing, "signoffs"), (Role::Sales, "signoffs")]
+    {
+        let path = format!("/v1/playbooks/2/{step}");
+        assert_eq!(setting.call(role, "POST", &path, None).await.status, 200);
+    }
+    let active = setting.call(Role::Sales, "POST", "/v1/playbooks/2/activate", None).await;
     assert_eq!((active.status, &active.json()["status"]), (200, &json!("active")));
 }
 

@@ -2,7 +2,7 @@
 
 use adapters::clock::{Clock, SetClock};
 use adapters::http::Role;
-use adapters::ports::Catalog;
+use adapters::ports::{Catalog, Direction, Timeline};
 use adapters::write_path::{About, WritePath};
 use axum::Router;
 use domain::change::{Fact, Incoming};
@@ -11,6 +11,7 @@ use domain::lead::Lead;
 use domain::time::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use testkit::builders::{NOON, activate, delivered, email, time};
 use testkit::{
     FailingLeadStore, Failures, MemoryCatalog, MemoryFiles, MemoryJobStarter, MemoryLeadStore, RoleTokens,
@@ -26,6 +27,7 @@ pub(crate) struct Setting {
     pub(crate) files: Arc<MemoryFiles>,
     pub(crate) started: Arc<MemoryJobStarter>,
     pub(crate) tokens: RoleTokens,
+    pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) rescore: rescore::App,
     pub(crate) export: segment_export::App,
     pub(crate) insights: insights::App,
@@ -53,18 +55,33 @@ impl Setting {
         );
         let insights =
             insights::App::new(failing.clone(), Arc::clone(&catalog), started.clone(), Arc::clone(&shown));
-        let capture = lead_capture::App::new(failing, Arc::clone(&catalog), Arc::clone(&shown));
+        let capture = lead_capture::App::new(failing.clone(), Arc::clone(&catalog), Arc::clone(&shown));
         let write_path = capture.write_path.clone();
-        let router: Router = [
-            lead_capture::router(capture),
-            segment_export::router(export.clone()),
-            insights::router(insights.clone()),
-            playbook::router(playbook::App::new(catalog, shown)),
-        ]
-        .into_iter()
-        .fold(Router::new(), |whole, part| whole.merge(part.split_for_parts().0));
-        let api = Api::of(adapters::http::finish(router));
-        Self { store, failures, clock, files, started, tokens, rescore, export, insights, write_path, api }
+        let api = api(capture, &export, &insights, &catalog, shown);
+        Self {
+            store,
+            failures,
+            clock,
+            files,
+            started,
+            tokens,
+            catalog,
+            rescore,
+            export,
+            insights,
+            write_path,
+            api,
+        }
+    }
+
+    /// Lets reports and backtests have so much time: while a caller waits, and in each call of a job.
+    pub(crate) fn insights_within(&mut self, time: Duration) {
+        self.insights.answer_within = time;
+        self.insights.work_for = time;
+        let shown: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let capture =
+            lead_capture::App::new(Arc::clone(&self.store), Arc::clone(&self.catalog), Arc::clone(&shown));
+        self.api = api(capture, &self.export, &self.insights, &self.catalog, shown);
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -121,7 +138,39 @@ impl Setting {
         self.store.leads().into_iter().find(|lead| lead.identities.contains(&identity)).unwrap()
     }
 
+    /// Gives a lead with its timeline as a text to look for words in.
+    pub(crate) async fn story(&self, who: &str) -> (Lead, String) {
+        let lead = self.lead_of(who);
+        let page = self.store.entries(&lead.id, Direction::Forward, 100, None).await.unwrap();
+        let words: Vec<String> = page
+            .items
+            .iter()
+            .map(|entry| {
+                format!("{:?}", adapters::dynamodb::entry_record::to_item(lead.id.as_str(), entry, None))
+            })
+            .collect();
+        (lead, words.join("\n"))
+    }
+
     pub(crate) async fn handle(&self, event: Value) -> Value {
         rescore::handle(&self.rescore, event).await.unwrap()
     }
+}
+
+fn api(
+    capture: lead_capture::App,
+    export: &segment_export::App,
+    insights: &insights::App,
+    catalog: &Arc<dyn Catalog>,
+    clock: Arc<dyn Clock>,
+) -> Api {
+    let router: Router = [
+        lead_capture::router(capture),
+        segment_export::router(export.clone()),
+        insights::router(insights.clone()),
+        playbook::router(playbook::App::new(Arc::clone(catalog), clock)),
+    ]
+    .into_iter()
+    .fold(Router::new(), |whole, part| whole.merge(part.split_for_parts().0));
+    Api::of(adapters::http::finish(router))
 }

@@ -605,6 +605,7 @@ fn effect_to_doc(effect: &Effect) -> Doc {
             .with("to", to.as_str())
             .with_slug("territory", territory.as_ref())
             .with_time("promise_due_at", Some(*promise_due_at)),
+        Effect::Held { owner } => doc("held").with("owner", owner.as_str()),
         Effect::SegmentEntered { segment } => doc("segment_entered").with("segment", segment.as_str()),
         Effect::SegmentLeft { segment } => doc("segment_left").with("segment", segment.as_str()),
         Effect::Impossible { step, stage } => {
@@ -649,6 +650,7 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
             territory: doc.slug("territory")?,
             promise_due_at: doc.need("promise_due_at", time)?,
         },
+        "held" => Effect::Held { owner: a_slug("owner")? },
         "segment_entered" => Effect::SegmentEntered { segment: a_slug("segment")? },
         "segment_left" => Effect::SegmentLeft { segment: a_slug("segment")? },
         "impossible" => Effect::Impossible {

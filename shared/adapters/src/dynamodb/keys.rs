@@ -12,7 +12,8 @@
 //! **The lead item holds the values themselves**, in a form of its own ([`identity_text`]): it has to show and to
 //! reach the person.
 
-use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone};
+use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
+use domain::score::Score;
 use sha2::{Digest, Sha256};
 
 /// Partition key of Leads, Timeline and Outbox.
@@ -45,9 +46,9 @@ pub const DUE_AT: &str = "due_at";
 
 /// Index of the leads that sales works on.
 pub const INDEX_INBOX: &str = "inbox";
-/// Partition key of index `inbox`: the person who has the lead, or [`NOBODY`].
+/// Partition key of index `inbox`: the person who has the lead, or [`NOBODY`]; of a lead that waits, [`held_for`].
 pub const OWNER: &str = "owner";
-/// Sort key of index `inbox`, in whole seconds, rounded down, or [`NO_PROMISE`].
+/// Sort key of index `inbox`, in whole seconds, rounded down, or [`NO_PROMISE`]; of a lead that waits, [`held_rank`].
 pub const PROMISE_DUE_AT: &str = "promise_due_at";
 /// The label, projected into index `inbox`.
 pub const LABEL: &str = "label";
@@ -62,6 +63,8 @@ pub const NOBODY: &str = "-";
 /// The promise time, in seconds, of a lead whose promise is kept or was never given: the last second of the year
 /// 9999, so that it sorts behind every promise.
 pub const NO_PROMISE: i64 = 253_402_300_799;
+/// Stands before the owner of a lead that waits for its turn ([`held_for`]); no person can be called so either.
+const HELD: &str = "~";
 /// The number of partitions of index `due`.
 pub const DUE_SHARDS: u8 = 16;
 
@@ -130,6 +133,25 @@ pub fn identity_from_text(text: &str) -> Option<Identity> {
 #[must_use]
 pub fn visitor_partition(visitor: &AnonymousId) -> String {
     format!("{ANONYMOUS}{}", visitor.as_str())
+}
+
+/// Gives the partition of index `inbox` that holds the leads that wait until a person has room for them. The person's
+/// own inbox is another partition, so nobody sees a lead there before its turn.
+#[must_use]
+pub fn held_for(owner: &Slug) -> String {
+    format!("{HELD}{owner}")
+}
+
+/// Reads what [`held_for`] wrote; `None` where the partition is a person's inbox.
+#[must_use]
+pub fn held_owner(partition: &str) -> Option<&str> {
+    partition.strip_prefix(HELD)
+}
+
+/// Gives the sort key of a lead that waits: the best ones first.
+#[must_use]
+pub fn held_rank(score: &Score) -> i64 {
+    200 - i64::from(score.fit) - i64::from(score.engagement)
 }
 
 /// Gives the partition of index `due` that a lead belongs to, below [`DUE_SHARDS`].

@@ -15,7 +15,7 @@
 //! | --- | --- | --- |
 //! | `lead_id`, `label`, `stage`, `v` | S, S, S, N | the version, and as named; always there |
 //! | `due_shard`, `due_at` | N, N | only while something is due; `due_at` in seconds, rounded down |
-//! | `owner`, `promise_due_at` | S, N | only in a stage of the inbox; see [`keys::NOBODY`] and [`keys::NO_PROMISE`] |
+//! | `owner`, `promise_due_at` | S, N | only in a stage of the inbox, see [`keys::NOBODY`] and [`keys::NO_PROMISE`]; or while the lead waits for its turn, see [`keys::held_for`] |
 //! | `a` | M | attribute values by name: S, N, BOOL; a number that N cannot hold as `{float: S}` |
 //! | `p` | B | when and by whom each of them was set; its form stands at the functions below |
 //! | `c` | M | consent by purpose: `p` `c` `w` when pending, confirmed, withdrawn; `o` soft opt-in; `t` text; `s` source |
@@ -244,6 +244,10 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
         item.text(keys::OWNER, lead.person.as_ref().map_or(keys::NOBODY, Slug::as_str));
         item.number(keys::PROMISE_DUE_AT, lead.promise_due_at.map_or(keys::NO_PROMISE, Timestamp::secs));
     } else {
+        if let Some(owner) = &lead.held_for {
+            item.text(keys::OWNER, &keys::held_for(owner));
+            item.number(keys::PROMISE_DUE_AT, keys::held_rank(&lead.score));
+        }
         item.optional_text(name::PERSON, lead.person.as_ref().map(Slug::as_str));
     }
     item.since(name::PROMISE, lead.promise_due_at, created_at);
@@ -509,10 +513,14 @@ pub fn from_item(item: &HashMap<String, Stored>) -> Result<Lead, CorruptRecord> 
 fn read(item: Reader<'_>) -> Result<Lead, Damage> {
     let id = item.parsed(keys::LEAD_ID, |text| LeadId::parse(text).ok())?;
     let created_at = required(name::CREATED_AT, item.time(name::CREATED_AT)?)?;
+    let held_for = match item.text(keys::OWNER)?.and_then(keys::held_owner) {
+        Some(owner) => Some(slug(owner).ok_or_else(|| Damage::new(keys::OWNER, UNREADABLE))?),
+        None => None,
+    };
     let person = match item.text(keys::OWNER)? {
         Some(keys::NOBODY) => None,
-        Some(_) => item.parsed(keys::OWNER, slug)?,
-        None => item.parsed(name::PERSON, slug)?,
+        Some(_) if held_for.is_none() => item.parsed(keys::OWNER, slug)?,
+        _ => item.parsed(name::PERSON, slug)?,
     };
     let due_at = item.number::<i64>(keys::DUE_AT)?.map(Timestamp::from_secs);
     let due_millis = item.number(name::DUE_MILLIS)?.unwrap_or(0);
@@ -555,6 +563,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
             label: required(keys::LABEL, item.parsed(keys::LABEL, Label::parse)?)?,
         },
         ready: item.flag(name::READY)?,
+        held_for,
         stage: required(keys::STAGE, item.parsed(keys::STAGE, Stage::parse)?)?,
         stage_since: item.since(name::STAGE_SINCE, created_at)?.unwrap_or(created_at),
         cycle: item.number(name::CYCLE)?.unwrap_or(1),

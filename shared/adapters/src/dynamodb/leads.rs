@@ -307,6 +307,47 @@ impl Visitors for DynamoLeadStore {
     }
 }
 
+/// Gives the lead that an item of an index stands for.
+fn id_in_index(item: &Item) -> Result<LeadId, StoreError> {
+    let id = item.get(keys::LEAD_ID).and_then(|id| id.as_s().ok()).map_or("", String::as_str);
+    LeadId::parse(id).map_err(damaged)
+}
+
+impl DynamoLeadStore {
+    /// Reads a page of a partition of index `inbox`.
+    async fn index_inbox(
+        &self,
+        owner: &str,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<InboxLine>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.tables.leads)
+            .index_name(keys::INDEX_INBOX)
+            .key_condition_expression("#o = :o")
+            .expression_attribute_names("#o", keys::OWNER)
+            .expression_attribute_values(":o", text(owner))
+            .limit(i32::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000))
+            .set_exclusive_start_key(start_key(cursor)?)
+            .send()
+            .await
+            .map_err(|error| store_error(&error))?;
+        let lines: Result<Vec<InboxLine>, StoreError> = answer
+            .items
+            .unwrap_or_default()
+            .iter()
+            .map(|item| {
+                let due = item.get(keys::PROMISE_DUE_AT).and_then(|due| due.as_n().ok());
+                let due = due.and_then(|due| due.parse().ok()).ok_or_else(|| damaged("the inbox index"))?;
+                Ok(InboxLine { lead: id_in_index(item)?, promise_due_at: Timestamp::from_secs(due) })
+            })
+            .collect();
+        Ok(Page { items: lines?, next: answer.last_evaluated_key.as_ref().map(cursor_of) })
+    }
+}
+
 #[async_trait]
 impl LeadLists for DynamoLeadStore {
     async fn scan(&self, segment: u32, of: u32, cursor: Option<&str>) -> Result<Page<Lead>, StoreError> {
@@ -346,19 +387,7 @@ impl LeadLists for DynamoLeadStore {
             .send()
             .await
             .map_err(|error| store_error(&error))?;
-        answer
-            .items
-            .unwrap_or_default()
-            .iter()
-            .map(|item| {
-                let id = item
-                    .get(keys::LEAD_ID)
-                    .and_then(|id| id.as_s().ok())
-                    .map(String::as_str)
-                    .unwrap_or_default();
-                LeadId::parse(id).map_err(damaged)
-            })
-            .collect()
+        answer.items.unwrap_or_default().iter().map(id_in_index).collect()
     }
 
     async fn inbox(
@@ -367,38 +396,18 @@ impl LeadLists for DynamoLeadStore {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<InboxLine>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.tables.leads)
-            .index_name(keys::INDEX_INBOX)
-            .key_condition_expression("#o = :o")
-            .expression_attribute_names("#o", keys::OWNER)
-            .expression_attribute_values(":o", text(owner.as_str()))
-            .limit(i32::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000))
-            .set_exclusive_start_key(start_key(cursor)?)
-            .send()
-            .await
-            .map_err(|error| store_error(&error))?;
-        let lines: Result<Vec<InboxLine>, StoreError> = answer
-            .items
-            .unwrap_or_default()
-            .iter()
-            .map(|item| {
-                let id = item
-                    .get(keys::LEAD_ID)
-                    .and_then(|id| id.as_s().ok())
-                    .map(String::as_str)
-                    .unwrap_or_default();
-                let due = item.get(keys::PROMISE_DUE_AT).and_then(|due| due.as_n().ok());
-                let due = due.and_then(|due| due.parse().ok()).ok_or_else(|| damaged("the inbox index"))?;
-                Ok(InboxLine {
-                    lead: LeadId::parse(id).map_err(damaged)?,
-                    promise_due_at: Timestamp::from_secs(due),
-                })
-            })
-            .collect();
-        Ok(Page { items: lines?, next: answer.last_evaluated_key.as_ref().map(cursor_of) })
+        self.index_inbox(owner.as_str(), limit, cursor).await
+    }
+
+    async fn held(&self, owner: &Slug, most: usize) -> Result<Vec<LeadId>, StoreError> {
+        let page = self.index_inbox(&keys::held_for(owner), most, None).await?;
+        Ok(page.items.into_iter().map(|line| line.lead).collect())
+    }
+
+    async fn about(&self) -> Result<u64, StoreError> {
+        let answer = self.client.describe_table().table_name(&self.tables.leads).send().await;
+        let table = answer.map_err(|error| store_error(&error))?.table;
+        Ok(table.and_then(|table| table.item_count).and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
     }
 
     async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError> {

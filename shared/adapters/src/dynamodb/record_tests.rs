@@ -231,8 +231,8 @@ pub(crate) mod generators {
             (first, latest) in (of(touch()), of(touch())),
             (created_at, responded_at, followed_up_at, counts_from, since, promise_due_at, due_at) in
                 (any_time(), of(any_time()), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time())),
-            (was_customer, ready, stage, score, person) in
-                (any::<bool>(), any::<bool>(), stage(), score(), of(slug())),
+            (was_customer, ready, stage, score, person, held_for) in
+                (any::<bool>(), any::<bool>(), stage(), score(), of(slug()), of(slug())),
             (sales, withdrawn, recent, ledger, ledger_since) in
                 (vec(sales_fact(), 0..5), vec(delivery(), 0..3), vec(delivery(), 0..33), ledger(), ledger()),
             (segments, possible_duplicates) in (btree_set(slug(), 0..4), btree_set(lead_id(), 0..3)),
@@ -243,6 +243,7 @@ pub(crate) mod generators {
                 touches: Touches { first, latest },
                 created_at, responded_at, was_customer, sales, withdrawn, followed_up_at, activities, ledger,
                 counts_from, ledger_since, score, ready, stage,
+                held_for: held_for.filter(|_| !stage.in_inbox()),
                 stage_since: since.unwrap_or(created_at),
                 cycle, person, promise_due_at, segments, due_at, recent, possible_duplicates,
             }
@@ -323,6 +324,7 @@ pub(crate) mod generators {
                 territory,
                 promise_due_at
             }),
+            slug().prop_map(|owner| Effect::Held { owner }),
             slug().prop_map(|segment| Effect::SegmentEntered { segment }),
             slug().prop_map(|segment| Effect::SegmentLeft { segment }),
             (step(), stage()).prop_map(|(step, stage)| Effect::Impossible { step, stage }),
@@ -596,6 +598,7 @@ pub(crate) fn typical_lead() -> Lead {
         ledger_since: Ledger::default(),
         score: Score { fit: 62, engagement: 35, label: Label::parse("B3").unwrap() },
         ready: false,
+        held_for: None,
         stage: Stage::Inquiry,
         stage_since: created_at,
         cycle: 1,
@@ -705,6 +708,12 @@ fn the_attributes_of_indexes_are_there_only_where_they_belong() {
     for name in [keys::DUE_AT, keys::DUE_SHARD, keys::OWNER, keys::PROMISE_DUE_AT] {
         assert!(!item.contains_key(name), "{name}");
     }
+
+    lead.held_for = Some(Slug::parse("at-1").unwrap());
+    let item = to_item(&lead);
+    assert_eq!(item[keys::OWNER], Stored::S("~at-1".into()), "in nobody's inbox");
+    assert_eq!(item[keys::PROMISE_DUE_AT], Stored::N("103".into()), "200 less fit 62 and engagement 35");
+    assert_eq!(from_item(&item).unwrap(), lead);
 
     let mut lead = handed_over();
     lead.due_at = Some(Timestamp::from_millis(1_790_000_000_999));

@@ -1,16 +1,20 @@
 //! Pieces of the wire format that several functions share: how a lead is named, when something happened, which
 //! delivery it is, and how a score looks.
 
+use crate::jobs::{Job, JobKind, JobStatus, sweep_progress};
 use axum::http::HeaderMap;
+use domain::attribute::AttributeValue;
 use domain::change::Outcome;
+use domain::condition::{TouchField, WhichTouch};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Consents, Purpose};
 use domain::fault::Faults;
-use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, LeadRef, Phone};
+use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, LeadRef, Phone, Slug};
 use domain::lead::{Lead, Touch};
 use domain::money::{Currency, Money};
+use domain::outlook::{Fading, Outlook, Step, Way};
 use domain::reader::{Node, Object};
 use domain::sales::DeliveryId;
-use domain::score::{Explanation, Line, Part, Score};
+use domain::score::{Explanation, Line, Part, Score, Seen};
 use domain::time::{MINUTE_MS, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -317,10 +321,52 @@ fn line_json(line: &Line) -> Value {
     json!({
         "part": match line.part { Part::Fit => "fit", Part::Engagement => "engagement" },
         "kind": line.kind.as_str(),
-        "rule": line.rule.as_ref().map(domain::identity::Slug::as_str),
+        "group": line.group.as_ref().map(Slug::as_str),
+        "rule": line.rule.as_ref().map(Slug::as_str),
         "points": line.points,
         "because": line.because,
+        "basis": basis_json(&line.basis),
     })
+}
+
+fn basis_json(basis: &domain::score::Basis) -> Value {
+    use domain::score::Basis;
+    match basis {
+        Basis::Hits { signal, each, hits, days } => {
+            let days: Vec<Value> =
+                days.iter().map(|(day, hits)| json!({ "day": day.to_string(), "hits": hits })).collect();
+            json!({ "kind": "hits", "signal": signal.as_str(), "each": each, "hits": hits, "days": days })
+        }
+        Basis::Condition(seen) => {
+            let seen: Vec<Value> = seen.iter().map(seen_json).collect();
+            json!({ "kind": "condition", "seen": seen })
+        }
+        Basis::HalfLife(days) => json!({ "kind": "half_life", "half_life_days": days }),
+        Basis::Cap(cap) => json!({ "kind": "cap", "cap": cap }),
+        Basis::Range => json!({ "kind": "range", "at_least": 0, "at_most": 100 }),
+    }
+}
+
+fn seen_json(seen: &Seen) -> Value {
+    match seen {
+        Seen::Attribute { name, value } => {
+            json!({ "attribute": name.as_str(), "value": value.as_ref().map(AttributeValue::to_json) })
+        }
+        Seen::Signal { signal, hits, within_days } => {
+            json!({ "signal": signal.as_str(), "hits": hits, "within_days": within_days })
+        }
+        Seen::Source { touch, field, value } => {
+            let touch = match touch {
+                WhichTouch::First => "first",
+                WhichTouch::Last => "last",
+            };
+            let field = TouchField::WORDS.iter().find(|(_, f)| f == field).map_or("", |(word, _)| *word);
+            json!({ "source": field, "touch": touch, "value": value })
+        }
+        Seen::Consent { purpose, status } => {
+            json!({ "consent": purpose.as_str(), "status": status.map(ConsentStatus::as_str) })
+        }
+    }
 }
 
 /// Gives a score with its explanation as JSON. The points of the lines of each part add up to its number.
@@ -335,10 +381,53 @@ pub fn explanation_json(explanation: &Explanation, playbook_version: u32, as_of:
     json
 }
 
+/// Gives as JSON when the points of each rule fade, as days; null where they do not within the time looked ahead.
+#[must_use]
+pub fn fading_json(fading: &[(Slug, Fading)]) -> Value {
+    fading
+        .iter()
+        .map(|(rule, fading)| {
+            json!({
+                "rule": rule.as_str(),
+                "half_on": fading.half_on.map(|day| day.to_string()),
+                "gone_on": fading.gone_on.map(|day| day.to_string()),
+            })
+        })
+        .collect()
+}
+
+/// Gives as JSON what would make a lead marketing-qualified.
+#[must_use]
+pub fn outlook_json(outlook: &Outlook) -> Value {
+    let steps = |way: &Way| json!({ "steps": way.steps.iter().map(step_json).collect::<Vec<_>>() });
+    let (stage, from, ways) = match outlook {
+        Outlook::Elsewhere(stage) => (Some(stage.as_str()), None, Vec::new()),
+        Outlook::Resting(day) => (None, Some(day.to_string()), Vec::new()),
+        Outlook::Ways(ways) => (None, None, ways.iter().map(steps).collect()),
+        Outlook::Ready | Outlook::OutOfReach => (None, None, Vec::new()),
+    };
+    let because = outlook.to_string();
+    json!({ "status": outlook.as_str(), "because": because, "stage": stage, "from": from, "ways": ways })
+}
+
+fn step_json(step: &Step) -> Value {
+    let says = step.to_string();
+    match step {
+        Step::Does { signal, times, .. } => {
+            json!({ "kind": "does", "says": says, "signal": signal.as_str(), "times": times })
+        }
+        Step::Is { attribute, test, value } => {
+            let (attribute, value) = (attribute.as_str(), value.to_json());
+            json!({ "kind": "is", "says": says, "attribute": attribute, "test": test, "such_as": value })
+        }
+        Step::Agrees { purpose } => json!({ "kind": "agrees", "says": says, "purpose": purpose.as_str() }),
+    }
+}
+
 /// Gives the owner of a lead as JSON.
 #[must_use]
 pub fn owner_json(lead: &Lead) -> Value {
-    json!({ "team": lead.team().as_str(), "person": lead.person.as_ref().map(domain::identity::Slug::as_str) })
+    json!({ "team": lead.team().as_str(), "person": lead.person.as_ref().map(Slug::as_str) })
 }
 
 /// Gives consents as JSON.
@@ -384,4 +473,33 @@ pub fn attributes_json(lead: &Lead) -> Map<String, Value> {
         .iter()
         .map(|(name, attribute)| (name.as_str().to_owned(), attribute.value.to_json()))
         .collect()
+}
+
+/// Gives a job: how far it has come, and its result once it is done.
+#[must_use]
+pub fn job_json(job: &Job) -> Value {
+    let mut json = json!({
+        "job": job.id(),
+        "kind": job.kind.as_str(),
+        "status": job.status.as_str(),
+        "created_at": job.created_at.to_string(),
+        "request": job.request,
+        "progress": null,
+        "result": null,
+    });
+    if let Some(map) = json.as_object_mut() {
+        match job.kind {
+            JobKind::Sweep => map.insert("progress".to_owned(), sweep_progress(job)),
+            JobKind::Report | JobKind::Backtest | JobKind::Suggestion => {
+                let (at, value) = match job.status {
+                    JobStatus::Done => ("result", job.state.clone()),
+                    _ => ("progress", job.state.get("progress").cloned().unwrap_or_default()),
+                };
+                map.insert(at.to_owned(), value)
+            }
+            // GET /v1/exports/{id} says more of it.
+            JobKind::Export => None,
+        };
+    }
+    json
 }

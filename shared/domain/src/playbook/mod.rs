@@ -8,19 +8,22 @@
 //!
 //! * this file – the types and the questions asked of them;
 //! * `read` – the document, section by section;
-//! * `conditions` – the condition language as it is written.
+//! * `conditions` – the condition language as it is written;
+//! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
 mod conditions;
+pub mod diff;
 mod read;
 
 use crate::activity::{Activity, is_response};
 use crate::attribute::AttributeValue;
-use crate::condition::{Condition, Test, View};
+use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
 use crate::country::Country;
 use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
+use crate::reader::Node;
 use crate::score::{Engagement, Fit, HalfLife, Label};
 use crate::time::Day;
 use std::collections::BTreeMap;
@@ -301,6 +304,15 @@ impl Playbook {
     /// Every fault at once, each with a JSON pointer into the document and what would be right.
     pub fn parse(document: &serde_json::Value) -> Result<Self, Vec<Fault>> {
         read::playbook(document)
+    }
+
+    /// Reads a condition over leads that speaks of this playbook's signals and segments, outside of its document; it may
+    /// use no more than `level` allows.
+    #[must_use]
+    pub fn condition(&self, node: &Node<'_>, level: Level) -> Option<Condition> {
+        let signals = self.signals.iter().enumerate().map(|(at, s)| (s.id.clone(), (at, s.key))).collect();
+        let segments: Vec<Slug> = self.segments.iter().map(|segment| segment.id.clone()).collect();
+        conditions::Names { signals: &signals, segments: &segments }.condition(node, level)
     }
 
     /// Gives the form with an id.

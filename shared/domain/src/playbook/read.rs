@@ -1,6 +1,7 @@
 //! The playbook's document, section by section.
 
 use super::conditions::{self, Names};
+use super::diff::meaning_of_tests;
 use super::{
     Bands, ConsentBox, Definition, EngagementRule, FitRule, Form, FormTarget, Group, How, LeadWhen, Playbook,
     Segment, Signal, Territory,
@@ -176,6 +177,9 @@ fn signals(object: &Object<'_>) -> Vec<Signal> {
                         test
                     })
                 } else {
+                    if node.value().as_str().is_some_and(|text| text.trim().is_empty()) {
+                        node.fault("is empty; to ask whether a value is known, say exists: false");
+                    }
                     crate::attribute::AttributeValue::read(&node)
                         .map(|v| crate::condition::Test::OneOf(vec![v]))
                 };
@@ -195,6 +199,9 @@ fn signals(object: &Object<'_>) -> Vec<Signal> {
 fn signal_key(kinds: &[String], tests: Option<&Value>) -> SignalKey {
     let mut kinds = kinds.to_vec();
     kinds.sort();
+    kinds.dedup();
+    // A signal that asks nothing more was always hashed with no tests at all: keys stand in stored ledgers.
+    let tests = tests.map(|tests| meaning_of_tests(Some(tests)));
     let hash = Sha256::digest(serde_json::json!([kinds, tests]).to_string().as_bytes());
     let mut bytes = hash.iter().copied();
     let mut next = || u32::from(bytes.next().unwrap_or_default());

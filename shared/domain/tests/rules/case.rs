@@ -18,9 +18,13 @@ use domain::score::{LineKind, Part, explain, score};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// The segments that tell whether the condition of a case is met: who is in neither, of them it cannot be known.
+const MET: &str = "met";
+const UNMET: &str = "unmet";
 
 /// A file of cases about leads.
 #[derive(Deserialize)]
@@ -41,6 +45,8 @@ struct Case {
     /// What this case's playbook has otherwise, as a JSON merge patch (RFC 7386).
     #[serde(default)]
     playbook: Value,
+    /// The condition that the case asks about with `is`.
+    when: Option<Value>,
     /// Facts that came before.
     #[serde(default)]
     given: Vec<Step>,
@@ -105,6 +111,8 @@ struct Said {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Expect {
+    /// Whether the condition `when` is met: `yes`, `no`, or `unknown`.
+    is: Option<String>,
     fit: Option<u8>,
     engagement: Option<u8>,
     label: Option<String>,
@@ -308,6 +316,17 @@ fn delivery(id: &str) -> DeliveryId {
     DeliveryId::new("case", id)
 }
 
+impl Case {
+    /// Gives the case's playbook as a document.
+    fn playbook(&self, document: &Value) -> Value {
+        let mut document = patched(document.clone(), &self.playbook);
+        if let Some(when) = &self.when {
+            document["segments"] = json!([{"id": MET, "when": when}, {"id": UNMET, "when": {"not": when}}]);
+        }
+        document
+    }
+}
+
 impl Step {
     fn arrives(&self) -> Timestamp {
         time(self.arrives.as_deref().unwrap_or(&self.at))
@@ -447,6 +466,15 @@ impl<'a> Play<'a> {
             none(lead.promise_due_at.map(|at| at.to_string())),
         );
         same("responded_at", moment(&expect.responded_at), none(lead.responded_at.map(|at| at.to_string())));
+        let is = |id: &str| lead.segments.contains(&slug(id));
+        let is = if is(MET) {
+            "yes"
+        } else if is(UNMET) {
+            "no"
+        } else {
+            "unknown"
+        };
+        same("is", expect.is.clone(), is.to_owned());
         let segments: Vec<String> = lead.segments.iter().map(ToString::to_string).collect();
         same("segments", expect.segments.as_deref().map(list), list(&segments));
         for (purpose, status) in expect.consent.iter().flatten() {
@@ -518,11 +546,20 @@ fn shown(effect: &Effect) -> Option<String> {
         }
         Effect::HandedOff { to, territory: Some(territory), .. } => format!("handed to {to} for {territory}"),
         Effect::HandedOff { to, territory: None, .. } => format!("handed to {to}"),
+        Effect::Held { owner } => format!("held for {owner}"),
         Effect::SegmentEntered { segment } => format!("into {segment}"),
         Effect::SegmentLeft { segment } => format!("out of {segment}"),
         Effect::Impossible { step, stage } => format!("{} makes no sense in {stage}", step.as_str()),
         Effect::PlaybookChanged { from, to } => format!("playbook {from} to {to}"),
     })
+}
+
+impl File {
+    /// Gives the name and the playbook of every case; `document` is what the file's own playbook stands on.
+    pub(crate) fn playbooks(&self, document: &Value) -> Vec<(&str, Value)> {
+        let document = patched(document.clone(), &self.playbook);
+        self.cases.iter().map(|case| (case.name.as_str(), case.playbook(&document))).collect()
+    }
 }
 
 /// Plays every case of a file, and panics with everything that came out otherwise.
@@ -534,8 +571,8 @@ pub(crate) fn play(name: &str) {
 pub(crate) fn play_with(name: &str, document: &Value) {
     let file: File = read(name);
     let mut wrong = Vec::new();
-    for case in &file.cases {
-        let playbook = playbook(&patched(patched(document.clone(), &file.playbook), &case.playbook));
+    for (case, (_, document)) in file.cases.iter().zip(file.playbooks(document)) {
+        let playbook = playbook(&document);
         let mut play = Play::new(&playbook, lead_id(1));
         let mut found = Vec::new();
         for (at, step) in case.given.iter().chain(&case.facts).enumerate() {

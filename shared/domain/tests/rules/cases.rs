@@ -19,6 +19,41 @@ fn points_add_up_to_scores_as_the_playbook_says() {
 }
 
 #[test]
+fn groups_caps_and_bands_make_a_score_of_points() {
+    case::play("points.yaml");
+}
+
+#[test]
+fn points_fade_by_the_day() {
+    case::play("decay.yaml");
+}
+
+#[test]
+fn a_day_is_a_utc_day_in_any_zone_and_any_year() {
+    case::play("days.yaml");
+}
+
+#[test]
+fn a_value_is_tested_as_what_it_is() {
+    case::play("values.yaml");
+}
+
+#[test]
+fn what_is_not_known_stays_unknown_until_something_decides() {
+    case::play("logic.yaml");
+}
+
+#[test]
+fn signals_are_counted_ever_and_within_windows() {
+    case::play("signals.yaml");
+}
+
+#[test]
+fn a_condition_may_ask_where_a_lead_came_from_and_where_it_stands() {
+    case::play("standing.yaml");
+}
+
+#[test]
 fn conditions_are_met_only_by_what_is_certainly_true() {
     case::play("conditions.yaml");
 }
@@ -45,7 +80,7 @@ fn what_sales_reports_moves_the_stage() {
 
 #[test]
 fn every_file_of_cases_is_played() {
-    let source = concat!(include_str!("cases.rs"), include_str!("starter.rs"));
+    let source = concat!(include_str!("cases.rs"), include_str!("diff.rs"), include_str!("starter.rs"));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     for file in std::fs::read_dir(folder).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();

@@ -155,3 +155,33 @@ pub async fn a_lead_that_left_sales_left_the_inbox(ports: &Ports) {
     ports.happen(&lead, &[delivered("back", now, sales(Move::Rejected { reason: None }))], now).await;
     assert!(inbox(ports, "at-1", 100).await.is_empty());
 }
+
+/// Who waits for a person is not in that person's inbox, and is listed by the score.
+pub async fn leads_that_wait_are_in_no_inbox_and_the_best_come_first(ports: &Ports) {
+    let mut waiting = Vec::new();
+    for (n, fit) in [(0, 40), (1, 80), (2, 60)] {
+        let mut change = a_lead().known_by(email(&format!("{n}@b.example"))).change();
+        change.lead.score.fit = fit;
+        change.lead.ready = true;
+        change.lead.held_for = Some(slug("at-1"));
+        waiting.push(ports.store(&change).await);
+    }
+    let [third, first, second] = waiting.as_slice() else { panic!("three leads") };
+    assert_eq!(ports.read(&first.id).await.held_for, Some(slug("at-1")));
+    let held = async |owner, most| ports.lists.held(&slug(owner), most).await.unwrap();
+    assert_eq!(held("at-1", 10).await, vec![first.id.clone(), second.id.clone(), third.id.clone()]);
+    assert_eq!(held("at-1", 2).await, vec![first.id.clone(), second.id.clone()]);
+    assert!(held("de-1", 10).await.is_empty());
+    assert!(inbox(ports, "at-1", 100).await.is_empty(), "nobody sees them before their turn");
+    let fact = Fact::FollowUp { channel: "phone".to_owned(), result: None, by: None, note: None };
+    let mut change = crate::builders::change(first, &[delivered("call", time(NOON), fact)], time(NOON));
+    change.lead.held_for = None;
+    ports.store(&change).await;
+    assert_eq!(held("at-1", 10).await, vec![second.id.clone(), third.id.clone()]);
+}
+
+/// About: the cloud counts a table's items every six hours.
+pub async fn about_how_many_leads_there_are_is_known(ports: &Ports) {
+    handed(ports, "ada@b.example", 0).await;
+    assert!(ports.lists.about().await.unwrap() >= 1);
+}

@@ -176,6 +176,8 @@ macro_rules! store_contract {
             an_inbox_has_its_persons_leads_in_the_order_of_their_promises
             an_inbox_is_read_in_pages
             a_lead_that_left_sales_left_the_inbox
+            leads_that_wait_are_in_no_inbox_and_the_best_come_first
+            about_how_many_leads_there_are_is_known
             a_record_is_written_once_and_then_only_on_top_of_its_version
             a_forced_record_is_written_whatever_is_there
             records_are_written_all_or_none

@@ -287,6 +287,20 @@ impl LeadLists for MemoryLeadStore {
         Ok(page(&list, lines, limit.clamp(1, 1_000)))
     }
 
+    async fn held(&self, owner: &Slug, most: usize) -> Result<Vec<LeadId>, StoreError> {
+        tokio::task::yield_now().await;
+        let held = self.indexed().into_values().filter(|lead| lead.held_for.as_ref() == Some(owner));
+        let mut held: Vec<(i64, LeadId)> = held.map(|lead| (keys::held_rank(&lead.score), lead.id)).collect();
+        held.sort();
+        held.truncate(most);
+        Ok(held.into_iter().map(|(_, id)| id).collect())
+    }
+
+    async fn about(&self) -> Result<u64, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(self.indexed().len() as u64)
+    }
+
     async fn put_off(&self, lead: &LeadId, due_at: Timestamp, until: Timestamp) -> Result<(), StoreError> {
         tokio::task::yield_now().await;
         let mut state = lock(&self.state);

@@ -18,6 +18,13 @@ fn adds_up(score: &Value) {
     }
 }
 
+/// Demands that a score says all that the dossier said, whatever more it says.
+fn same(score: &Value, dossier: &Value) {
+    for (name, said) in dossier.as_object().unwrap() {
+        assert_eq!(&score[name], said, "{name}");
+    }
+}
+
 /// Makes a lead that does something on several days from noon on; gives the world, thirty days later, and the id.
 async fn active() -> (World, String) {
     let world = World::new().await;
@@ -97,7 +104,7 @@ async fn the_score_of_a_past_day_is_the_one_that_was_shown_on_it() {
         world.later(DAY_MS);
     }
     for (at, then) in shown {
-        assert_eq!(score(&world, &id, &at).await, then, "{at}");
+        same(&score(&world, &id, &at).await, &then);
     }
 }
 
@@ -117,7 +124,7 @@ async fn a_day_to_come_is_as_if_nothing_more_happened() {
 async fn now_is_what_the_dossier_says() {
     let (world, id) = active().await;
     let now = world.get(Role::Sales, &format!("/v1/leads/{id}/score")).await;
-    assert_eq!(now, world.dossier("ada@company.example").await["score"]);
+    same(&now, &world.dossier("ada@company.example").await["score"]);
     assert_eq!(now["as_of"], "2026-12-22T12:00:00Z");
 }
 
@@ -143,4 +150,106 @@ async fn what_is_no_day_is_refused() {
         let answer = world.call(Role::Sales, "GET", &format!("/v1/leads/{id}/score?at={at}")).send().await;
         assert_eq!((answer.status, answer.pointers()), (422, vec!["/at".to_owned()]), "{at}");
     }
+}
+
+#[tokio::test]
+async fn each_activity_can_be_followed_to_its_points() {
+    let (world, id) = active().await;
+    let now = world.get(Role::Sales, &format!("/v1/leads/{id}/score")).await;
+    let lines = now["explanation"].as_array().unwrap();
+    let line = lines.iter().find(|l| l["rule"] == "looks_at_prices" && l["kind"] == "points").unwrap();
+    let basis = &line["basis"];
+    assert_eq!((&basis["signal"], &basis["each"]), (&json!("pricing_viewed"), &json!(10)));
+    assert_eq!(line["points"], json!(30), "raw: ten for each of the three that count");
+    let hits: i64 = basis["days"].as_array().unwrap().iter().map(|day| day["hits"].as_i64().unwrap()).sum();
+    assert_eq!(hits, 3);
+    let behind = now["activities"]["pricing_viewed"].as_array().unwrap();
+    assert_eq!(behind.len(), 4, "all of them are listed, also the one beyond the most hits");
+    assert!(behind[0]["at"].as_str().unwrap().starts_with("2026-12-01"), "latest first");
+    let timeline = world.dossier("ada@company.example").await["timeline"]["items"].clone();
+    let known = |id: &Value| timeline.as_array().unwrap().iter().any(|entry| entry["id"] == *id);
+    assert!(behind.iter().all(|activity| known(&activity["id"])), "each is an entry of the timeline");
+    let fading = now["fading"].as_array().unwrap().iter().find(|f| f["rule"] == "looks_at_prices").unwrap();
+    let half = score(&world, &id, fading["half_on"].as_str().unwrap()).await;
+    let points = |score: &Value| -> i64 {
+        let lines = score["explanation"].as_array().unwrap().iter();
+        lines.filter(|l| l["rule"] == "looks_at_prices").map(|l| l["points"].as_i64().unwrap()).sum()
+    };
+    assert!(points(&half) * 2 <= points(&now), "{} of {}", points(&half), points(&now));
+}
+
+#[tokio::test]
+async fn the_nearest_ways_to_qualify_are_said_and_hold() {
+    let world = World::new().await;
+    let lead = json!({"email": "eva@company.example", "source": {"channel": "email"},
+        "attributes": {"company_size": 120, "country": "AT", "industry": "Logistics"}});
+    world.post(Role::Marketing, "/v1/leads", &lead).await.ok("lead");
+    let id = world.lead_id("eva@company.example").await;
+    let now = world.get(Role::Marketing, &format!("/v1/leads/{id}/score")).await;
+    assert_eq!(now["outlook"]["status"], json!("ways"), "{}", now["outlook"]);
+    let ways = now["outlook"]["ways"].as_array().unwrap();
+    let way = ways.iter().find(|way| way["steps"].as_array().unwrap().iter().all(|s| s["kind"] == "does"));
+    let steps = way.expect("something that it can do")["steps"].as_array().unwrap().clone();
+    for step in &steps {
+        let (kind, path) = match step["signal"].as_str().unwrap() {
+            "pricing_viewed" => ("page_viewed", "/pricing"),
+            other => (other, "/"),
+        };
+        for _ in 0..step["times"].as_u64().unwrap() {
+            assert_eq!(world.dossier("eva@company.example").await["stage"], json!("inquiry"));
+            let body = json!({"lead": {"lead_id": id}, "kind": kind, "properties": {"path": path}});
+            world.post(Role::Capture, "/v1/activities", &body).await.ok("activity");
+        }
+    }
+    assert_eq!(
+        world.dossier("eva@company.example").await["stage"],
+        json!("marketing_qualified"),
+        "{steps:?}"
+    );
+    let now = world.get(Role::Marketing, &format!("/v1/leads/{id}/score")).await;
+    assert_eq!(now["outlook"]["status"], json!("elsewhere"));
+}
+
+#[tokio::test]
+async fn any_day_can_be_seen_under_any_version() {
+    let (world, id) = active().await;
+    let mut other = testkit::test_playbook();
+    other["engagement"][1]["rules"][0]["points"] = json!(1);
+    other["signals"].as_array_mut().unwrap().push(json!({"id": "pages", "kind": "page_viewed"}));
+    let rule = json!({"id": "any_page", "points": 2, "signal": "pages"});
+    other["engagement"][1]["rules"].as_array_mut().unwrap().push(rule);
+    let added = world.post(Role::Marketing, "/v1/playbooks", &other).await;
+    assert_eq!(added.status, 201);
+    let path = format!("/v1/leads/{id}/score?version=2&at=2026-12-01");
+    let under = world.get(Role::Marketing, &path).await;
+    assert_eq!(under["playbook_version"], json!(2));
+    let lines = under["explanation"].as_array().unwrap();
+    let line =
+        lines.iter().find(|line| line["rule"] == "any_page").expect("a signal that version 1 does not know");
+    assert_eq!(line["points"], json!(8), "four views by then");
+    adds_up(&under);
+    let missing = world.call(Role::Marketing, "GET", &format!("/v1/leads/{id}/score?version=9")).send().await;
+    assert_eq!(missing.status, 422);
+}
+
+#[tokio::test]
+async fn labels_are_a_series_to_draw_a_line_from() {
+    let (world, id) = active().await;
+    let series = world.get(Role::Marketing, &format!("/v1/leads/{id}/labels")).await;
+    let points = series["items"].as_array().unwrap();
+    assert_eq!(points[0]["day"], json!("2026-11-22"));
+    assert!(points.is_sorted_by_key(|point| point["day"].as_str().unwrap().to_owned()));
+    for point in points.iter().filter(|point| point["day"] != "2026-12-22") {
+        let then = score(&world, &id, point["day"].as_str().unwrap()).await;
+        for name in ["fit", "engagement", "label"] {
+            assert_eq!(then[name], point[name], "{name} on {}", point["day"]);
+        }
+    }
+    let few =
+        world.get(Role::Marketing, &format!("/v1/leads/{id}/labels?from=2026-12-01&to=2026-12-05")).await;
+    let days = few["items"].as_array().unwrap().iter().map(|p| p["day"].as_str().unwrap().to_owned());
+    assert!(days.clone().all(|day| ("2026-12-01"..="2026-12-05").contains(&day.as_str())), "{few}");
+    let wrong =
+        world.call(Role::Marketing, "GET", &format!("/v1/leads/{id}/labels?from=x&to=y")).send().await;
+    assert_eq!((wrong.status, wrong.pointers().len()), (422, 2));
 }

@@ -1,0 +1,182 @@
+//! The agreement as two teams do it at a terminal: the compiled `leadloop`, against a `leadloop dev` of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests, also where a function is none"
+)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// A running `leadloop dev`, in a folder of its own.
+struct Dev {
+    process: Child,
+    folder: PathBuf,
+    url: String,
+}
+
+impl Dev {
+    fn start(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _fresh = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_leadloop"))
+            .args(["dev", "--port", "0", "--data-dir"])
+            .arg(&folder)
+            .args(["--template", &format!("{ROOT}/template.yaml")])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut dev = Self { process, folder, url: String::new() };
+        let started = Instant::now();
+        while dev.url.is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(60), "leadloop dev did not start");
+            assert!(dev.process.try_wait().unwrap().is_none(), "leadloop dev ended");
+            std::thread::sleep(Duration::from_millis(50));
+            let text = std::fs::read_to_string(dev.folder.join("endpoints.json")).unwrap_or_default();
+            let endpoints: Value = serde_json::from_str(&text).unwrap_or_default();
+            dev.url = endpoints["api"].as_str().unwrap_or_default().to_owned();
+        }
+        dev
+    }
+
+    /// Runs a command against it; gives whether it succeeded, and what it printed and complained.
+    fn run(&self, words: &[&str]) -> (bool, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leadloop"));
+        command.args(words).current_dir(&self.folder).env_remove("LEADLOOP_TOKEN");
+        if !matches!(words, ["playbook", "validate" | "schema", ..]) {
+            command.args(["--url", &self.url, "--data-dir", "."]);
+        }
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Runs a command that has to succeed; gives what it printed.
+    fn does(&self, words: &[&str]) -> String {
+        let (done, out, error) = self.run(words);
+        assert!(done, "{words:?}: {error}");
+        out
+    }
+
+    /// Runs a command that has to fail; gives its one line.
+    fn refuses(&self, words: &[&str]) -> String {
+        let (done, out, error) = self.run(words);
+        assert!(!done, "{words:?}: {out}");
+        error
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.join(name), text).unwrap();
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ended = self.process.kill().and_then(|()| self.process.wait());
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn a_file_goes_live_once_both_teams_signed_it() {
+    let dev = Dev::start("agreement");
+    let starter = std::fs::read_to_string(format!("{ROOT}/playbooks/b2b-starter.yaml")).unwrap();
+    dev.file("ours.yaml", &starter.replacen("points: 30", "points: 35", 1));
+    has(&dev.does(&["playbook", "validate", "ours.yaml"]), &["ours.yaml is valid"]);
+    dev.file("wrong.yaml", "name: X\nfit: 3\n");
+    has(&dev.refuses(&["playbook", "validate", "wrong.yaml"]), &["faults to mend", "/fit", "/bands"]);
+    let schema: Value = serde_json::from_str(&dev.does(&["playbook", "schema"])).unwrap();
+    assert_eq!(schema["title"], "Playbook");
+
+    has(&dev.does(&["playbook", "diff", "ours.yaml"]), &["Marketing and sales have to agree to", "30 → 35"]);
+    let pushed = dev.does(&["playbook", "push", "ours.yaml", "--comment", "Tuesday & Wednesday"]);
+    has(&pushed, &["version 2, draft, sha256 "]);
+    has(&dev.refuses(&["playbook", "sign", "2"]), &["leadloop: the API refused: ", "draft"]);
+    has(&dev.does(&["playbook", "propose", "2"]), &["marketing and of sales"]);
+    let tested = dev.does(&["playbook", "backtest", "2"]);
+    let job = tested.split_whitespace().last().unwrap();
+    let signed = dev.does(&["playbook", "sign", "2", "--as", "marketing", "--backtest", job]);
+    has(&signed, &["signed for marketing by", &format!("who had seen {job}")]);
+    has(&dev.refuses(&["playbook", "activate", "2"]), &["the sign-off of sales is missing"]);
+    has(
+        &dev.does(&["playbook", "sign", "2", "--as", "sales"]),
+        &["signed for marketing by", "signed for sales by"],
+    );
+    has(&dev.does(&["playbook", "activate", "2"]), &["version 2 is active"]);
+    has(&dev.does(&["playbook", "list"]), &["1  retired", "2  active", "Tuesday & Wednesday"]);
+    has(&dev.does(&["playbook", "diff", "2", "--from", "active"]), &["nothing differs in meaning"]);
+    has(&dev.refuses(&["playbook", "backtest", "9"]), &["no such version"]);
+}
+
+#[test]
+fn a_card_is_suggested_tested_and_shown_with_what_was_refused() {
+    let dev = Dev::start("suggested");
+    let starter = dev.does(&["playbook", "list"]);
+    assert_eq!(starter.lines().count(), 1, "{starter}");
+    has(&dev.refuses(&["playbook", "suggest"]), &["no card: 0 won leads and 0 others are too few"]);
+    // Large companies are won; what sales noted is known of the won only.
+    let header = "external_id:crm,occurred_at,attributes.staff,attributes.sales_notes\n";
+    let (mut leads, mut outcomes) =
+        (header.to_owned(), "lead.external_id:crm,occurred_at,kind,deal:crm\n".to_owned());
+    for n in 0..160 {
+        let won = if n % 2 == 0 { n % 10 != 0 } else { n % 10 == 1 };
+        let (staff, note) = (if n % 2 == 0 { 500 } else { 5 }, if won { "budget" } else { "" });
+        leads.push_str(&format!("L-{n},2024-01-{:02},{staff},{note}\n", n % 28 + 1));
+        let how = if won { format!("won,D-{n}") } else { "lost,".to_owned() };
+        outcomes.push_str(&format!("L-{n},2024-03-01,{how}\n"));
+    }
+    dev.file("leads.csv", &leads);
+    dev.file("outcomes.csv", &outcomes);
+    dev.does(&["import", "leads", "leads.csv", "--mode", "history"]);
+    dev.does(&["import", "feedback", "outcomes.csv", "--mode", "history"]);
+
+    has(&dev.refuses(&["playbook", "suggest"]), &["no card: nothing that was known"]);
+    has(&dev.does(&["playbook", "declare", "staff"]), &["staff: known at capture, as declared by"]);
+    let card = dev.does(&["playbook", "suggest", "--precision", "0.6", "--out", "card.yaml"]);
+    has(&card, &["Version 2, a draft: ", " from 160 leads, 80 of them won", "Staff: ", "80 of 160 leads"]);
+    has(&card, &["Left out:\n  `sales_notes` is undated in 100 % of its values", "The line: ", "AUC 0."]);
+    has(&dev.does(&["playbook", "validate", "card.yaml"]), &["card.yaml is valid"]);
+    has(&dev.does(&["playbook", "diff", "card.yaml", "--from", "2"]), &["nothing differs in meaning"]);
+
+    // The same content is the same version.
+    let tested = dev.does(&["playbook", "backtest", "card.yaml", "--horizon-days", "90"]);
+    has(&tested, &["Version 2 beside version 1, the active one: who was won within 90 days"]);
+    has(
+        &tested,
+        &[
+            "160 leads judged: 80 won, 80 lost, 0 too young to tell",
+            "AUC at day 30",
+            "of them won (precision)",
+        ],
+    );
+    has(
+        &tested,
+        &[
+            "`sales_notes` is undated in 100 % of its values",
+            "instead of D4",
+            "leadloop playbook sign 2 --backtest backtest-",
+        ],
+    );
+    let json =
+        dev.does(&["playbook", "backtest", "2", "--where", "{attribute: staff, at_least: 100}", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["result"]["leads"], &json["result"]["wins"]), (&80.into(), &64.into()));
+    has(
+        &dev.refuses(&["playbook", "backtest", "2", "--where", "{a: ["]),
+        &["--where is neither JSON nor YAML"],
+    );
+}

@@ -1,0 +1,157 @@
+//! Every lead with its facts, page by page.
+//!
+//! A walk reads the table of leads in pages and, for the leads that were asked for, their timelines beside each other.
+//! Where it stands after a page is a small value that a job keeps: another call goes on from there. Memory holds one page.
+
+use crate::App;
+use adapters::jobs::Job;
+use adapters::ports::{Direction, StoreError};
+use domain::change::Incoming;
+use domain::condition::{Condition, View};
+use domain::identity::LeadId;
+use domain::lead::Lead;
+use domain::replay::facts_of;
+use domain::time::Timestamp;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How many timelines are read beside each other.
+const BESIDE: usize = 32;
+/// How many entries of a timeline are read at a time.
+const ENTRIES: usize = 500;
+/// How often a job notes where it stands.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Which leads are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Captured from then on.
+    pub from: Option<Timestamp>,
+    /// Captured before.
+    pub to: Option<Timestamp>,
+    /// Meeting this, as they are now.
+    pub condition: Option<Condition>,
+    /// Of all others, about one in so many; chosen by their ids, always the same ones.
+    pub one_in: Option<f64>,
+}
+
+impl Selection {
+    /// Tells whether a lead is asked for.
+    #[must_use]
+    pub fn has(&self, lead: &Lead, now: Timestamp) -> bool {
+        let captured = lead.responded_at.unwrap_or(lead.created_at);
+        let view = View { score: Some(&lead.score), stage: Some(lead.stage), ..lead.view(now.day()) };
+        self.one_in.is_none_or(|n| is_sampled(&lead.id, n))
+            && self.from.is_none_or(|from| captured >= from)
+            && self.to.is_none_or(|to| captured < to)
+            && self.condition.as_ref().is_none_or(|condition| condition.met(&view))
+    }
+}
+
+/// Tells whether a lead is among one in so many.
+#[allow(clippy::cast_precision_loss, reason = "a place between 0 and 1 needs no more digits")]
+fn is_sampled(id: &LeadId, one_in: f64) -> bool {
+    // FNV-1a: even, and the same on every machine.
+    let hash = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    (hash >> 16) as f64 * one_in < (1_u64 << 48) as f64
+}
+
+/// Where a walk stands.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stand {
+    cursor: Option<String>,
+    /// Whether every lead was looked at.
+    pub done: bool,
+    /// How many leads were looked at so far.
+    pub leads: u64,
+}
+
+/// Reads where a walk stands from what a job keeps; at the beginning, where it keeps nothing.
+#[must_use]
+pub fn stand_of(state: &Value, name: &str) -> Stand {
+    state.get(name).and_then(|stand| serde_json::from_value(stand.clone()).ok()).unwrap_or_default()
+}
+
+/// A lead with all its facts.
+pub type Story = (Lead, Vec<Incoming>);
+
+/// Reads the next page of the leads that are asked for.
+///
+/// # Errors
+///
+/// [`StoreError`]; the walk stands where it stood.
+pub async fn page(
+    app: &App,
+    selection: &Selection,
+    stand: &mut Stand,
+    now: Timestamp,
+) -> Result<Vec<Story>, StoreError> {
+    let page = app.lists.scan(0, 1, stand.cursor.as_deref()).await?;
+    let looked_at = page.items.len();
+    let chosen = page.items.into_iter().filter(|lead| selection.has(lead, now));
+    let stories = stream::iter(chosen.map(|lead| story(app, lead))).buffered(BESIDE);
+    let stories = stories.try_collect().await?;
+    stand.leads += looked_at as u64;
+    stand.done = page.next.is_none();
+    stand.cursor = page.next;
+    Ok(stories)
+}
+
+async fn story(app: &App, lead: Lead) -> Result<Story, StoreError> {
+    let (mut entries, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = app.timeline.entries(&lead.id, Direction::Forward, ENTRIES, cursor.as_deref()).await?;
+        entries.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok((lead, facts_of(entries)));
+        }
+    }
+}
+
+/// What is counted of the leads on a walk.
+pub trait Study: Send {
+    /// Counts a lead.
+    fn add(&mut self, lead: &Lead, facts: &[Incoming]);
+    /// Gives what the job keeps of it, for another call to go on with.
+    fn save(&self, stand: &Stand) -> Value;
+}
+
+/// Walks on, for a job, until every lead was looked at or time is over; `false` then. Where it stands is noted.
+///
+/// # Errors
+///
+/// [`StoreError`]; what was noted last is where the next call goes on.
+pub async fn walk(
+    app: &App,
+    job: &mut Job,
+    selection: &Selection,
+    stand: &mut Stand,
+    until: Instant,
+    study: &mut dyn Study,
+) -> Result<bool, StoreError> {
+    let now = job.created_at;
+    let mut beat = Instant::now() + BEAT;
+    while !stand.done {
+        for (lead, facts) in page(app, selection, stand, now).await? {
+            study.add(&lead, &facts);
+        }
+        let late = Instant::now() > until;
+        if stand.done || late || Instant::now() > beat {
+            beat = Instant::now() + BEAT;
+            if !app.jobs.checkpoint(job, study.save(stand)).await? {
+                return Err(StoreError::Busy(format!("somebody else works on the job {}", job.id())));
+            }
+        }
+        if late && !stand.done {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

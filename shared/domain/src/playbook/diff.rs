@@ -1,0 +1,603 @@
+//! What changed between two playbooks, in words, and who has to agree to it.
+//!
+//! Both documents are brought into the one form that their meaning has (`meaning`) and compared there, field by field.
+//! So what means the same is no difference, however it is written; and since every field that differs makes a phrase,
+//! with words of its own or as "… changed", no change can hide behind words that nobody wrote for it.
+//!
+//! Who has to agree follows from the section alone: what marketing sends, and to whom, is marketing's; everything else
+//! decides which leads sales gets and what it owes them.
+
+mod meaning;
+mod words;
+
+use crate::country::Country;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use meaning::tests as meaning_of_tests;
+pub use words::in_words;
+use words::{Words, list, quoted};
+
+/// The sections to which marketing agrees alone.
+const MARKETING: &[&str] = &["segments", "personas", "content", "programs"];
+
+/// The sections in the order in which people read them; others follow.
+const ORDER: &[&str] = &[
+    "name",
+    "timezone",
+    "signals",
+    "fit",
+    "engagement",
+    "bands",
+    "lead_when",
+    "marketing_qualified",
+    "territories",
+    "default_qualifier",
+    "promises",
+    "consent",
+    "forms",
+    "segments",
+];
+
+/// Who has to agree to a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Agree {
+    /// Marketing and sales.
+    Both,
+    /// Marketing alone.
+    Marketing,
+}
+
+impl Agree {
+    /// Gives the word in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Marketing => "marketing",
+        }
+    }
+}
+
+/// One thing that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Who has to agree to it.
+    pub agree: Agree,
+    /// The section of the document.
+    pub section: String,
+    /// The id of the rule, territory, form or whatever else in the section changed, where one did.
+    pub subject: Option<String>,
+    /// What changed, in words.
+    pub text: String,
+}
+
+/// Tells whether sales has to agree to any of the differences.
+#[must_use]
+pub fn needs_sales(differences: &[Difference]) -> bool {
+    differences.iter().any(|difference| difference.agree == Agree::Both)
+}
+
+/// Says what changed from one playbook's document to another's, what both teams must agree to first.
+///
+/// Where there was none before (`null` or an empty object), both must agree to each section as a whole.
+#[must_use]
+pub fn diff(from: &Value, to: &Value) -> Vec<Difference> {
+    if from.is_null() || from.as_object().is_some_and(Map::is_empty) {
+        let sections = to.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        return in_order(sections.map(|(section, _)| section.as_str()))
+            .map(|section| Difference {
+                agree: Agree::Both,
+                section: section.to_owned(),
+                subject: None,
+                text: "everything is new".to_owned(),
+            })
+            .collect();
+    }
+    let sides = Sides {
+        from: meaning::playbook(from),
+        to: meaning::playbook(to),
+        words_from: Words::of(from),
+        words_to: Words::of(to),
+    };
+    let mut differences = Vec::new();
+    for section in in_order(sides.from.keys().chain(sides.to.keys()).map(String::as_str)) {
+        let agree = if MARKETING.contains(&section) { Agree::Marketing } else { Agree::Both };
+        differences.extend(sides.section(section).into_iter().map(|(subject, text)| Difference {
+            agree,
+            section: section.to_owned(),
+            subject,
+            text,
+        }));
+    }
+    differences.sort_by_key(|difference| difference.agree);
+    differences
+}
+
+fn in_order<'a>(sections: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    let place = |section: &&str| ORDER.iter().position(|known| known == section).unwrap_or(ORDER.len());
+    let mut sections: Vec<&str> = sections.collect::<BTreeSet<_>>().into_iter().collect();
+    sections.sort_by_key(place);
+    sections.into_iter()
+}
+
+/// A line about one subject.
+type Line = (Option<String>, String);
+type Fields = Map<String, Value>;
+
+/// Both playbooks in the form of `meaning`, with the words of each.
+struct Sides<'a> {
+    from: Fields,
+    to: Fields,
+    words_from: Words<'a>,
+    words_to: Words<'a>,
+}
+
+impl Sides<'_> {
+    fn section(&self, section: &str) -> Vec<Line> {
+        let (from, to) = (self.from.get(section), self.to.get(section));
+        if from == to {
+            return Vec::new();
+        }
+        let one = |text: String| vec![(None, text)];
+        let (before, after) = (fields_of(from), fields_of(to));
+        let lines = match section {
+            "name" | "timezone" => {
+                let what = if section == "name" { "Name" } else { "Time zone" };
+                one(arrow(what, &said(from), &said(to), ""))
+            }
+            "signals" => self.items("signal", &before, &after, &signal, &|before, after| {
+                let mut phrases =
+                    each(before, after, &["title", "kind", "where"], |key, from, to| match key {
+                        "kind" => Some(arrow("kind", &kinds(from), &kinds(to), "")),
+                        "where" => Some(arrow("where", &asked(from), &asked(to), "")),
+                        _ => None,
+                    });
+                if ["kind", "where"].iter().any(|key| before.get(*key) != after.get(*key)) {
+                    phrases.push("its counts start anew".to_owned());
+                }
+                phrases
+            }),
+            "fit" | "engagement" => self.rules(&before, &after),
+            "bands" => bands(&before, &after),
+            "lead_when" => one(format!("A contact becomes a lead {}", self.becomes_lead(from, to))),
+            "marketing_qualified" => self.marketing_qualified(&before, &after),
+            "territories" => self.territories(&before, &after),
+            "default_qualifier" => {
+                one(arrow("All other countries: qualifier", &person(from), &person(to), ""))
+            }
+            "promises" => lines(each(&before, &after, &[], |key, from, to| {
+                let what = "First answer promised within";
+                (key == "first_answer_hours").then(|| arrow(what, &said(from), &said(to), " hours"))
+            })),
+            "consent" => lines(each(&before, &after, &[], |key, from, to| {
+                let changed = || now_and_no_longer(&countries(from), &countries(to));
+                (key == "single_opt_in")
+                    .then(changed)?
+                    .map(|text| format!("A tick is consent enough, {text}"))
+            })),
+            "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
+            "segments" => self.items(
+                "segment",
+                &before,
+                &after,
+                &|words, segment| segment.get("when").map(|when| words.condition(when)).unwrap_or_default(),
+                &|before, after| {
+                    each(before, after, &["title", "when"], |key, from, to| {
+                        (key == "when").then(|| self.conditions("who:", from, to))
+                    })
+                },
+            ),
+            _ => Vec::new(),
+        };
+        if lines.is_empty() { one(format!("{} changed", section.replace('_', " "))) } else { lines }
+    }
+
+    /// Says which items are new, gone or changed; `whole` says one of them, `changed` what differs in it.
+    fn items(
+        &self,
+        noun: &str,
+        before: &Fields,
+        after: &Fields,
+        whole: &dyn Fn(&Words<'_>, &Fields) -> String,
+        changed: &dyn Fn(&Fields, &Fields) -> Vec<String>,
+    ) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for id in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+            let (from, to) = (before.get(id), after.get(id));
+            if from == to {
+                continue;
+            }
+            let (old, new) = (fields_of(from), fields_of(to));
+            let with = |text: String| if text.is_empty() { text } else { format!(": {text}") };
+            let text = if from.is_none() {
+                // What has no words as a whole is said field by field, beside one in which nothing is filled in.
+                let whole = Some(whole(&self.words_to, &new)).filter(|text| !text.is_empty());
+                let text = whole.unwrap_or_else(|| {
+                    let mut blank = new.clone();
+                    blank.retain(|key, value| key == "title" || value.as_array().is_some_and(Vec::is_empty));
+                    joined(&changed(&blank, &new))
+                });
+                format!("New {noun} {}{}", quoted(&title(&new)), with(text))
+            } else if to.is_none() {
+                format!("No {noun} {} any more{}", quoted(&title(&old)), with(whole(&self.words_from, &old)))
+            } else {
+                let mut phrases = changed(&old, &new);
+                if old.get("title") != new.get("title") {
+                    phrases.insert(0, format!("renamed from {}", quoted(&title(&old))));
+                }
+                format!("{}: {}", title(&new), joined(&phrases))
+            };
+            lines.push((Some(id.clone()), text));
+        }
+        lines
+    }
+
+    fn rules(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        let (groups_before, groups_after) = (inner(before, "groups"), inner(after, "groups"));
+        let points =
+            |cap: Option<&Value>| cap.map_or_else(|| "none".to_owned(), |cap| format!("{cap} points"));
+        let mut lines = self.items(
+            "group",
+            &groups_before,
+            &groups_after,
+            &|_, group| {
+                group.get("cap").map_or_else(|| "no cap".to_owned(), |cap| format!("cap {cap} points"))
+            },
+            &|before, after| {
+                each(before, after, &["title", "cap"], |key, from, to| {
+                    (key == "cap").then(|| match (from, to) {
+                        (Some(from), Some(to)) => arrow("cap", &from.to_string(), &to.to_string(), " points"),
+                        _ => arrow("cap", &points(from), &points(to), ""),
+                    })
+                })
+            },
+        );
+        let group = |groups: &Fields, id: Option<&Value>| {
+            let id = id.and_then(Value::as_str).unwrap_or_default();
+            quoted(&title(&fields_of(groups.get(id))))
+        };
+        lines.extend(self.items(
+            "rule",
+            &inner(before, "rules"),
+            &inner(after, "rules"),
+            &rule,
+            &|old, new| {
+                let counts = |rule: &Fields| rule.contains_key("signal");
+                // Where a rule counted and now asks, or the other way round, its fields do not compare.
+                if counts(old) != counts(new) {
+                    let (from, to) = (rule(&self.words_from, old), rule(&self.words_to, new));
+                    let mut phrases = vec![arrow("now", &from, &to, "")];
+                    phrases.extend(
+                        (old.get("group") != new.get("group")).then(|| {
+                            format!("moved to the group {}", group(&groups_after, new.get("group")))
+                        }),
+                    );
+                    return phrases;
+                }
+                let order = ["title", "group", "points", "signal", "when", "max_hits", "half_life_days"];
+                each(old, new, &order, |key, from, to| {
+                    Some(match key {
+                        "group" => {
+                            let (from, to) = (group(&groups_before, from), group(&groups_after, to));
+                            format!("moved from the group {from} to {to}")
+                        }
+                        "points" => format!("{} → {} points", said(from), said(to)),
+                        "signal" => {
+                            let title =
+                                |words: Words<'_>, id| words.title("signals", str_of(id).unwrap_or_default());
+                            let (a, b) = (title(self.words_from, from), title(self.words_to, to));
+                            let (a, b) = if a == b { (said(from), said(to)) } else { (a, b) };
+                            arrow("for each", &a, &b, "")
+                        }
+                        "when" => self.conditions("when", from, to),
+                        "max_hits" => arrow("counted at most", &said(from), &said(to), " times"),
+                        "half_life_days" => match (from, to) {
+                            (None, _) => format!("never faded, now half-life {} days", said(to)),
+                            (_, None) => format!("half-life {} days → never fades", said(from)),
+                            _ => arrow("half-life", &said(from), &said(to), " days"),
+                        },
+                        _ => return None,
+                    })
+                })
+            },
+        ));
+        lines
+    }
+
+    fn becomes_lead(&self, from: Option<&Value>, to: Option<&Value>) -> String {
+        let say = |words: Words<'_>, when: Option<&Value>| match when {
+            Some(condition) if condition.is_object() => format!("when {}", words.condition(condition)),
+            _ => "with any response".to_owned(),
+        };
+        match (say(self.words_from, from), say(self.words_to, to)) {
+            (a, b) if a == b => self.conditions("when", from, to),
+            (a, b) => format!("{a} → {b}"),
+        }
+    }
+
+    fn marketing_qualified(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        lines(each(before, after, &["labels", "when"], |key, from, to| match key {
+            "labels" => now_and_no_longer(&texts(from), &texts(to)).map(|text| format!("Qualifies {text}")),
+            "when" => Some(match (from, to) {
+                (None, Some(when)) => format!("Asked besides: {}", self.words_to.condition(when)),
+                (Some(when), None) => format!("Asked no longer: {}", self.words_from.condition(when)),
+                _ => self.conditions("Asked besides:", from, to),
+            }),
+            _ => None,
+        }))
+    }
+
+    /// Says a condition as it was and as it is; by ids where both read the same by titles.
+    fn conditions(&self, what: &str, from: Option<&Value>, to: Option<&Value>) -> String {
+        let say = |words: Words<'_>, when: Option<&Value>| {
+            when.map_or_else(|| "nothing".to_owned(), |when| words.condition(when))
+        };
+        let (mut a, mut b) = (say(self.words_from, from), say(self.words_to, to));
+        if a == b {
+            let ids = Words::of(&Value::Null);
+            (a, b) = (say(ids, from), say(ids, to));
+        }
+        arrow(what, &a, &b, "")
+    }
+
+    fn territories(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        // Countries are said by themselves, since each of them has a qualifier before and after.
+        let without = |territories: &Fields| -> Fields {
+            let mut territories = territories.clone();
+            for territory in territories.values_mut().filter_map(Value::as_object_mut) {
+                territory.remove("countries");
+            }
+            territories
+        };
+        let mut found = self.items(
+            "territory",
+            &without(before),
+            &without(after),
+            &|_, territory| format!("qualifier {}", person(territory.get("qualifier"))),
+            &|before, after| {
+                each(before, after, &["title", "qualifier"], |key, from, to| {
+                    (key == "qualifier").then(|| arrow("qualifier", &person(from), &person(to), ""))
+                })
+            },
+        );
+        let (homes_before, homes_after) = (homes(before), homes(after));
+        let mut moves: BTreeMap<(Option<&String>, Option<&String>), Vec<String>> = BTreeMap::new();
+        for country in homes_before.keys().chain(homes_after.keys()).collect::<BTreeSet<_>>() {
+            let (from, to) = (homes_before.get(country).copied(), homes_after.get(country).copied());
+            if from != to {
+                moves.entry((from, to)).or_default().push(country_name(country));
+            }
+        }
+        for ((from, to), countries) in moves {
+            let place = |territories: &Fields, home: Option<&String>, by_title: bool| match home {
+                None => "no territory".to_owned(),
+                Some(id) if by_title => quoted(&title(&fields_of(territories.get(id)))),
+                Some(id) => id.clone(),
+            };
+            let qualifier = |side: &Fields, territories: &Fields, home: Option<&String>| match home {
+                Some(id) => person(fields_of(territories.get(id)).get("qualifier")),
+                None => person(side.get("default_qualifier")),
+            };
+            let (a, b) = (qualifier(&self.from, before, from), qualifier(&self.to, after, to));
+            let same_title = place(before, from, true) == place(after, to, true);
+            let (here, there) = (place(before, from, !same_title), place(after, to, !same_title));
+            let qualifier =
+                if a == b { format!("qualifier still {a}") } else { format!("qualifier {a} → {b}") };
+            let text = format!("{}: {qualifier}, moved from {here} to {there}", countries.join(", "));
+            found.push((to.or(from).cloned(), text));
+        }
+        found
+    }
+}
+
+/// Says each field that differs; what `say` has no words for has changed all the same. Titles are said by the caller.
+fn each(
+    before: &Fields,
+    after: &Fields,
+    order: &[&str],
+    say: impl Fn(&str, Option<&Value>, Option<&Value>) -> Option<String>,
+) -> Vec<String> {
+    let mut keys: Vec<&String> =
+        before.keys().chain(after.keys()).collect::<BTreeSet<_>>().into_iter().collect();
+    keys.sort_by_key(|key| order.iter().position(|known| known == key).unwrap_or(order.len()));
+    let differ = |key: &&String| before.get(*key) != after.get(*key) && *key != "title";
+    keys.into_iter()
+        .filter(differ)
+        .map(|key| {
+            say(key, before.get(key), after.get(key))
+                .unwrap_or_else(|| format!("{} changed", key.replace('_', " ")))
+        })
+        .collect()
+}
+
+/// Says a value as it was and as it is. Two that read the same are still two.
+fn arrow(what: &str, from: &str, to: &str, unit: &str) -> String {
+    if from == to {
+        format!("{what} {to}{unit}, said otherwise")
+    } else {
+        format!("{what} {from} → {to}{unit}")
+    }
+}
+
+/// Says what came to a list and what went; nothing where the lists read the same.
+fn now_and_no_longer(before: &[String], after: &[String]) -> Option<String> {
+    let beyond = |these: &[String], those: &[String]| {
+        let beyond: Vec<&str> = these.iter().filter(|one| !those.contains(one)).map(String::as_str).collect();
+        (!beyond.is_empty()).then(|| beyond.join(", "))
+    };
+    match (beyond(after, before), beyond(before, after)) {
+        (Some(now), Some(gone)) => Some(format!("now: {now}; no longer: {gone}")),
+        (Some(now), None) => Some(format!("now: {now}")),
+        (None, Some(gone)) => Some(format!("no longer: {gone}")),
+        (None, None) => None,
+    }
+}
+
+/// Joins phrases so that their own commas do not run into each other.
+fn joined(phrases: &[String]) -> String {
+    let inside = phrases.iter().any(|phrase| phrase.contains([',', ';']));
+    phrases.join(if inside { "; " } else { ", " })
+}
+
+fn lines(phrases: Vec<String>) -> Vec<Line> {
+    phrases.into_iter().map(|text| (None, text)).collect()
+}
+
+fn fields_of(value: Option<&Value>) -> Fields {
+    value.and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+fn inner(fields: &Fields, key: &str) -> Fields {
+    fields_of(fields.get(key))
+}
+
+fn title(item: &Fields) -> String {
+    str_of(item.get("title")).unwrap_or_default().to_owned()
+}
+
+fn str_of(value: Option<&Value>) -> Option<&str> {
+    value.and_then(Value::as_str)
+}
+
+fn said(value: Option<&Value>) -> String {
+    value.map_or_else(|| "none".to_owned(), words::value)
+}
+
+fn person(id: Option<&Value>) -> String {
+    str_of(id).map_or_else(|| "nobody".to_owned(), |id| format!("`{id}`"))
+}
+
+fn values(list: Option<&Value>) -> &[Value] {
+    list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn texts(list: Option<&Value>) -> Vec<String> {
+    values(list).iter().map(words::value).collect()
+}
+
+fn country_name(code: &str) -> String {
+    Country::parse(code)
+        .map(|country| country.name_en())
+        .filter(|name| !name.is_empty())
+        .unwrap_or(code)
+        .to_owned()
+}
+
+fn countries(list: Option<&Value>) -> Vec<String> {
+    values(list).iter().filter_map(Value::as_str).map(country_name).collect()
+}
+
+/// Gives the territory of each country.
+fn homes(territories: &Fields) -> BTreeMap<&str, &String> {
+    let mut homes = BTreeMap::new();
+    for (id, territory) in territories {
+        for country in values(territory.get("countries")).iter().filter_map(Value::as_str) {
+            homes.insert(country, id);
+        }
+    }
+    homes
+}
+
+fn kinds(list: Option<&Value>) -> String {
+    texts(list).join(" or ")
+}
+
+fn asked(tests: Option<&Value>) -> String {
+    tests.and_then(words::tests).unwrap_or_else(|| "anything".to_owned())
+}
+
+fn signal(_: &Words<'_>, signal: &Fields) -> String {
+    let kinds = kinds(signal.get("kind"));
+    match signal.get("where").and_then(words::tests) {
+        Some(tests) => format!("{kinds} where {tests}"),
+        None => kinds,
+    }
+}
+
+fn rule(words: &Words<'_>, rule: &Fields) -> String {
+    let points = rule.get("points").and_then(Value::as_i64).unwrap_or_default();
+    let points = format!("{points:+} point{}", if points.abs() == 1 { "" } else { "s" });
+    match (str_of(rule.get("signal")), rule.get("when")) {
+        (Some(id), _) => {
+            let most = match rule.get("max_hits").and_then(Value::as_i64) {
+                Some(1_000) | None => String::new(),
+                Some(1) => ", once".to_owned(),
+                Some(n) => format!(", at most {n} times"),
+            };
+            let half_life = rule.get("half_life_days").map(|days| format!(", half-life {days} days"));
+            let signal = words.title("signals", id);
+            format!("{points} for each {signal}{most}{}", half_life.unwrap_or_default())
+        }
+        (None, Some(when)) => format!("{points} when {}", words.condition(when)),
+        (None, None) => points,
+    }
+}
+
+fn bands(before: &Fields, after: &Fields) -> Vec<Line> {
+    let mut found = Vec::new();
+    for band in before.keys().chain(after.keys()).collect::<BTreeSet<_>>().into_iter().rev() {
+        let (before, after) = (inner(before, band), inner(after, band));
+        found.extend(each(&before, &after, &[], |key, from, to| {
+            Some(arrow(&format!("{band} {key} from"), &said(from), &said(to), ""))
+        }));
+    }
+    lines(found)
+}
+
+fn form(before: &Fields, after: &Fields) -> Vec<String> {
+    const KEYS: &[&str] = &[
+        "activity",
+        "fields",
+        "required",
+        "consent",
+        "honeypot",
+        "allowed_origins",
+        "page_activities",
+        "thank_you",
+    ];
+    each(before, after, KEYS, |key, from, to| {
+        let changed = |what: &str, before: &[String], after: &[String]| {
+            now_and_no_longer(before, after).map(|text| format!("{what} {text}"))
+        };
+        match key {
+            "activity" if from.is_none() => Some(format!("counts as {}", said(to))),
+            "activity" => Some(arrow("counts as", &said(from), &said(to), "")),
+            "fields" => {
+                let targets = |fields: Option<&Value>| -> Vec<String> {
+                    fields_of(fields)
+                        .iter()
+                        .map(|(name, target)| format!("{name} ({})", said(Some(target))))
+                        .collect()
+                };
+                changed("fields", &targets(from), &targets(to))
+            }
+            "required" => changed("required", &texts(from), &texts(to)),
+            "consent" => {
+                let boxes =
+                    |list: Option<&Value>| -> Vec<String> { values(list).iter().map(consent_box).collect() };
+                changed("consent boxes", &boxes(from), &boxes(to))
+            }
+            "honeypot" => Some(arrow("honeypot", &said(from), &said(to), "")),
+            "allowed_origins" => {
+                let pages = |origins: Option<&Value>| match values(origins) {
+                    [] => "any page".to_owned(),
+                    origins => list(origins),
+                };
+                if values(from).is_empty() || values(to).is_empty() {
+                    Some(arrow("posted from", &pages(from), &pages(to), ""))
+                } else {
+                    changed("posted from", &texts(from), &texts(to))
+                }
+            }
+            "page_activities" => changed("its page may report", &texts(from), &texts(to)),
+            "thank_you" => Some(arrow("thank-you page", &said(from), &said(to), "")),
+            _ => None,
+        }
+    })
+}
+
+fn consent_box(written: &Value) -> String {
+    let field = |key| said(written.get(key));
+    format!("{} for {} under {}", field("field"), field("purpose"), field("text"))
+}

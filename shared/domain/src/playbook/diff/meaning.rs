@@ -1,0 +1,224 @@
+//! A playbook's document in the one form that all documents of the same meaning share.
+//!
+//! Defaults are spelled out, short forms written long, texts trimmed, and lists whose order says nothing are sorted, or
+//! become objects by the id of their items. So two documents mean the same exactly where their forms are equal. What
+//! this file does not know, it leaves as it is: a difference too many is asked about, one too few is signed unseen.
+
+use crate::attribute::{COUNTRY, number_to_json};
+use crate::country::Country;
+use serde_json::{Map, Value, json};
+
+/// Brings a whole document into the form.
+pub(super) fn playbook(document: &Value) -> Map<String, Value> {
+    let Value::Object(mut sections) = tidy(document) else { return Map::new() };
+    for key in ["signals", "territories", "forms", "segments"] {
+        let item = match key {
+            "signals" => signal,
+            "territories" => territory,
+            "forms" => form,
+            _ => segment,
+        };
+        let items = by_id(sections.remove(key), item);
+        sections.insert(key.to_owned(), items);
+    }
+    for key in ["fit", "engagement"] {
+        let groups = groups(sections.remove(key));
+        sections.insert(key.to_owned(), groups);
+    }
+    sections
+        .entry("timezone")
+        .and_modify(|name| {
+            let zone = name.as_str().and_then(|name| jiff::tz::TimeZone::get(name).ok());
+            if let Some(known) = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name) {
+                *name = json!(known);
+            }
+        })
+        .or_insert_with(|| json!("UTC"));
+    sections
+        .entry("lead_when")
+        .and_modify(|when| *when = condition(when))
+        .or_insert_with(|| json!("any_response"));
+    sections.entry("promises").or_insert_with(|| json!({"first_answer_hours": 24}));
+    let consent = sections.entry("consent").or_insert_with(|| json!({}));
+    if let Value::Object(consent) = consent {
+        change(consent, "single_opt_in", |list| sorted(list.into_iter().map(country)));
+    }
+    if let Some(Value::Object(qualified)) = sections.get_mut("marketing_qualified") {
+        change(qualified, "labels", sorted);
+        if let Some(when) = qualified.get_mut("when") {
+            *when = condition(when);
+        }
+    }
+    sections
+}
+
+/// Brings a condition into the form; each word then has all of its fields.
+pub(super) fn condition(written: &Value) -> Value {
+    let Value::Object(mut object) = tidy(written) else { return tidy(written) };
+    for word in ["all", "any"] {
+        if object.contains_key(word) {
+            change(&mut object, word, |parts| sorted(parts.iter().map(condition)));
+        }
+    }
+    if let Some(part) = object.get_mut("not") {
+        *part = condition(part);
+    }
+    if let Some(name) = object.get("attribute") {
+        let of_country = name == COUNTRY;
+        test(&mut object, of_country);
+    }
+    if object.contains_key("source") {
+        object.entry("touch").or_insert_with(|| json!("first"));
+        test(&mut object, false);
+    }
+    if object.contains_key("signal") {
+        if let Some(exactly) = object.remove("exactly") {
+            object.insert("at_least".to_owned(), exactly.clone());
+            object.insert("at_most".to_owned(), exactly);
+        }
+        let least = i32::from(!object.contains_key("at_most"));
+        object.entry("at_least").or_insert_with(|| json!(least));
+    }
+    if object.contains_key("consent") {
+        object.entry("status").or_insert_with(|| json!("confirmed"));
+    }
+    for word in ["status", "label", "stage"] {
+        if object.contains_key(word) {
+            change(&mut object, word, sorted);
+        }
+    }
+    for word in ["fit", "engagement"] {
+        if let Some(Value::Object(range)) = object.get_mut(word) {
+            range.entry("at_least").or_insert_with(|| json!(0));
+            range.entry("at_most").or_insert_with(|| json!(100));
+        }
+    }
+    Value::Object(object)
+}
+
+/// Brings what a signal asks of an activity's properties into the form.
+pub(in crate::playbook) fn tests(written: Option<&Value>) -> Value {
+    let Some(Value::Object(tests)) = written.map(tidy) else { return json!({}) };
+    tests
+        .into_iter()
+        .map(|(name, asked)| match asked {
+            Value::Object(mut object) => {
+                test(&mut object, false);
+                (name, Value::Object(object))
+            }
+            value => (name, json!({"in": [value]})),
+        })
+        .collect()
+}
+
+/// Writes `equals` as `in`, and the values of `in` in order.
+fn test(object: &mut Map<String, Value>, of_country: bool) {
+    if let Some(value) = object.remove("equals") {
+        object.insert("in".to_owned(), json!([value]));
+    }
+    if object.contains_key("in") {
+        let value = |value| if of_country { country(value) } else { value };
+        change(object, "in", |values| sorted(values.into_iter().map(value)));
+    }
+}
+
+/// Drops what is not there, trims texts and writes whole numbers as such.
+fn tidy(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!(text.trim()),
+        Value::Number(number) => number.as_f64().map_or_else(|| value.clone(), number_to_json),
+        Value::Array(list) => list.iter().map(tidy).collect(),
+        Value::Object(object) => object
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            // A form's fields name their targets to the letter.
+            .map(|(key, value)| (key.clone(), if key == "fields" { value.clone() } else { tidy(value) }))
+            .collect(),
+        Value::Null | Value::Bool(_) => value.clone(),
+    }
+}
+
+/// Changes a list in its place; one value is a list of one, and what is not there an empty one.
+fn change(object: &mut Map<String, Value>, key: &str, change: impl FnOnce(Vec<Value>) -> Value) {
+    let list = match object.remove(key) {
+        Some(Value::Array(list)) => list,
+        Some(value) => vec![value],
+        None => Vec::new(),
+    };
+    object.insert(key.to_owned(), change(list));
+}
+
+fn sorted(values: impl IntoIterator<Item = Value>) -> Value {
+    let mut values: Vec<Value> = values.into_iter().collect();
+    values.sort_by_cached_key(Value::to_string);
+    values.dedup();
+    Value::Array(values)
+}
+
+fn country(written: Value) -> Value {
+    match written.as_str().and_then(Country::parse) {
+        Some(country) => json!(country.as_str()),
+        None => written,
+    }
+}
+
+/// Makes an object of a list of items, by their ids, each with its title.
+fn by_id(list: Option<Value>, item: impl Fn(&mut Map<String, Value>)) -> Value {
+    let Some(Value::Array(list)) = list else { return json!({}) };
+    let mut items = Map::new();
+    for written in list {
+        let Value::Object(mut object) = written else { continue };
+        let Some(Value::String(id)) = object.remove("id") else { continue };
+        object.entry("title").or_insert_with(|| json!(id.replace(['_', '-'], " ")));
+        item(&mut object);
+        items.insert(id, Value::Object(object));
+    }
+    Value::Object(items)
+}
+
+/// Lays out rules beside their groups, since a rule keeps its id in another group.
+fn groups(list: Option<Value>) -> Value {
+    let mut groups = by_id(list, |_| {});
+    let mut all = Map::new();
+    for (id, group) in groups.as_object_mut().into_iter().flatten() {
+        let Value::Object(group) = group else { continue };
+        let rules = by_id(group.remove("rules"), |rule| {
+            rule.insert("group".to_owned(), json!(id));
+            if rule.contains_key("signal") {
+                rule.entry("max_hits").or_insert_with(|| json!(1_000));
+            }
+            if let Some(when) = rule.get_mut("when") {
+                *when = condition(when);
+            }
+        });
+        all.extend(rules.as_object().cloned().unwrap_or_default());
+    }
+    json!({"groups": groups, "rules": all})
+}
+
+fn signal(signal: &mut Map<String, Value>) {
+    change(signal, "kind", sorted);
+    let tests = tests(signal.get("where"));
+    signal.insert("where".to_owned(), tests);
+}
+
+fn territory(territory: &mut Map<String, Value>) {
+    change(territory, "countries", |list| sorted(list.into_iter().map(country)));
+}
+
+fn segment(segment: &mut Map<String, Value>) {
+    if let Some(when) = segment.get_mut("when") {
+        *when = condition(when);
+    }
+}
+
+fn form(form: &mut Map<String, Value>) {
+    form.entry("activity").or_insert_with(|| json!("form_submitted"));
+    form.entry("page_activities").or_insert_with(|| json!("page_viewed"));
+    for key in ["required", "consent", "page_activities"] {
+        change(form, key, sorted);
+    }
+    change(form, "allowed_origins", |list| {
+        sorted(list.iter().map(|origin| json!(origin.as_str().unwrap_or_default().to_ascii_lowercase())))
+    });
+}

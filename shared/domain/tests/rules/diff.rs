@@ -1,0 +1,302 @@
+//! What changed between two playbooks: as cases, and as properties of changes that nobody chose.
+//!
+//! The properties hold the words to the reader: two documents read into the same playbook exactly where nothing is
+//! said to have changed.
+
+use crate::case::{patched, playbook, read, yaml};
+use crate::starter::document;
+use domain::playbook::Playbook;
+use domain::playbook::diff::{Agree, diff, in_words, needs_sales};
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Differing {
+    #[serde(rename = "about")]
+    _about: String,
+    /// The playbook before, in all cases.
+    playbook: Value,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// What the playbook before has otherwise, as a merge patch.
+    #[serde(default)]
+    from: Value,
+    /// What the playbook after has otherwise than the one before.
+    #[serde(default)]
+    to: Value,
+    /// Who agrees, the section, the subject, and the words.
+    expect: Vec<(String, String, Option<String>, String)>,
+}
+
+#[test]
+fn what_changed_is_said_as_people_would_say_it_and_who_has_to_agree() {
+    let file: Differing = read("diff.yaml");
+    let mut wrong = Vec::new();
+    for case in &file.cases {
+        let from = patched(file.playbook.clone(), &case.from);
+        let to = patched(from.clone(), &case.to);
+        playbook(&from);
+        playbook(&to);
+        let differences = diff(&from, &to);
+        let both = differences.iter().any(|difference| difference.agree == Agree::Both);
+        assert_eq!(needs_sales(&differences), both, "{}", case.name);
+        let found: Vec<_> = differences
+            .into_iter()
+            .map(|d| (d.agree.as_str().to_owned(), d.section, d.subject, d.text))
+            .collect();
+        if found != case.expect {
+            let lines: Vec<String> = found.iter().map(|line| format!("      - {}", json!(line))).collect();
+            wrong.push(format!("{}\n{}", case.name, lines.join("\n")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sentences {
+    #[serde(rename = "about")]
+    _about: String,
+    /// The playbook that gives the titles.
+    playbook: Value,
+    /// Conditions, each with its sentence.
+    cases: Vec<(Value, String)>,
+}
+
+#[test]
+fn a_condition_reads_as_a_sentence() {
+    let file: Sentences = read("words.yaml");
+    let mut wrong = Vec::new();
+    for (condition, sentence) in &file.cases {
+        let mut document = file.playbook.clone();
+        let segments = document["segments"].as_array_mut().unwrap();
+        segments.push(json!({"id": "asked", "when": condition}));
+        playbook(&document);
+        let found = in_words(condition, &file.playbook);
+        if found != *sentence {
+            wrong.push(format!("  - [{condition}, {}]", json!(found)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_first_playbook_is_new_in_each_section_and_needs_both() {
+    let to = document();
+    for from in [Value::Null, json!({})] {
+        let differences = diff(&from, &to);
+        assert_eq!(differences.len(), to.as_object().unwrap().len());
+        assert!(differences.iter().all(|d| d.agree == Agree::Both && d.text == "everything is new"));
+    }
+}
+
+#[test]
+fn sections_of_marketing_s_own_that_are_yet_to_come_need_marketing_alone_and_unknown_ones_both() {
+    let from = document();
+    for (section, agree) in [
+        ("personas", Agree::Marketing),
+        ("content", Agree::Marketing),
+        ("programs", Agree::Marketing),
+        ("prices", Agree::Both),
+    ] {
+        let to = patched(from.clone(), &json!({section: [{"id": "a"}]}));
+        for (from, to) in [(&from, &to), (&to, &from)] {
+            let differences = diff(from, to);
+            assert_eq!(differences.len(), 1, "{differences:?}");
+            assert_eq!((differences[0].agree, differences[0].section.as_str()), (agree, section));
+        }
+    }
+}
+
+#[test]
+fn a_field_that_has_no_words_yet_has_changed_all_the_same() {
+    let from = document();
+    let mut found = 0;
+    for (pointer, value) in places(&from) {
+        if value.is_object() {
+            let mut to = from.clone();
+            let object = to.pointer_mut(&pointer).unwrap().as_object_mut().unwrap();
+            object.insert("zzz".to_owned(), json!("new"));
+            let differences = diff(&from, &to);
+            assert!(!differences.is_empty(), "{pointer}");
+            assert_eq!(needs_sales(&differences), !pointer.starts_with("/segments"), "{pointer}");
+            found += 1;
+        }
+    }
+    assert!(found > 100, "{found} objects");
+}
+
+/// Gives every value of a document with its pointer.
+pub(crate) fn places(document: &Value) -> Vec<(String, Value)> {
+    let mut found = vec![(String::new(), document.clone())];
+    let inside: Vec<(String, &Value)> = match document {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (format!("/{}", key.replace('~', "~0").replace('/', "~1")), value))
+            .collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(n, value)| (format!("/{n}"), value)).collect(),
+        _ => Vec::new(),
+    };
+    for (head, value) in inside {
+        found.extend(places(value).into_iter().map(|(tail, value)| (format!("{head}{tail}"), value)));
+    }
+    found
+}
+
+/// The starter with every word of the condition language, so that a mutation can meet each.
+fn rich() -> Value {
+    let mut document = document();
+    let more = yaml(
+        "
+- {id: r1, when: {all: [{fit: {at_least: 20, at_most: 80}}, {engagement: {at_most: 50}}, {label: B2}]}}
+- {id: r2, when: {any: [{attribute: budget, at_least: 10.5, at_most: 99}, {attribute: budget, exists: false}]}}
+- {id: r3, when: {not: {signal: pricing_viewed, exactly: 2, within_days: 30}}}
+- {id: r4, when: {signal: product_viewed, at_least: 1, at_most: 4}}
+- {id: r5, when: {source: campaign, touch: last, starts_with: spring}}
+- {id: r6, when: {source: channel, in: [paid, organic]}}
+- {id: r7, when: {consent: tracking, status: [pending, withdrawn]}}
+- {id: r8, when: {attribute: job_title, contains: head}}
+- {id: r9, when: {all: [{attribute: vip, equals: true}, {segment: r8}, {stage: customer}]}}
+",
+    );
+    document["segments"].as_array_mut().unwrap().extend(more.as_array().unwrap().iter().cloned());
+    let signals = document["signals"].as_array_mut().unwrap();
+    let demo =
+        "{id: demo, kind: [demo_booked, demo_attended], where: {minutes: {at_least: 10}, live: true, p: x}}";
+    signals.push(yaml(demo));
+    let facts =
+        "{all: [{any: [{consent: marketing}, {signal: demo}]}, {not: {source: channel, equals: paid}}]}";
+    document["fit"][0]["rules"][0]["when"] = yaml(facts);
+    let score = "{all: [{any: [{fit: {at_least: 20}}, {label: A1}, {engagement: {at_least: 5}}]}, {not: {label: D4}}]}";
+    document["marketing_qualified"]["when"] = yaml(score);
+    let form = &mut document["forms"][0];
+    form["page_activities"] = json!(["page_viewed", "video_played"]);
+    document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
+    document
+}
+
+/// A document with every place in it, and what the reader makes of it.
+pub(crate) struct Rich {
+    pub(crate) document: Value,
+    pub(crate) places: Vec<(String, Value)>,
+    meaning: Option<String>,
+}
+
+pub(crate) static RICH: LazyLock<Rich> = LazyLock::new(|| {
+    let document = rich();
+    let (places, meaning) = (places(&document), meaning(&document));
+    assert!(meaning.is_some());
+    Rich { document, places, meaning }
+});
+
+/// Another value in the place of one, the `n`-th of those that come to mind.
+pub(crate) fn other(value: &Value, n: usize) -> Value {
+    let texts = ["AT", "country", "customer", "A4", "phone", "pricing_viewed", "page", "FR", "last", "email"];
+    match value {
+        Value::Number(number) => {
+            let by = [1.0, -1.0, 7.0, -7.0, 0.5][n % 5];
+            domain::attribute::number_to_json(number.as_f64().unwrap() + by)
+        }
+        Value::Bool(flag) => json!(!flag),
+        Value::String(text) => match n % 4 {
+            // No country has a code of another one with a Q.
+            0 => json!(format!("{text}q")),
+            1 => json!(text.chars().skip(1).collect::<String>()),
+            2 => json!(text.to_uppercase()),
+            _ => json!(texts[n / 4 % texts.len()]),
+        },
+        Value::Array(list) => {
+            let mut list = list.clone();
+            if !list.is_empty() {
+                let at = n % list.len();
+                if n.is_multiple_of(3) {
+                    list.remove(at);
+                } else {
+                    // A value that stands there already says nothing more.
+                    let more = other(&list[at], n / 3);
+                    list.extend((!list.contains(&more)).then_some(more));
+                }
+            }
+            Value::Array(list)
+        }
+        Value::Object(map) => {
+            let mut map = map.clone();
+            let key = map.keys().nth(n % map.len().max(1)).cloned();
+            if let Some(key) = key {
+                let value = map.remove(&key);
+                if n.is_multiple_of(2) {
+                    map.insert(format!("{key}x"), value.unwrap());
+                }
+            }
+            Value::Object(map)
+        }
+        Value::Null => json!("something"),
+    }
+}
+
+/// What the reader makes of a document. The order of what has an id says nothing, nor does that of `in`'s values.
+fn meaning(document: &Value) -> Option<String> {
+    let mut playbook = Playbook::parse(document).ok()?;
+    playbook.segments.sort_by(|a, b| a.id.cmp(&b.id));
+    Some(format!("{playbook:?}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        max_global_rejects: 100_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_change_of_meaning_is_said_and_nothing_else(at in any::<prop::sample::Index>(), n in 0_usize..1_000) {
+        let Rich { document: from, places, meaning: known } = &*RICH;
+        let (pointer, value) = &places[at.index(places.len())];
+        let mut to = from.clone();
+        *to.pointer_mut(pointer).unwrap() = other(value, n);
+        let read = meaning(&to);
+        prop_assume!(read.is_some());
+        let differences = diff(from, &to);
+        let same = *known == read;
+        prop_assert_eq!(differences.is_empty(), same, "{} {:?}", pointer, differences);
+        prop_assert_eq!(diff(&to, from).is_empty(), same);
+        for difference in &differences {
+            let own = pointer.is_empty() || pointer.starts_with(&format!("/{}", difference.section));
+            prop_assert!(own, "{pointer}: {difference:?}");
+            let alone = difference.section == "segments";
+            prop_assert_eq!(difference.agree == Agree::Marketing, alone, "{}", pointer);
+        }
+    }
+
+    #[test]
+    fn order_that_says_nothing_is_no_difference(turns in prop::collection::vec(0_usize..20, 60)) {
+        let from = &RICH.document;
+        let mut to = from.clone();
+        let mut turns = turns.into_iter().cycle();
+        turn_lists(&mut to, &mut turns);
+        prop_assert!(Playbook::parse(&to).is_ok());
+        prop_assert_eq!(diff(from, &to), vec![]);
+    }
+}
+
+/// Turns each list, so that another item comes first. No list of a playbook says anything by its order.
+fn turn_lists(value: &mut Value, turns: &mut impl Iterator<Item = usize>) {
+    match value {
+        Value::Array(list) => {
+            let by = turns.next().unwrap() % list.len().max(1);
+            list.rotate_left(by);
+            list.iter_mut().for_each(|value| turn_lists(value, turns));
+        }
+        Value::Object(map) => map.values_mut().for_each(|value| turn_lists(value, turns)),
+        _ => {}
+    }
+}

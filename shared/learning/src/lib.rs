@@ -1,0 +1,22 @@
+//! What won and lost leads teach: how well a playbook separates them, what they have in common, which points they
+//! suggest.
+//!
+//! Pure like `domain`: numbers in, numbers out; no clock, no store, no randomness that is not seeded by its input.
+//!
+//! # Layout
+//!
+//! * [`measure`] – intervals, the area under the curve, lift;
+//! * [`backtest`] – a playbook confronted with outcomes, lead by lead, as of then;
+//! * [`quality`] – how good the active score was, by month;
+//! * [`dataset`] – leads with what was known of them, in columns; [`bins`] – weight of evidence;
+//! * [`characteristics`] – what best and worst have in common;
+//! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from.
+
+pub mod backtest;
+pub mod bins;
+pub mod characteristics;
+pub mod dataset;
+mod fit;
+pub mod measure;
+pub mod quality;
+pub mod suggest;
