@@ -10,7 +10,7 @@ use crate::cpu::{Figures, Stopwatch, memory_mib};
 use domain::attribute::{Attribute, AttributeName, AttributeValue, Attributes};
 use domain::condition::View;
 use domain::consent::Consents;
-use domain::identity::Slug;
+use domain::identity::{LeadId, Slug};
 use domain::lead::Touches;
 use domain::ledger::{Ledger, SignalKey};
 use domain::playbook::Playbook;
@@ -38,6 +38,7 @@ struct Lead {
 }
 
 struct Empty {
+    id: LeadId,
     touches: Touches,
     consents: Consents,
     segments: BTreeSet<Slug>,
@@ -46,6 +47,7 @@ struct Empty {
 impl Empty {
     fn view<'a>(&'a self, attributes: &'a Attributes, ledger: &'a Ledger) -> View<'a> {
         View {
+            id: &self.id,
             attributes,
             ledger,
             touches: &self.touches,
@@ -53,6 +55,8 @@ impl Empty {
             today: Timestamp::from_secs(NOW - 1).day(),
             score: None,
             stage: None,
+            stage_since: Timestamp::from_secs(NOW),
+            person: None,
             segments: &self.segments,
         }
     }
@@ -66,8 +70,12 @@ pub(crate) fn run(file: &str, passes: usize) -> Result<(), Failure> {
     for line in BufReader::new(std::fs::File::open(file)?).lines() {
         leads.push(read(&serde_json::from_str(&line?)?, &keys).ok_or("a lead that does not read")?);
     }
-    let empty =
-        Empty { touches: Touches::default(), consents: Consents::default(), segments: BTreeSet::new() };
+    let empty = Empty {
+        id: LeadId::from_bytes([0; 16]),
+        touches: Touches::default(),
+        consents: Consents::default(),
+        segments: BTreeSet::new(),
+    };
     let ledgers: Vec<Ledger> = leads
         .iter()
         .map(|lead| Ledger::decode(&lead.stored))

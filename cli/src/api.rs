@@ -16,9 +16,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Where the API is, and who calls.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Where {
-    /// The API.
-    #[arg(long, default_value = "http://127.0.0.1:3000")]
-    pub url: String,
+    /// The API; where `leadloop dev` with that data folder answers unless given.
+    #[arg(long)]
+    pub url: Option<String>,
     /// The token; LEADLOOP_TOKEN or the tokens of `leadloop dev` unless given.
     #[arg(long)]
     pub token: Option<String>,
@@ -70,17 +70,27 @@ impl Where {
     pub fn api(&self, role: &str, environment: &Environment) -> Result<Api, ApiError> {
         let given = self.token.clone().or_else(|| environment.optional("LEADLOOP_TOKEN"));
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build();
+        let url = self.url.clone().or_else(|| self.dev_url());
+        let url = url.unwrap_or_else(|| "http://127.0.0.1:3000".to_owned());
         Ok(Api {
-            http: http.map_err(|error| ApiError::NoAnswer(self.url.clone(), error.to_string()))?,
-            url: self.url.trim_end_matches('/').to_owned(),
+            http: http.map_err(|error| ApiError::NoAnswer(url.clone(), error.to_string()))?,
+            url: url.trim_end_matches('/').to_owned(),
             token: given.or_else(|| self.dev_token(role)).ok_or(ApiError::NoToken)?,
         })
     }
 
     fn dev_token(&self, role: &str) -> Option<String> {
-        let text = std::fs::read_to_string(self.data_dir.join("tokens.json")).ok()?;
-        let tokens: Value = serde_json::from_str(&text).ok()?;
-        tokens.get(role).and_then(Value::as_str).map(str::to_owned)
+        self.dev_says("tokens.json", role)
+    }
+
+    fn dev_url(&self) -> Option<String> {
+        self.dev_says("endpoints.json", "api")
+    }
+
+    fn dev_says(&self, file: &str, name: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.data_dir.join(file)).ok()?;
+        let said: Value = serde_json::from_str(&text).ok()?;
+        said.get(name).and_then(Value::as_str).map(str::to_owned)
     }
 }
 

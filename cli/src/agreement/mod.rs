@@ -298,10 +298,11 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), AgreementE
 pub async fn go_live(place: &Where, environment: &Environment) -> Result<(), AgreementError> {
     let api = place.api("admin", environment)?;
     let started = api.post("/v1/go-live", Body::None).await?;
+    eprintln!("asked for; the schedule takes it up within five minutes");
     let done = api.wait(started).await?;
     let progress = at(&done, "progress");
     println!(
-        "{} leads looked at, {} wait for their turn; each owner gets the best first, as many a day as their record says",
+        "leads looked at: {}, changed: {}; each owner gets those that are ready, best first, as many a day as their record says",
         at(progress, "swept"),
         at(progress, "changed")
     );

@@ -136,20 +136,25 @@ pub(crate) async fn timely(
     asked: &Value,
     report: impl Future<Output = Result<Value, StoreError>>,
 ) -> Result<Result<Value, String>, Problem> {
-    let id = request::report_id(asked, app.clock.now());
-    if let Some(job) = app.jobs.get(&id).await? {
+    let now = app.clock.now();
+    // The same question may have been asked a while ago and still be worked on: nobody begins it anew.
+    for ago in 0..request::REMEMBERED {
+        let id = request::report_id(asked, now, ago);
+        let Some(job) = app.jobs.get(&id).await? else { continue };
         match job.status {
-            JobStatus::Done => return Ok(Ok(job.state)),
-            // Given up: count afresh below, and say what happens.
-            JobStatus::Failed => {}
+            JobStatus::Done if now.since(job.created_at) < request::FRESH_MS * 2 => return Ok(Ok(job.state)),
+            // Given up lately: whoever asks again in a while begins anew.
+            JobStatus::Failed if ago == 0 => return Err(Problem::busy()),
+            JobStatus::Done | JobStatus::Failed => {}
             JobStatus::Waiting | JobStatus::Running => {
-                if job.is_free(app.clock.now()) {
+                if job.is_free(now) {
                     app.starter.start(&id).await?;
                 }
                 return Ok(Err(id));
             }
         }
     }
+    let id = request::report_id(asked, now, 0);
     match tokio::time::timeout(app.answer_within, report).await {
         Ok(report) => Ok(Ok(report?)),
         Err(_) => {

@@ -30,7 +30,9 @@ const USUAL_RULES: i64 = 15;
 /// The precision that a suggested line is to reach, unless asked.
 const USUAL_PRECISION: f64 = 0.5;
 /// For how long a report that took long is given to whoever asks the same, in milliseconds.
-const FRESH_MS: i64 = 10 * MINUTE_MS;
+pub const FRESH_MS: i64 = 10 * MINUTE_MS;
+/// For how many such stretches a question that is still worked on is met by whoever asks it again: an hour.
+pub const REMEMBERED: i64 = 6;
 
 /// The query of the campaigns report.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -462,10 +464,11 @@ fn sixteen(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes())).chars().take(16).collect()
 }
 
-/// Gives the id of the job that answers a question at this time: for some minutes, whoever asks the same meets it.
+/// Gives the id of the job that answers a question at this time, or so many stretches of time ago: for some minutes,
+/// whoever asks the same meets it.
 #[must_use]
-pub fn report_id(asked: &Value, now: Timestamp) -> String {
-    format!("report-{}-{}", sixteen(&asked.to_string()), now.millis().div_euclid(FRESH_MS))
+pub fn report_id(asked: &Value, now: Timestamp, ago: i64) -> String {
+    format!("report-{}-{}", sixteen(&asked.to_string()), now.millis().div_euclid(FRESH_MS) - ago)
 }
 
 /// Gives the id of a new job; the same one for a repeat that says so.

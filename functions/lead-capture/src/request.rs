@@ -64,13 +64,15 @@ struct Shared<'a> {
     key: Option<String>,
     by: &'a str,
     history: bool,
+    /// Whether it is one item, sent by itself.
+    alone: bool,
     now: Timestamp,
 }
 
 impl Shared<'_> {
     fn new<'a>(headers: &HeaderMap, by: &'a str, now: Timestamp) -> Result<Shared<'a>, Problem> {
         let key = wire::idempotency_key(headers).map_err(|detail| Problem::fault("", detail))?;
-        Ok(Shared { key, by, history: false, now })
+        Ok(Shared { key, by, history: false, alone: false, now })
     }
 
     /// Chooses the id of a delivery: the sender's own, or the request's key with the item's place in it.
@@ -112,7 +114,7 @@ pub fn activities(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -
 ///
 /// Its faults.
 pub fn lead(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Result<Items, Problem> {
-    let shared = Shared::new(headers, by, now)?;
+    let shared = Shared { alone: true, ..Shared::new(headers, by, now)? };
     Ok(Items::One(Box::new(wire::one(body, |node| upsert(node, &shared, 0))?)))
 }
 
@@ -215,7 +217,7 @@ fn upsert(node: &Node<'_>, shared: &Shared<'_>, at: usize) -> Option<Item> {
         occurred_at: when.at,
         history: shared.history,
         by: format!("api:{}", shared.by),
-        strict: false,
+        strict: shared.alone,
         fact: Fact::Captured(Box::new(capture)),
     };
     (!identities.is_empty()).then_some(Item { about: About::Anybody(identities), fact })

@@ -8,7 +8,7 @@ use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, release, review, sweep}
 use adapters::dynamodb::keys::DUE_SHARDS;
 use adapters::jobs::{Job, JobKind, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
-use domain::change::advance;
+use domain::change::{Pace, review as review_lead};
 use domain::identity::LeadId;
 use domain::time::{MINUTE_MS, Timestamp};
 use futures::stream::{self, StreamExt};
@@ -156,9 +156,10 @@ async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became
             return Ok(None);
         }
         let playbook = app.playbooks.version(lead.playbook_version).await?;
-        let change = advance(&lead, &playbook, lead.playbook_version, None, now);
+        // A date makes a whole cohort ready on one day: they wait for their turn, as after a new playbook.
+        let change = review_lead(&lead, &playbook, lead.playbook_version, None, Pace::Hold, now);
         if change.is_none() {
-            // `advance` gives a lead that is past its time a new one. Should it ever not, the lead must not stay due.
+            // A review gives a lead that is past its time a new one. Should it ever not, the lead must not stay due.
             app.lists.put_off(&lead.id, now, now.plus(PUT_OFF_MS)).await?;
         }
         Ok(change)

@@ -18,8 +18,9 @@ use adapters::jobs::{JobKind, JobStatus};
 use adapters::ports::{CatalogKind, Put, Record, StoreError};
 use domain::change::Pace;
 use domain::identity::{LeadId, Slug};
+use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::time::{HOUR_MS, Timestamp};
+use domain::time::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ use tokio::time::Instant;
 pub const USUAL_CAPACITY: usize = 20;
 /// The most leads that are asked for at a time.
 const MOST: usize = 1_000;
+/// How many leads of an inbox are read at a time.
+const LOADED: usize = 100;
 
 /// Hands off the leads whose turn it is, and tells how many.
 ///
@@ -130,22 +133,25 @@ async fn to_one(app: &App, owner: &Slug, held: &[LeadId], until: Instant) -> Res
 }
 
 /// Counts the leads that came to a person's inbox by themselves today and still wait for an answer: they take room too.
-/// What was promised first is due first, so these are the last of the inbox.
 async fn own_arrivals(
     app: &App,
     owner: &Slug,
     person: Option<&Record>,
     turn: &Turn,
 ) -> Result<usize, StoreError> {
-    let Some(active) = app.playbooks.pointer().await? else { return Ok(0) };
-    let hours = app.playbooks.version(active.number).await?.first_answer_hours;
-    let first = start_of_day(app.clock.now(), person).plus(i64::from(hours) * HOUR_MS);
+    let midnight = start_of_day(app.clock.now(), person);
+    // What has no promise any more was answered; what was promised for before midnight came before it.
+    let promised = midnight.secs()..keys::NO_PROMISE;
     let (mut arrived, mut cursor) = (0, None);
     loop {
-        let page = app.lists.inbox(owner, MOST, cursor.as_deref()).await?;
-        let today = page.items.iter().filter(|line| line.promise_due_at >= first);
-        let open = today.filter(|line| line.promise_due_at.secs() < keys::NO_PROMISE);
-        arrived += open.filter(|line| !turn.leads.contains(&line.lead)).count();
+        let page = app.lists.inbox(owner, LOADED, cursor.as_deref()).await?;
+        let open = page.items.iter().filter(|line| promised.contains(&line.promise_due_at.secs()));
+        let open: Vec<LeadId> =
+            open.filter(|line| !turn.leads.contains(&line.lead)).map(|line| line.lead.clone()).collect();
+        if !open.is_empty() {
+            let came = |lead: &Lead| lead.standing().handed_off_at.is_some_and(|at| at >= midnight);
+            arrived += app.leads.load(&open).await?.iter().filter(|lead| came(lead)).count();
+        }
         cursor = page.next;
         if cursor.is_none() {
             return Ok(arrived);

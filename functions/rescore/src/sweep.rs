@@ -424,9 +424,14 @@ async fn bring(app: &App, lead: Lead, aim: Aim) -> Result<Option<Change>, StoreE
     let known: BTreeSet<SignalKey> = before.signals.iter().map(|signal| signal.key).collect();
     // Where a rule looks further back than any did before, days that were folded away count again.
     let folded = playbook.lookback_days > before.lookback_days && lead.ledger.is_folded();
-    let known = if folded { BTreeSet::new() } else { known };
-    let refill = lead.activities > 0 && playbook.signals.iter().any(|signal| !known.contains(&signal.key));
-    let ledger = if refill { refilled(app, &lead, &playbook, &known).await? } else { None };
+    let mut ledger = None;
+    if folded {
+        ledger = refilled(app, &lead, &playbook, &BTreeSet::new()).await?;
+    }
+    let new = lead.activities > 0 && playbook.signals.iter().any(|signal| !known.contains(&signal.key));
+    if ledger.is_none() && new {
+        ledger = refilled(app, &lead, &playbook, &known).await?;
+    }
     Ok(domain::change::review(&lead, &playbook, version, ledger, pace, app.clock.now()))
 }
 
@@ -506,7 +511,7 @@ pub async fn finish(app: &App, id: &str) -> Result<Value, RescoreError> {
     if superseded && aim.go_live {
         // What was asked for is asked of the version that came between.
         if let Some(active) = app.playbooks.pointer().await? {
-            let again = adapters::jobs::go_live(active.number, app.clock.now());
+            let again = adapters::jobs::go_live_again(&job, active.number, app.clock.now());
             let _is_new = app.catalog.put(&[again]).await?;
         }
     }

@@ -133,6 +133,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(dossier))
         .routes(routes!(score))
         .routes(routes!(labels))
+        .routes(routes!(lead_segments))
         .routes(routes!(inbox))
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
@@ -230,8 +231,40 @@ async fn labels(
     let today = app.clock.now().day();
     let first = facts.first().map_or(lead.created_at.day(), |fact| fact.occurred_at.day());
     let (from, to) = request::days(&query, first, today)?;
-    let points = domain::replay::labels(&facts, &playbook, from, to.min(today));
+    let points = domain::replay::labels(&lead.id, &facts, &playbook, from, to.min(today));
     Ok(http::json(StatusCode::OK, &response::labels(version, &points)))
+}
+
+/// Lists the segments that a lead is in, now or on another day, under its own or any other playbook version. Roles:
+/// marketing, sales, admin.
+///
+/// A past day is counted from the facts of the timeline up to then; on a day to come it is in the stage that it is in now, and
+/// nothing more has happened. Each segment says its condition as a sentence.
+#[utoipa::path(get, path = "/v1/leads/{lead_id}/segments", tag = "leads", security(("token" = ["marketing", "sales"])),
+    params(("lead_id" = String, Path, description = "The lead"), ScoreQuery),
+    responses((status = 200, description = "The segments"), (status = 404, description = "No such lead"),
+        (status = 422, description = "Every fault")))]
+async fn lead_segments(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    Path(id): Path<String>,
+    Query(query): Query<ScoreQuery>,
+) -> Result<Response, Problem> {
+    let lead = app.lead(&id).await?;
+    let now = app.clock.now();
+    let at = request::at(query.at.as_deref(), now)?;
+    let version = query.version.unwrap_or(lead.playbook_version);
+    let playbook = app.playbook(version).await?;
+    let then = if at < now || version != lead.playbook_version {
+        let facts = history::facts(app.timeline.as_ref(), &lead.id).await?;
+        // Of which nothing was known yet was in no segment, not even in one that asks for what is missing.
+        let known = facts.iter().any(|fact| fact.occurred_at <= at);
+        known.then(|| history::as_of(&lead, &facts, &playbook, version, at.min(now)))
+    } else {
+        Some(lead)
+    };
+    let document = app.playbooks.stored(version).await?.map(|stored| stored.document).unwrap_or_default();
+    Ok(http::json(StatusCode::OK, &response::segments(then.as_ref(), &playbook, &document, version, at)))
 }
 
 /// Lists the leads that a person in sales works on, the most urgent promise first. Roles: sales, admin.

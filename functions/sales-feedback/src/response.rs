@@ -7,15 +7,17 @@ use adapters::write_path::Recorded;
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
 use domain::change::{Capture, Effect, Entry, Fact, Incoming, Outcome, entry_id};
+use domain::condition::View;
 use domain::identity::{Identity, Slug};
 use domain::lead::{Company, Lead};
 use domain::outlook::{fading, ways_to_qualify};
 use domain::playbook::Playbook;
+use domain::playbook::diff::in_words;
 use domain::sales::{Deal, DealState, Move};
 use domain::score::{Basis, Explanation, Score, explain};
 use domain::time::{Day, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most activities of a signal that an explanation lists.
 const MOST_ACTIVITIES: usize = 50;
@@ -89,6 +91,34 @@ fn activities(explanation: &Explanation, playbook: &Playbook, facts: &[Incoming]
         all.insert(id.as_str().to_owned(), shown.into());
     }
     all.into()
+}
+
+fn found_in(lead: &Lead, playbook: &Playbook, at: Timestamp) -> BTreeSet<Slug> {
+    let facts = lead.view(at.day());
+    let score = domain::score::score(playbook, &facts);
+    let view = View { score: Some(&score), stage: Some(lead.stage), ..facts };
+    domain::segment::segments(playbook, &view)
+}
+
+/// Gives the segments that a lead is in on a day, each with its condition as a sentence.
+#[must_use]
+pub fn segments(
+    lead: Option<&Lead>,
+    playbook: &Playbook,
+    document: &Value,
+    version: u32,
+    at: Timestamp,
+) -> Value {
+    let found = lead.map(|lead| found_in(lead, playbook, at)).unwrap_or_default();
+    let written = |id: &Slug| {
+        let all = document.get("segments")?.as_array()?;
+        all.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(id.as_str()))?.get("when")
+    };
+    let items = playbook.segments.iter().filter(|segment| found.contains(&segment.id)).map(|segment| {
+        let says = written(&segment.id).map(|condition| in_words(condition, document));
+        json!({ "segment_id": segment.id.as_str(), "title": segment.title, "says": says })
+    });
+    json!({ "playbook_version": version, "as_of": at.to_string(), "items": items.collect::<Vec<_>>() })
 }
 
 /// Gives a lead's labels over time.

@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! * this file – the story of each route;
+//! * [`preview`] – how many a condition keeps, and which of its lines throws away whom;
 //! * [`export`] – the job that writes a file; [`columns`] – what stands in it; [`scan`] – all leads, from any place on;
 //! * [`request`], [`response`] – the wire;
 //! * [`config`] – the environment.
@@ -14,6 +15,7 @@
 pub mod columns;
 pub mod config;
 pub mod export;
+pub mod preview;
 pub mod request;
 pub mod response;
 pub mod scan;
@@ -38,11 +40,11 @@ use axum::response::Response;
 use domain::condition::View;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::playbook::diff::in_words;
 use domain::score::{Score, score};
 use domain::segment::segments;
 use domain::time::Day;
 use request::Asked;
-use scan::Scan;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +139,8 @@ impl FromRef<App> for Arc<Tokens> {
 pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(preview))
+        .routes(routes!(preview::preview))
+        .routes(routes!(preview::preview_unsaved))
         .routes(routes!(start_export))
         .routes(routes!(one_export))
         .with_state(app)
@@ -155,55 +158,23 @@ fn no_segment() -> Problem {
     Problem::not_found("no segment of this name stands in the active playbook; GET /v1/segments lists them")
 }
 
-/// Lists the segments of the active playbook. Roles: marketing, admin.
+/// Lists the segments of the active playbook, each with its condition as a sentence. Roles: marketing, admin.
 #[utoipa::path(get, path = "/v1/segments", tag = "segments", security(("token" = ["marketing"])),
     responses((status = 200, description = "The segments")))]
 async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Response, Problem> {
     let version = app.playbooks.active().await?;
+    let document = preview::document(&app, version.number).await?;
     let items: Vec<Value> = version
         .playbook
         .segments
         .iter()
-        .map(|segment| json!({ "segment_id": segment.id.as_str(), "title": segment.title }))
+        .map(|segment| {
+            let says = preview::condition_of(&document, segment.id.as_str());
+            let says = says.map(|condition| in_words(condition, &document));
+            json!({ "segment_id": segment.id.as_str(), "title": segment.title, "says": says })
+        })
         .collect();
     let body = json!({ "items": items, "next_cursor": null, "playbook_version": version.number });
-    Ok(http::json(StatusCode::OK, &body))
-}
-
-/// Counts a segment's leads and shows ten of them. Roles: marketing, admin.
-///
-/// Membership is evaluated now, with the active playbook. Looks at every lead for up to 20 seconds; where that did not suffice, `complete` is false and the numbers are of the
-/// leads looked at so far. An export always looks at all.
-#[utoipa::path(get, path = "/v1/segments/{segment_id}/preview", tag = "segments", security(("token" = ["marketing"])),
-    params(("segment_id" = String, Path, description = "The segment")),
-    responses((status = 200, description = "The count and a sample"), (status = 404, description = "No such segment")))]
-async fn preview(
-    State(app): State<App>,
-    _: Caller<MarketingOnly>,
-    Path(segment): Path<String>,
-) -> Result<Response, Problem> {
-    let version = app.playbooks.active().await?;
-    version.playbook.segment(&segment).ok_or_else(no_segment)?;
-    let deadline = tokio::time::Instant::now() + app.answer_within;
-    let now = app.clock.now();
-    let (mut count, mut looked_at, mut sample) = (0_u64, 0_u64, Vec::new());
-    let mut scan = Scan::all();
-    while !scan.is_over() && tokio::time::Instant::now() < deadline {
-        for lead in &scan.round(app.lists.as_ref()).await? {
-            looked_at += 1;
-            if let Some(score) = member(&version.playbook, &segment, lead, now.day()) {
-                count += 1;
-                if sample.len() < SAMPLE {
-                    sample.push(response::sample(lead, &score));
-                }
-            }
-        }
-    }
-    let complete = scan.is_over();
-    let body = json!({
-        "segment_id": segment, "count": count, "looked_at": looked_at, "complete": complete, "sample": sample,
-        "as_of": now.to_string(), "playbook_version": version.number,
-    });
     Ok(http::json(StatusCode::OK, &body))
 }
 

@@ -4,12 +4,38 @@ use crate::columns::{Column, FIXED};
 use adapters::http::Problem;
 use adapters::wire;
 use axum::http::HeaderMap;
+use domain::condition::{Condition, Level};
 use domain::consent::Purpose;
+use domain::playbook::Playbook;
 use domain::sales::DeliveryId;
 use serde_json::{Value, json};
 
+/// The longest condition of a preview, in bytes: each of its parts is counted on its own.
+const LONGEST_CONDITION: usize = 8_000;
 /// The most columns that an export may have.
 const MOST_COLUMNS: usize = 120;
+
+/// Reads a condition that stands in no playbook, with how it is written.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn condition(body: &Value, playbook: &Playbook) -> Result<(Condition, Value), Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let when = object.required("where");
+        let condition = when.as_ref().and_then(|node| {
+            let size = node.value().to_string().len();
+            if size > LONGEST_CONDITION {
+                node.fault(format!("has {size} bytes; a preview takes {LONGEST_CONDITION}"));
+                return None;
+            }
+            playbook.condition(node, Level::Segments)
+        });
+        object.finish();
+        Some((condition?, when?.value().clone()))
+    })
+}
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use adapters::jobs::Job;
 use domain::lead::Lead;
+use domain::playbook::diff::in_words;
 use domain::score::Score;
+use domain::segment::Kept;
 use serde_json::{Value, json};
 
 /// Gives a lead of a preview: enough to recognise it, no more.
@@ -14,6 +16,21 @@ pub fn sample(lead: &Lead, score: &Score) -> Value {
         "label": score.label.to_string(),
         "stage": lead.stage.as_str(),
         "country": lead.country().map(domain::attribute::AttributeValue::to_json),
+    })
+}
+
+/// Gives what a part of a condition did, in words and numbers.
+#[must_use]
+pub fn kept(kept: &Kept, written: &Value, document: &Value) -> Value {
+    let part = written.pointer(&kept.pointer).unwrap_or(&Value::Null);
+    json!({
+        "pointer": kept.pointer,
+        "says": in_words(part, document),
+        "met": kept.met,
+        "not_met": kept.not_met,
+        "not_known": kept.not_known,
+        "left": kept.left,
+        "drops_alone": kept.drops_alone,
     })
 }
 

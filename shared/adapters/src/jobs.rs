@@ -128,6 +128,14 @@ pub fn go_live(version: u32, now: Timestamp) -> Put {
     Put::new(CatalogKind::Job, format!("go-live-{}", now.millis()), body(JobKind::Sweep, &request, now, now))
 }
 
+/// Makes the job that goes on with what a superseded one was to do; the same one, however often it is made.
+#[must_use]
+pub fn go_live_again(superseded: &Job, version: u32, now: Timestamp) -> Put {
+    let mut put = go_live(version, now);
+    put.record.id = format!("{}-{version}", superseded.id());
+    put
+}
+
 /// Tells how far a sweep has come, in leads. How many there are is about right only: DynamoDB counts a table's items
 /// every six hours.
 #[must_use]
@@ -300,7 +308,9 @@ impl Jobs {
 
     async fn save(&self, job: &mut Job) -> Result<bool, StoreError> {
         let mut put = Put::over(&job.record, job.write());
-        if matches!(job.status, JobStatus::Done | JobStatus::Failed) {
+        // A sweep that was given up is looked for until it is begun again, however long that takes.
+        let looked_for = job.kind == JobKind::Sweep && job.status == JobStatus::Failed;
+        if matches!(job.status, JobStatus::Done | JobStatus::Failed) && !looked_for {
             put.record.expires_at = Some(self.clock.now().plus(KEEP_MS));
         }
         let done = self.catalog.put(std::slice::from_ref(&put)).await?;

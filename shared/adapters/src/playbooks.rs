@@ -479,8 +479,10 @@ impl Playbooks {
             let now = self.clock.now();
             let sweep = crate::jobs::sweep(stored.number, now, now);
             stored.note("sweep", sweep.record.id.as_str());
-            // If somebody else is faster, theirs sweeps.
-            let _done = self.catalog.put(&[sweep, Put::over(record, stored.body())]).await?;
+            if !self.catalog.put(&[sweep, Put::over(record, stored.body())]).await? {
+                // Somebody else was faster, and theirs sweeps.
+                return Ok(self.stored(stored.number).await?.unwrap_or(stored));
+            }
         }
         Ok(stored)
     }

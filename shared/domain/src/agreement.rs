@@ -92,8 +92,6 @@ pub enum Refusal {
     SameHolder(String),
     /// Keys were given when another version was active: what the signers agreed to change is no longer what would change.
     Outdated(Vec<Team>),
-    /// It has as many signatures as it may have.
-    Full,
     /// Keys are missing.
     Unsigned {
         /// Which.
@@ -125,7 +123,6 @@ impl fmt::Display for Refusal {
                 let teams = words(teams);
                 write!(f, "the sign-off of {teams} was given when another version was active; sign again")
             }
-            Self::Full => write!(f, "has {MOST_SIGN_OFFS} sign-offs already, which is the most"),
             Self::Unsigned { teams, agree } => {
                 let teams = words(teams);
                 let why = match agree {
@@ -143,8 +140,8 @@ fn words(teams: &[Team]) -> String {
     teams.join(" and of ")
 }
 
-/// The most signatures under one version: two are enough.
-pub const MOST_SIGN_OFFS: usize = 20;
+/// The most signatures of one team under one version: one is enough.
+pub const MOST_SIGN_OFFS: usize = 10;
 
 /// How far marketing and sales are with a version.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -198,12 +195,26 @@ impl Agreement {
         if self.sign_offs.iter().any(|known| known.team == other && known.holder == sign_off.holder) {
             return Err(Refusal::SameHolder(sign_off.holder));
         }
-        let others = self.sign_offs.iter().filter(|known| known.holder != sign_off.holder).count();
-        if others >= MOST_SIGN_OFFS {
-            return Err(Refusal::Full);
-        }
-        self.sign_offs.retain(|known| known.team != sign_off.team || known.holder != sign_off.holder);
+        // Who signs the same again, and says nothing of a backtest, had been shown what they were shown.
+        let own = |known: &SignOff| known.team == sign_off.team && known.holder == sign_off.holder;
+        let before = self.sign_offs.iter().find(|known| own(known) && known.hash == sign_off.hash).cloned();
+        self.sign_offs.retain(|known| !own(known));
+        let before_said = before.map(|before| (before.backtest, before.comment));
+        let (backtest, comment) = before_said.unwrap_or_default();
+        let sign_off = SignOff {
+            backtest: sign_off.backtest.or(backtest),
+            comment: sign_off.comment.or(comment),
+            ..sign_off
+        };
+        let team = sign_off.team;
         self.sign_offs.push(sign_off);
+        // The oldest of the team make room: each of the others opens as much.
+        let of_team = |known: &SignOff| known.team == team;
+        while self.sign_offs.iter().filter(|known| of_team(known)).count() > MOST_SIGN_OFFS {
+            if let Some(oldest) = self.sign_offs.iter().position(of_team) {
+                self.sign_offs.remove(oldest);
+            }
+        }
         Ok(())
     }
 
@@ -323,6 +334,17 @@ mod tests {
     }
 
     #[test]
+    fn who_signs_again_still_had_been_shown_what_they_were_shown() {
+        let mut agreement = proposed();
+        let shown = Some(serde_json::json!({"job": "backtest-1"}));
+        let first = SignOff { backtest: shown.clone(), ..key(Team::Marketing, "mia", "h") };
+        agreement.sign(first, "h").unwrap();
+        agreement.sign(key(Team::Marketing, "mia", "h"), "h").unwrap();
+        assert_eq!(agreement.sign_offs.len(), 1);
+        assert_eq!(agreement.sign_offs.first().map(|signed| &signed.backtest), Some(&shown));
+    }
+
+    #[test]
     fn a_signature_can_be_taken_back() {
         let mut agreement = proposed();
         agreement.sign(key(Team::Marketing, "mia", "h"), "h").unwrap();
@@ -332,13 +354,15 @@ mod tests {
     }
 
     #[test]
-    fn signatures_have_an_end() {
+    fn signatures_have_an_end_and_no_team_locks_the_other_out() {
         let mut agreement = proposed();
-        for n in 0..MOST_SIGN_OFFS {
+        for n in 0..MOST_SIGN_OFFS + 5 {
             agreement.sign(key(Team::Sales, &n.to_string(), "h"), "h").unwrap();
         }
-        assert_eq!(agreement.sign(key(Team::Sales, "one-more", "h"), "h"), Err(Refusal::Full));
-        assert_eq!(agreement.sign(key(Team::Sales, "0", "h"), "h"), Ok(()), "who signed may sign again");
+        assert_eq!(agreement.sign_offs.len(), MOST_SIGN_OFFS);
+        assert_eq!(agreement.sign_offs.first().map(|oldest| oldest.holder.as_str()), Some("5"));
+        agreement.sign(key(Team::Marketing, "mia", "h"), "h").unwrap();
+        assert_eq!(agreement.activate(Agree::Both, "h", Some(1)), Ok(()));
     }
 
     #[test]

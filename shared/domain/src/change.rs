@@ -43,7 +43,8 @@ pub struct Incoming {
     pub history: bool,
     /// What brought it: `form:contact`, `api:…`.
     pub by: String,
-    /// Whether to refuse a newest fact that makes no sense, rather than to record and skip it.
+    /// Whether a person sent it by itself, rather than a system among many: then a newest fact that makes no sense is
+    /// refused, rather than recorded and skipped, and a profile is a response of this moment.
     pub strict: bool,
     /// The fact.
     pub fact: Fact,
@@ -689,7 +690,7 @@ impl Worker<'_> {
         let mut all = std::mem::take(arriving);
         all.append(&mut effects);
         // What the lead did may hand it off; what was only said about it may only where that made it ready.
-        let hand_off = match (quiet, self.is_own_doing(&incoming.fact, &before, lead)) {
+        let hand_off = match (quiet, self.is_own_doing(incoming, &before, lead)) {
             (true, _) => HandOff::Never,
             (false, true) => HandOff::WhenReady,
             (false, false) => HandOff::WhenNewlyReady,
@@ -715,17 +716,26 @@ impl Worker<'_> {
     }
 
     /// Tells whether a fact is something that the lead did and that somebody asked to hear of: a signal, or a response.
-    /// A profile that a system sends once more is neither, however much of it is new, unless it brings a touch.
-    fn is_own_doing(&self, fact: &Fact, before: &Lead, after: &Lead) -> bool {
+    /// A profile that a system sends once more is neither, however much of it is new, unless it brings another touch; one
+    /// that a person sends by itself is a response of this moment.
+    fn is_own_doing(&self, incoming: &Incoming, before: &Lead, after: &Lead) -> bool {
         let heard = |activity: &Activity| {
             is_own_doing(&activity.kind)
                 && (is_response(&activity.kind) || self.playbook.signals_of(activity).next().is_some())
         };
-        match fact {
+        match &incoming.fact {
             Fact::Captured(capture) => {
-                let responded =
-                    (before.responded_at, &before.touches) != (after.responded_at, &after.touches);
-                responded || capture.activity.as_ref().is_some_and(heard)
+                let from = |touch: &Touch| {
+                    (touch.channel.clone(), touch.campaign.clone(), touch.landing_page.clone())
+                };
+                let touched = capture.touch.as_ref().is_some_and(|touch| {
+                    before.touches.last().is_none_or(|known| from(known) != from(touch))
+                });
+                let responded = incoming.strict && capture.responded;
+                responded
+                    || touched
+                    || before.responded_at != after.responded_at
+                    || capture.activity.as_ref().is_some_and(heard)
             }
             Fact::Activity(activity) => heard(activity),
             _ => false,
@@ -885,26 +895,47 @@ pub fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
 #[must_use]
 pub fn next_review(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
     let today = now.day();
-    let quiet = quiet_from(lead, playbook).filter(|quiet| *quiet > today)?;
-    let end = quiet.min(today.plus(LOOK_AHEAD_DAYS));
-    first_difference(lead, playbook, today, end).or((end < quiet).then_some(end)).map(Day::start)
+    let end = today.plus(LOOK_AHEAD_DAYS);
+    let fades_on = quiet_from(lead, playbook).is_some_and(|quiet| quiet > end);
+    first_difference(lead, playbook, today, end)
+        .or_else(|| if fades_on { Some(end) } else { next_turn(lead, playbook, end) })
+        .map(Day::start)
 }
 
-/// Gives the day from which a lead stays as it is while nothing happens: every window has run out, and every point has
-/// faded. None where it never did anything.
+/// Gives the day from which counts of signals and points stay as they are while nothing happens: every window has run
+/// out, and every point has faded. None where it never did anything.
 fn quiet_from(lead: &Lead, playbook: &Playbook) -> Option<Day> {
     let last = lead.ledger.iter().map(|(_, counts)| counts.last()).max();
     last.map(|last| last.plus(playbook.lookback_days + 1))
 }
 
+/// Gives the first day after `after` on which the test of a day may turn out otherwise: a date gets too old or comes
+/// round again, a stage lasts long enough.
+fn next_turn(lead: &Lead, playbook: &Playbook, after: Day) -> Option<Day> {
+    let view = lead.view(after);
+    // Whether a lead that sales gave back is ready goes by what it did since.
+    let views = [view, View { ledger: &lead.ledger_since, ..view }];
+    let mut next: Option<Day> = None;
+    for condition in playbook.conditions() {
+        condition.visit(&mut |part| {
+            let turns = views.iter().filter_map(|view| part.next_turn(view));
+            next = next.into_iter().chain(turns).min();
+        });
+    }
+    next
+}
+
 /// Finds the first day after `after` and up to `through` on which time alone changes the lead.
 pub(crate) fn first_difference(lead: &Lead, playbook: &Playbook, after: Day, through: Day) -> Option<Day> {
-    let through = quiet_from(lead, playbook)?.min(through);
-    if through <= after {
-        return None;
-    }
+    // Points may fade on any day, so each is looked at; later only those on which the test of a day turns.
+    let quiet = quiet_from(lead, playbook).map_or(after, |quiet| quiet.min(through).max(after));
+    let daily = (after.0.saturating_add(1)..=quiet.0).map(Day);
+    let turns =
+        std::iter::successors(next_turn(lead, playbook, quiet), |day| next_turn(lead, playbook, *day));
+    let mut days = daily.chain(turns.take_while(|day| *day <= through)).peekable();
+    days.peek()?;
     let ready = is_ready(lead, playbook, after);
-    let differs = |day: &Day| {
+    days.find(|day| {
         let view = lead.view(*day);
         let score = score(playbook, &view);
         score.label != lead.score.label
@@ -912,8 +943,7 @@ pub(crate) fn first_difference(lead: &Lead, playbook: &Playbook, after: Day, thr
             || is_ready(lead, playbook, *day) != ready
             || segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view })
                 != lead.segments
-    };
-    (after.0.saturating_add(1)..=through.0).map(Day).find(differs)
+    })
 }
 
 fn capture_into(

@@ -196,6 +196,7 @@ impl Lead {
     #[must_use]
     pub fn view(&self, today: Day) -> View<'_> {
         View {
+            id: &self.id,
             attributes: &self.attributes,
             ledger: &self.ledger,
             touches: &self.touches,
@@ -203,6 +204,8 @@ impl Lead {
             today,
             score: None,
             stage: None,
+            stage_since: self.stage_since,
+            person: self.person.as_ref(),
             segments: &self.segments,
         }
     }

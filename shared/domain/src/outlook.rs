@@ -10,8 +10,9 @@
 //! What a lead may still do or become known as is read from the playbook: hits of the signals that some rule or
 //! condition listens for, values of attributes that it tests and that nobody knows yet, consents that it asks for.
 //! A known value is never proposed to change: a lead does not move to another country for us. Each test says which
-//! value would satisfy it; a regular expression does not, so what asks for one is left out. A way is tried with one
-//! value and told in words that stand for all that pass the same tests.
+//! value would satisfy it; a regular expression does not, so what asks for one is left out, and so is what asks for a
+//! date, a region or another attribute. A way is tried with one value and told in words that stand for all that pass the
+//! same tests.
 //!
 //! Sets of steps are tried in the order of their number and then of their effort ([`MOST_EFFORT`]), which is one for
 //! each hit, value or consent. A set that contains a way found before is passed over, and everything that a set
@@ -55,14 +56,23 @@ pub struct Fading {
 #[must_use]
 pub fn fading(lead: &Lead, playbook: &Playbook, today: Day) -> Vec<(Slug, Fading)> {
     let on = |rule: Rule<'_>, day| rule.net(playbook, &lead.view(day));
-    // Behind this day every window has run out and every point has faded.
+    // Behind this day every window has run out and every point has faded, but a date may still pass.
     let last = lead.ledger.iter().map(|(_, counts)| counts.last()).max().unwrap_or(today);
-    let end = last.plus(playbook.lookback_days + 1).min(today.plus(LOOK_AHEAD_DAYS));
+    let quiet = last.plus(playbook.lookback_days + 1).min(today.plus(LOOK_AHEAD_DAYS));
+    let view = lead.view(today);
     let mut all = Vec::new();
     for rule in Rule::all(playbook) {
         let (now, whole) = on(rule, today);
         if whole == 0 {
             continue;
+        }
+        let mut end = quiet;
+        if let Some(condition) = rule.when() {
+            condition.visit(&mut |part| {
+                if part.next_turn(&view).is_some() {
+                    end = today.plus(LOOK_AHEAD_DAYS);
+                }
+            });
         }
         let mut fading = Fading { half_on: None, gone_on: None };
         let mut day = today.plus(1);
@@ -279,6 +289,7 @@ fn options<'p>(lead: &Lead, playbook: &'p Playbook) -> Vec<Candidate<'p>> {
         wishes(condition, wanted, &mut |part, holds| match part {
             Condition::Signal { key, at_least, .. } if holds => hear(*key, *at_least),
             Condition::Signal { key, at_most: Some(most), .. } => hear(*key, most.saturating_add(1)),
+            Condition::Seen { key, .. } => hear(*key, 1),
             Condition::Attribute { name, test } if !lead.attributes.contains_key(name) => {
                 // A rule that takes points does not apply to what is not known, unless it asks just that.
                 let helps = wanted || matches!(test, Test::Exists(_));
@@ -949,6 +960,24 @@ mod tests {
                 ("keen", (Some(5), Some(5))),
             ]
         );
+    }
+
+    #[test]
+    fn points_that_hang_on_a_date_fade_on_its_day_and_are_won_back_by_a_signal_that_is_seen_again() {
+        let mut document = document();
+        let renews =
+            json!({"id": "renews", "points": 20, "when": {"attribute": "ends", "within_next_days": 30}});
+        document["fit"] = json!([{"id": "contract", "rules": [renews]}]);
+        let back = json!({"id": "back", "points": 100, "when": {"signal": "asked", "last_seen": {"within_last_days": 7}}});
+        document["engagement"] = json!([{"id": "interest", "rules": [back]}]);
+        let known = json!({"attribute": "ends", "exists": true});
+        document["marketing_qualified"] = json!({"labels": ["A1", "B1", "C1", "D1"], "when": known});
+        let playbook = playbook(&document);
+        let facts = [(30, activity("asked")), (0, profile(&[("ends", text("2026-03-05"))]))];
+        let lead = lead(&playbook, &facts);
+        let gone = Fading { half_on: Some(today().plus(4)), gone_on: Some(today().plus(4)) };
+        assert_eq!(fading(&lead, &playbook, today()), [(Slug::parse("renews").unwrap(), gone)]);
+        assert_eq!(sentences(&ways_to_qualify(&lead, &playbook, today())), ["Asked, once more"]);
     }
 
     /// What a lead is drawn from: hits by signal and days ago, values, the days since sales gave it back.

@@ -194,8 +194,14 @@ impl<'a> Replay<'a> {
 /// which the lead was known, and one for each on which its fit, its engagement or its label changed. That of today is
 /// as it is now.
 #[must_use]
-pub fn labels(facts: &[Incoming], playbook: &Playbook, from: Day, to: Day) -> Vec<(Day, Score)> {
-    let mut replay = Replay::new(LeadId::from_bytes([0; 16]), playbook, facts);
+pub fn labels(
+    lead: &LeadId,
+    facts: &[Incoming],
+    playbook: &Playbook,
+    from: Day,
+    to: Day,
+) -> Vec<(Day, Score)> {
+    let mut replay = Replay::new(lead.clone(), playbook, facts);
     let mut points: Vec<(Day, Score)> = Vec::new();
     for day in (from.0..=to.0).map(Day) {
         let Some(score) = replay.score(day.plus(1).start().plus(-1)) else { continue };
@@ -511,11 +517,12 @@ mod tests {
     fn the_series_has_a_point_for_the_first_day_and_for_each_change() {
         let playbook = playbook();
         let facts = [given("1", day(0), &[("country", 1.0, None)]), did("2", day(5), "asked")];
-        let points = labels(&facts, &playbook, day(-3).day(), day(7).day());
+        let id = LeadId::from_bytes([7; 16]);
+        let points = labels(&id, &facts, &playbook, day(-3).day(), day(7).day());
         let points: Vec<(i32, u8, u8)> =
             points.iter().map(|(at, score)| (at.0 - day(0).day().0, score.fit, score.engagement)).collect();
         assert_eq!(points, [(0, 40, 0), (5, 40, 60), (6, 40, 56), (7, 40, 52)]);
-        assert_eq!(labels(&facts, &playbook, day(2).day(), day(4).day()).len(), 1);
+        assert_eq!(labels(&id, &facts, &playbook, day(2).day(), day(4).day()).len(), 1);
     }
 
     #[test]

@@ -269,16 +269,22 @@ impl Seen {
     fn of(condition: &Condition, view: &View<'_>) -> Vec<Self> {
         let mut all = Vec::new();
         condition.visit(&mut |part| {
+            for name in part.attributes() {
+                let value = view.attributes.get(name).map(|attribute| attribute.value.clone());
+                let seen = Self::Attribute { name: name.clone(), value };
+                if !all.contains(&seen) {
+                    all.push(seen);
+                }
+            }
             let seen = match part {
-                Condition::Attribute { name, .. } => Self::Attribute {
-                    name: name.clone(),
-                    value: view.attributes.get(name).map(|attribute| attribute.value.clone()),
-                },
                 Condition::Signal { signal, key, within_days, .. } => Self::Signal {
                     signal: signal.clone(),
                     hits: view.hits(*key, *within_days),
                     within_days: *within_days,
                 },
+                Condition::Seen { signal, key, .. } => {
+                    Self::Signal { signal: signal.clone(), hits: view.hits(*key, None), within_days: None }
+                }
                 Condition::Source { touch, field, .. } => Self::Source {
                     touch: *touch,
                     field: *field,
@@ -287,7 +293,7 @@ impl Seen {
                 Condition::Consent { purpose, .. } => {
                     Self::Consent { purpose: *purpose, status: view.consents.status(*purpose) }
                 }
-                // Rules look at facts only.
+                // Rules look at facts only, and a random share rests on none.
                 _ => return,
             };
             if !all.contains(&seen) {
@@ -563,6 +569,15 @@ impl<'a> Rule<'a> {
         }
     }
 
+    /// Gives the condition that the rule asks, where it does not count a signal.
+    pub(crate) const fn when(self) -> Option<&'a Condition> {
+        match self {
+            Self::Fit(rule) => Some(&rule.when),
+            Self::Engagement(EngagementRule { how: How::When(condition), .. }) => Some(condition),
+            Self::Engagement(_) => None,
+        }
+    }
+
     /// Gives what the rule alone comes to, before any cap: in thousandths of a point and in whole points.
     pub(crate) fn net(self, playbook: &Playbook, view: &View<'_>) -> (i64, i64) {
         let mut sum = Sum { part: Part::Fit, milli: 0, listener: &mut Silent };
@@ -621,6 +636,9 @@ mod tests {
                 {"attribute": "country", "equals": "AT"}, {"attribute": "country", "equals": "DE"},
                 {"attribute": "region", "equals": "Alps"}, {"signal": "webinar", "within_days": 3},
                 {"source": "channel", "equals": "search"}, {"consent": "marketing"},
+                {"attribute": "since", "older_than_days": 3}, {"attribute": "since", "before_attribute": "until"},
+                {"country": "FR"}, {"signal": "webinar", "last_seen": {"older_than_days": 30}},
+                {"sample": {"percent": 1, "of": "draw"}},
             ]}}]}],
             "engagement": [{"id": "interest", "cap": 50, "rules": [
                 {"id": "prices", "points": 20, "signal": "pricing", "max_hits": 3, "half_life_days": 10},
@@ -647,6 +665,7 @@ mod tests {
         };
         let attributes = [(AttributeName::parse("country").unwrap(), country.clone())].into();
         let view = View {
+            id: &crate::identity::LeadId::from_bytes([1; 16]),
             attributes: &attributes,
             ledger: &ledger,
             touches: &Touches::default(),
@@ -654,6 +673,8 @@ mod tests {
             today,
             score: None,
             stage: None,
+            stage_since: today.start(),
+            person: None,
             segments: &BTreeSet::new(),
         };
         let explanation = explain(&playbook, &view);
@@ -667,6 +688,9 @@ mod tests {
             hits("webinar", 0, Some(3)),
             Seen::Source { touch: WhichTouch::First, field: TouchField::Channel, value: None },
             Seen::Consent { purpose: Purpose::Marketing, status: None },
+            attribute("since", None),
+            attribute("until", None),
+            hits("webinar", 5, None),
         ];
         let (prices, attends) = (
             Basis::Hits {

@@ -107,6 +107,43 @@ impl fmt::Display for Timestamp {
 }
 
 impl Day {
+    /// Reads a calendar day such as `2026-02-01`, and nothing shorter or longer.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let shape = |(at, byte): (usize, u8)| {
+            if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+        };
+        if text.len() != 10 || !text.bytes().enumerate().all(shape) {
+            return None;
+        }
+        Self::of(text.parse().ok()?)
+    }
+
+    fn of(date: jiff::civil::Date) -> Option<Self> {
+        let start = date.to_zoned(TimeZone::UTC).ok()?;
+        Some(Timestamp(start.timestamp().as_millisecond()).day())
+    }
+
+    fn date(self) -> jiff::civil::Date {
+        let time = jiff::Timestamp::from_millisecond(self.start().millis()).unwrap_or_default();
+        time.to_zoned(TimeZone::UTC).date()
+    }
+
+    /// Gives the year of the day.
+    #[must_use]
+    pub fn year(self) -> i16 {
+        self.date().year()
+    }
+
+    /// Gives the same day of another year: for 29 February the 28th, where that year has none.
+    #[must_use]
+    pub fn in_year(self, year: i16) -> Option<Self> {
+        let date = self.date();
+        let same = jiff::civil::Date::new(year, date.month(), date.day());
+        Self::of(same.or_else(|_| jiff::civil::Date::new(year, date.month(), 28)).ok()?)
+    }
+
     /// Gives the first moment of the day.
     #[must_use]
     pub const fn start(self) -> Timestamp {
@@ -122,8 +159,7 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = jiff::Timestamp::from_millisecond(self.start().millis()).unwrap_or_default();
-        write!(f, "{}", time.to_zoned(TimeZone::UTC).date())
+        write!(f, "{}", self.date())
     }
 }
 
@@ -142,6 +178,20 @@ mod tests {
         );
         assert_eq!(Timestamp::parse("2018-02-01"), None);
         assert_eq!(Timestamp::parse("2018-02-01T12:00:00"), None);
+    }
+
+    #[test]
+    fn a_day_of_one_year_is_the_same_of_another_but_for_the_29th_of_february() {
+        let day = |text: &str| Day::parse(text).unwrap();
+        assert_eq!(day("2024-03-31").in_year(2026), Some(day("2026-03-31")));
+        assert_eq!(day("2024-02-29").in_year(2026), Some(day("2026-02-28")));
+        assert_eq!(day("2024-02-29").in_year(2028), Some(day("2028-02-29")));
+        assert_eq!((day("1969-12-31"), day("1969-12-31").year()), (Day(-1), 1969));
+        for wrong in
+            ["2026-02-29", "2026-13-01", "2026-3-01", "20260301", "2026-03-01T12:00:00Z", "+026-03-01"]
+        {
+            assert_eq!(Day::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! * `rules/diff.rs` – what changed between two playbooks, and conditions as sentences;
 //! * `rules/properties.rs` – the properties;
 //! * `rules/schema.rs` – the published schema of the playbook says what its reader says;
+//! * `rules/semantics.rs` – what each word of a condition means, by two readers; `rules/sql.rs` is the second one;
 //! * `rules/starter.rs` – the starter playbook and the examples of `docs/playbook.md`.
 
 #![allow(
@@ -43,5 +44,9 @@ mod language;
 mod properties;
 #[path = "rules/schema.rs"]
 mod schema;
+#[path = "rules/semantics.rs"]
+mod semantics;
+#[path = "rules/sql.rs"]
+mod sql;
 #[path = "rules/starter.rs"]
 mod starter;

@@ -255,10 +255,7 @@ fn attributes_of(condition: &Condition) -> BTreeSet<&AttributeName> {
                 parts.iter().for_each(|part| collect(part, found));
             }
             Condition::Not(part) => collect(part, found),
-            Condition::Attribute { name, .. } => {
-                found.insert(name);
-            }
-            _ => {}
+            simple => found.extend(simple.attributes()),
         }
     }
     let mut found = BTreeSet::new();

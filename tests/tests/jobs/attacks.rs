@@ -325,3 +325,73 @@ async fn odd_ids_and_documents_are_answered_and_not_stumbled_over() {
     let refused = world.call(Role::Marketing, "POST", "/v1/playbooks").json(&large).send().await;
     assert!(matches!(refused.status, 413 | 422), "a record has room for the agreement beside the document");
 }
+
+#[tokio::test]
+async fn a_date_that_many_share_floods_nobody() {
+    let setting = Setting::new().await;
+    for person in ["at-1", "de-1", "eu-1"] {
+        capacity(&setting, person, 2).await;
+    }
+    let mut dated = test_playbook();
+    let ends = json!({"id": "ends_soon", "points": 60, "when": {"attribute": "contract_ends", "within_next_days": 10}});
+    dated["fit"][1]["rules"].as_array_mut().unwrap().push(ends);
+    dated["marketing_qualified"]["labels"] = json!(["A4", "B4"]);
+    dated["fit"][0]["rules"] = json!([]);
+    agree(&dated, &setting.rescore.playbooks).await;
+    // New leads take the new version once the caches have seen it.
+    setting.later(61_000);
+    let day = setting.now().plus(40 * DAY_MS).to_string();
+    let who: Vec<String> = (0..5).map(|n| format!("c{n}@company.example")).collect();
+    for who in &who {
+        let values = [
+            ("contract_ends", AttributeValue::Text(day.clone())),
+            ("country", AttributeValue::Text("AT".to_owned())),
+        ];
+        setting.record(who, &format!("{who} came"), capture(&values, true)).await;
+        assert!(!setting.lead_of(who).ready);
+    }
+    let job = setting.rescore.jobs.free(JobKind::Sweep).await.unwrap().pop().unwrap();
+    rescore::sweep::whole(&setting.rescore, job.id(), 2).await.unwrap();
+    let handed = || who.iter().filter(|who| setting.lead_of(who).stage == Stage::MarketingQualified).count();
+    setting.later(35 * DAY_MS);
+    setting.handle(json!({"action": "due"})).await;
+    assert_eq!(handed(), 0, "all are ready, and wait for their turn");
+    assert!(who.iter().all(|who| setting.lead_of(who).held_for.is_some()));
+    setting.later(300_000);
+    setting.handle(json!({"action": "due"})).await;
+    assert_eq!(handed(), 2);
+    setting.later(DAY_MS);
+    setting.handle(json!({"action": "due"})).await;
+    assert_eq!(handed(), 4);
+}
+
+#[tokio::test]
+async fn a_lead_that_a_person_sends_by_itself_is_a_response_of_this_moment() {
+    let setting = Setting::new().await;
+    let who = held(&setting, 1).await;
+    let lead = json!({"email": who[0], "attributes": {"budget": "large"}});
+    let answer = setting.call(Role::Sales, "POST", "/v1/leads", Some(&lead)).await;
+    assert!(answer.status < 300, "{}", answer.text());
+    assert_eq!(setting.lead_of(&who[0]).stage, Stage::MarketingQualified, "somebody spoke with it just now");
+}
+
+#[tokio::test]
+async fn a_question_that_is_still_worked_on_is_not_begun_anew() {
+    let setting = Setting::new().await;
+    lead(&setting, "one@company.example", 1).await;
+    let zone = setting.rescore.playbooks.active().await.unwrap().playbook.timezone.clone();
+    let query = insights::request::SpanQuery { from: None, to: None, tz: None };
+    let asked = insights::request::span("score-quality", &query, &zone).unwrap();
+    let id = insights::request::report_id(&asked, setting.now(), 0);
+    setting.insights.jobs.add(&id, JobKind::Report, &asked).await.unwrap();
+    let ask = async || setting.call(Role::Sales, "GET", "/v1/reports/score-quality", None).await;
+    setting.later(25 * 60_000);
+    let later = ask().await;
+    assert_eq!(
+        (later.status, &later.json()["job"]),
+        (202, &json!(id)),
+        "half an hour later it is the same job"
+    );
+    insights::run_job(&setting.insights, &id).await.unwrap();
+    assert_eq!(ask().await.status, 200);
+}

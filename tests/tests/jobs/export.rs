@@ -47,6 +47,51 @@ async fn a_preview_counts_the_segment_and_shows_ten() {
 }
 
 #[tokio::test]
+async fn a_condition_that_stands_in_no_playbook_is_previewed_line_by_line() {
+    let setting = Setting::new().await;
+    leads(&setting, 30).await;
+    let lines = json!([
+        {"attribute": "size", "at_least": 10},
+        {"consent": "marketing"},
+        {"any": [{"attribute": "country", "equals": "AT"}, {"attribute": "city", "equals": "Graz"}]},
+        {"not": {"attribute": "city", "exists": true}},
+    ]);
+    let body = json!({"where": {"all": lines}});
+    let preview = setting.call(Role::Marketing, "POST", "/v1/segments/preview", Some(&body)).await.json();
+    // Of 30, twenty are large enough, every third of all has consented: six of the twenty.
+    assert_eq!((&preview["count"], &preview["looked_at"]), (&json!(6), &json!(30)), "{preview}");
+    let part = |pointer: &str| {
+        let parts = preview["parts"].as_array().unwrap();
+        parts.iter().find(|part| part["pointer"] == pointer).unwrap_or_else(|| panic!("{pointer}")).clone()
+    };
+    assert_eq!((&part("")["met"], &part("")["left"]), (&json!(6), &Value::Null));
+    let (size, consent) = (part("/all/0"), part("/all/1"));
+    assert_eq!((&size["met"], &size["not_met"], &size["left"]), (&json!(20), &json!(10), &json!(20)));
+    assert_eq!((&size["drops_alone"], &consent["drops_alone"]), (&json!(4), &json!(14)));
+    assert_eq!((&consent["met"], &consent["left"]), (&json!(10), &json!(6)));
+    assert!(consent["says"].as_str().unwrap().contains("marketing"), "{consent}");
+    let city = part("/all/2/any/1");
+    assert_eq!((&city["met"], &city["not_known"]), (&json!(0), &json!(30)), "nobody said a city");
+    assert_eq!(part("/all/3/not")["not_met"], json!(30));
+    assert_eq!(part("/all/3")["left"], json!(6));
+
+    let saved = setting.call(Role::Marketing, "GET", "/v1/segments/dach_active/preview", None).await.json();
+    let same = json!({"where": {"segment": "dach_active"}});
+    let unsaved = setting.call(Role::Marketing, "POST", "/v1/segments/preview", Some(&same)).await.json();
+    assert_eq!(saved["count"], unsaved["count"], "a condition may speak of segments");
+    assert!(saved["parts"].as_array().is_some_and(|parts| parts.len() == 3));
+
+    let wrong = json!({"where": {"all": [{"attribute": "Size"}, {"segment": "nobody"}]}, "colour": 1});
+    let answer = setting.call(Role::Marketing, "POST", "/v1/segments/preview", Some(&wrong)).await;
+    assert_eq!(answer.status, 422);
+    for pointer in ["/where/all/0/attribute", "/where/all/1/segment", "/colour"] {
+        assert!(answer.pointers().iter().any(|p| p == pointer), "{pointer}: {:?}", answer.pointers());
+    }
+    let listed = setting.call(Role::Marketing, "GET", "/v1/segments", None).await.json();
+    assert!(listed["items"][0]["says"].as_str().is_some_and(|says| !says.is_empty()), "{listed}");
+}
+
+#[tokio::test]
 async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
     let setting = Setting::new().await;
     leads(&setting, 30).await;

@@ -1,24 +1,74 @@
 //! The condition language as it is written in a playbook.
 //!
-//! A condition is an object whose first word says what it asks: `all`, `any`, `not`, `attribute`, `signal`, `source`,
-//! `consent`, `label`, `fit`, `engagement`, `stage`, `segment`.
+//! A condition is an object whose first word says what it asks; they are the [`WORDS`], and `docs/conditions.md` says
+//! what each means.
 
-use crate::attribute::{AttributeName, AttributeValue, normalise};
-use crate::condition::{Condition, Level, Test, TouchField, WhichTouch};
+use super::Region;
+use super::read::country;
+use crate::attribute::{AttributeName, AttributeValue, COUNTRY, normalise};
+use crate::condition::{Comparison, Condition, DayTest, Level, Test, TouchField, WhichTime, WhichTouch};
 use crate::consent::{ConsentStatus, Purpose};
+use crate::country::Country;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
 use crate::reader::{Node, Object};
 use crate::score::Label;
-use crate::stage::Stage;
+use crate::stage::{Stage, Team};
+use crate::time::Day;
 use std::collections::BTreeMap;
 
-/// The deepest nesting of conditions; a human reads no deeper.
-const DEEPEST: usize = 12;
+/// The deepest nesting of conditions, which protects the stack; a human reads no deeper.
+const DEEPEST: usize = 32;
+
+/// The words with which a condition begins.
+const WORDS: &[&str] = &[
+    "all",
+    "any",
+    "not",
+    "attribute",
+    "country",
+    "region",
+    "signal",
+    "source",
+    "consent",
+    "sample",
+    "label",
+    "fit",
+    "engagement",
+    "stage",
+    "in_stage_days",
+    "owner",
+    "segment",
+];
+
+/// The words that test a value.
+const TESTS: &[&str] =
+    &["equals", "in", "at_least", "at_most", "exists", "matches", "starts_with", "contains"];
+
+/// The words that test the day on which something was.
+const PAST_DAYS: &[&str] = &["after", "before", "on", "within_last_days", "older_than_days"];
+
+/// The words that test the day of a date, beside those.
+const OTHER_DAYS: &[&str] = &["within_next_days", "anniversary_within_days"];
+
+/// The words that compare an attribute with another one.
+const COMPARISONS: &[(&str, Comparison)] = &[
+    ("equals_attribute", Comparison::Same),
+    ("before_attribute", Comparison::Before),
+    ("after_attribute", Comparison::After),
+];
+
+/// The words that may stand together.
+const PAIRS: &[(&str, &str)] = &[("at_least", "at_most"), ("after", "before")];
+
+/// The most days that a test of a day looks back or ahead: a hundred years.
+const MOST_DAYS: i64 = 36_525;
 
 /// What a condition may refer to.
+#[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     pub(super) signals: &'a BTreeMap<Slug, (usize, SignalKey)>,
+    pub(super) regions: &'a [Region],
     /// The segments of the playbook, where segments may be referred to.
     pub(super) segments: &'a [Slug],
 }
@@ -45,8 +95,10 @@ impl Names<'_> {
         let condition = self.part(node, 0)?;
         if condition.level() > level {
             let may = match level {
-                Level::Facts => "attributes, signals, source and consent",
-                Level::Score => "attributes, signals, source, consent, score and label",
+                Level::Facts => "attributes, country, region, signals, source, consent and sample",
+                Level::Score => {
+                    "attributes, country, region, signals, source, consent, sample, score and label"
+                }
                 Level::Stage | Level::Segments => "anything but segments",
             };
             node.fault(format!("uses what is decided only later; here a condition may use {may}"));
@@ -70,20 +122,6 @@ impl Names<'_> {
             let read: Vec<_> = list.iter().map(|node| self.part(node, depth + 1)).collect();
             read.into_iter().collect()
         };
-        const WORDS: &[&str] = &[
-            "all",
-            "any",
-            "not",
-            "attribute",
-            "signal",
-            "source",
-            "consent",
-            "label",
-            "fit",
-            "engagement",
-            "stage",
-            "segment",
-        ];
         let words: Vec<&&str> = WORDS.iter().filter(|word| object.has(word)).collect();
         let [word] = words.as_slice() else {
             node.fault(format!("must say exactly one of: {}", WORDS.join(", ")));
@@ -96,19 +134,24 @@ impl Names<'_> {
                 .optional("not")
                 .and_then(|node| self.part(&node, depth + 1))
                 .map(|part| Condition::Not(Box::new(part))),
-            "attribute" => {
-                let name = object.optional("attribute").and_then(|node| node.parsed(AttributeName::parse));
-                let test = test(&object, name.as_ref());
-                name.zip(test).map(|(name, test)| Condition::Attribute { name, test })
-            }
-            "signal" => self.signal_counts(&object),
+            "attribute" => attribute(&object),
+            "country" => object.optional("country").and_then(|node| {
+                let listed: Vec<_> = node.list_or_one().iter().map(country).collect();
+                if listed.is_empty() {
+                    node.fault("is an empty list; expected at least one country");
+                    return None;
+                }
+                one_of_countries(listed.into_iter().collect::<Option<_>>()?)
+            }),
+            "region" => object.optional("region").and_then(|node| self.region(&node)),
+            "signal" => self.signal_condition(&object),
             "source" => {
                 let field = object.optional("source").and_then(|node| node.one_of(TouchField::WORDS));
                 let touch = match object.optional("touch") {
                     Some(node) => node.one_of(&[("first", WhichTouch::First), ("last", WhichTouch::Last)]),
                     None => Some(WhichTouch::First),
                 };
-                let test = test(&object, None);
+                let test = test(&object);
                 field.zip(touch).zip(test).map(|((field, touch), test)| Condition::Source {
                     touch,
                     field,
@@ -123,6 +166,7 @@ impl Names<'_> {
                 };
                 purpose.zip(status).map(|(purpose, status)| Condition::Consent { purpose, status })
             }
+            "sample" => object.optional("sample").and_then(|node| sample(&node)),
             "label" => object.optional("label").and_then(|node| labels(&node)).map(Condition::Label),
             "fit" => object.optional("fit").and_then(|n| score_range(&n)).map(|(a, b)| Condition::Fit(a, b)),
             "engagement" => object
@@ -132,6 +176,11 @@ impl Names<'_> {
             "stage" => {
                 object.optional("stage").and_then(|node| words_of(&node, Stage::WORDS)).map(Condition::Stage)
             }
+            "in_stage_days" => object
+                .optional("in_stage_days")
+                .and_then(|node| range(&node, MOST_DAYS))
+                .map(|(least, most)| Condition::InStage(DayTest::Ago { least, most })),
+            "owner" => object.optional("owner").and_then(|node| owner(&node)),
             _ => object.optional("segment").and_then(|node| {
                 let id = node.parsed(Slug::parse)?;
                 if !self.segments.contains(&id) {
@@ -145,11 +194,61 @@ impl Names<'_> {
         condition
     }
 
-    fn signal_counts(&self, object: &Object<'_>) -> Option<Condition> {
+    /// Reads the ids of one region or of several.
+    fn region(&self, node: &Node<'_>) -> Option<Condition> {
+        let mut all = Vec::new();
+        let listed = node.list_or_one();
+        if listed.is_empty() {
+            node.fault("is an empty list; expected at least one region");
+            return None;
+        }
+        for node in listed {
+            let id = node.parsed(Slug::parse)?;
+            let Some(region) = self.regions.iter().find(|region| region.id == id) else {
+                node.fault("names no region of this playbook");
+                return None;
+            };
+            all.extend(&region.countries);
+        }
+        one_of_countries(all)
+    }
+
+    fn signal_condition(&self, object: &Object<'_>) -> Option<Condition> {
+        const OFTEN: &[&str] = &["at_least", "at_most", "exactly", "never", "within_days"];
         let count = |key: &'static str| object.optional(key).and_then(|node| node.integer(0, 100_000));
         let found = object.optional("signal").and_then(|node| self.signal(&node));
         let (exactly, least, most) = (count("exactly"), count("at_least"), count("at_most"));
+        let never = object.optional("never").and_then(|node| {
+            let never = node.value() == true;
+            if !never {
+                node.fault("is not true; that it was seen is what a signal asks by itself");
+            }
+            never.then_some(0)
+        });
         let within_days = object.optional("within_days").and_then(|node| node.integer(1, 1_000));
+        let seen = |key: &'static str, which| {
+            let object = object.optional(key)?.object()?;
+            let test = day_test(&object, PAST_DAYS);
+            let said = says_one(&object, PAST_DAYS);
+            object.finish();
+            test.filter(|_| said).map(|test| (which, test))
+        };
+        let seen = [seen("first_seen", WhichTime::First), seen("last_seen", WhichTime::Last)];
+        let often = OFTEN.iter().any(|word| object.has(word));
+        let days = ["first_seen", "last_seen"].iter().filter(|word| object.has(word)).count();
+        if days > 1 || (days == 1 && often) {
+            object.fault("says more than one of how often, first_seen and last_seen; expected one of them");
+            return None;
+        }
+        if days == 1 {
+            let ((signal, _, key), (which, test)) = found.zip(seen.into_iter().flatten().next())?;
+            return Some(Condition::Seen { signal, key, which, test });
+        }
+        if never.is_some() && ["at_least", "at_most", "exactly"].iter().any(|word| object.has(word)) {
+            object.fault("says both \"never\" and how often; expected one of them");
+            return None;
+        }
+        let exactly = exactly.or(never);
         if exactly.is_some() && (least.is_some() || most.is_some()) {
             object.fault("says both \"exactly\" and \"at_least\" or \"at_most\"; expected one of them");
             return None;
@@ -200,25 +299,150 @@ pub(super) fn labels(node: &Node<'_>) -> Option<Vec<Label>> {
 }
 
 fn score_range(node: &Node<'_>) -> Option<(u8, u8)> {
+    let (least, most) = range(node, 100)?;
+    Some((u8::try_from(least.unwrap_or(0)).ok()?, u8::try_from(most.unwrap_or(100)).ok()?))
+}
+
+/// Reads `at_least`, `at_most` or both: whole numbers from 0 to `end`.
+fn range(node: &Node<'_>, end: i64) -> Option<(Option<i32>, Option<i32>)> {
     let object = node.object()?;
-    let bound = |key: &'static str| object.optional(key).and_then(|node| node.integer(0, 100));
+    let bound = |key: &'static str| {
+        object.optional(key).and_then(|node| node.integer(0, end)).and_then(|n| i32::try_from(n).ok())
+    };
     let (least, most) = (bound("at_least"), bound("at_most"));
     if !object.has("at_least") && !object.has("at_most") {
         object.fault("says nothing; expected at_least, at_most or both");
     }
     object.finish();
-    let (least, most) = (least.unwrap_or(0), most.unwrap_or(100));
-    if least > most {
+    if least.zip(most).is_some_and(|(least, most)| least > most) {
         node.fault("can never be met: \"at_most\" is less than \"at_least\"");
         return None;
     }
-    Some((u8::try_from(least).ok()?, u8::try_from(most).ok()?))
+    Some((least, most))
 }
 
-/// Reads the one test that stands in an object; `name` is the attribute, where it is one, for its normal form.
-pub(super) fn test(object: &Object<'_>, name: Option<&AttributeName>) -> Option<Test> {
-    const WORDS: &[&str] =
-        &["equals", "in", "at_least", "at_most", "exists", "matches", "starts_with", "contains"];
+fn one_of_countries(mut countries: Vec<Country>) -> Option<Condition> {
+    countries.sort();
+    countries.dedup();
+    Some(Condition::Country { name: AttributeName::parse(COUNTRY).ok()?, countries })
+}
+
+fn sample(node: &Node<'_>) -> Option<Condition> {
+    let object = node.object()?;
+    let percent = object.required("percent").and_then(|node| node.integer(1, 100));
+    let of = object.required("of").and_then(|node| node.parsed(Slug::parse));
+    object.finish();
+    Some(Condition::Sample { percent: u8::try_from(percent?).ok()?, of: of? })
+}
+
+fn owner(node: &Node<'_>) -> Option<Condition> {
+    let object = node.object()?;
+    let teams = &[Team::Marketing, Team::Sales].map(|team| (team.as_str(), team));
+    let team = object.optional("team").and_then(|node| node.one_of(teams)).map(Condition::Team);
+    let person = object.optional("person").and_then(|node| {
+        let people: Vec<_> = node.list_or_one().iter().map(|node| node.parsed(Slug::parse)).collect();
+        if people.is_empty() {
+            node.fault("is an empty list; expected at least one person");
+            return None;
+        }
+        people.into_iter().collect::<Option<_>>().map(Condition::Person)
+    });
+    let said = says_one(&object, &["team", "person"]);
+    object.finish();
+    team.or(person).filter(|_| said)
+}
+
+/// Tells whether an object says exactly one of several words, or two that may stand together; it is a fault otherwise.
+fn says_one(object: &Object<'_>, words: &[&str]) -> bool {
+    let said: Vec<&str> = words.iter().filter(|word| object.has(word)).copied().collect();
+    let right = match said.as_slice() {
+        [_] => true,
+        [a, b] => PAIRS.contains(&(a, b)),
+        _ => false,
+    };
+    if !right {
+        let pairs = PAIRS.iter().filter(|(a, b)| words.contains(a) && words.contains(b));
+        let pairs: Vec<String> = pairs.map(|(a, b)| format!("{a} and {b} may stand together")).collect();
+        let pairs = if pairs.is_empty() { String::new() } else { format!(" ({})", pairs.join(", ")) };
+        object.fault(format!("must say exactly one of: {}{pairs}", words.join(", ")));
+    }
+    right
+}
+
+/// Reads what is asked of an attribute.
+fn attribute(object: &Object<'_>) -> Option<Condition> {
+    let name = object.optional("attribute").and_then(|node| node.parsed(AttributeName::parse));
+    let value = value_test(object, name.as_ref());
+    let day = day_test(object, &[PAST_DAYS, OTHER_DAYS].concat());
+    let compared: Vec<_> = COMPARISONS
+        .iter()
+        .filter_map(|(word, how)| {
+            Some((*how, object.optional(word).and_then(|node| node.parsed(AttributeName::parse))?))
+        })
+        .collect();
+    let comparisons: Vec<&str> = COMPARISONS.iter().map(|(word, _)| *word).collect();
+    if !says_one(object, &[TESTS, PAST_DAYS, OTHER_DAYS, &comparisons].concat()) {
+        return None;
+    }
+    let name = name?;
+    match (value, day, compared.into_iter().next()) {
+        (Some(test), _, _) => Some(Condition::Attribute { name, test }),
+        (_, Some(test), _) => Some(Condition::Date { name, test }),
+        (_, _, Some((how, other))) => Some(Condition::Compared { name, how, other }),
+        _ => None,
+    }
+}
+
+/// Reads the test of a day that stands in an object, which may use these words.
+fn day_test(object: &Object<'_>, words: &[&'static str]) -> Option<DayTest> {
+    let asked = |key: &'static str| words.contains(&key).then(|| object.optional(key))?;
+    let day = |key: &'static str| {
+        asked(key).and_then(|node| {
+            node.parsed(|text| {
+                let shape = |c: char| if c.is_ascii_digit() { '0' } else { c };
+                if text.trim().chars().map(shape).eq("0000-00-00".chars()) {
+                    Day::parse(text).ok_or("is no day of the calendar")
+                } else {
+                    Err("is not a day; expected one such as 2026-02-01")
+                }
+            })
+        })
+    };
+    let days = |key: &'static str, most: i64| {
+        asked(key).and_then(|node| node.integer(1, most)).and_then(|days| i32::try_from(days).ok())
+    };
+    let (after, before, on) = (day("after"), day("before"), day("on"));
+    let last = days("within_last_days", MOST_DAYS);
+    let next = days("within_next_days", MOST_DAYS);
+    let older = days("older_than_days", MOST_DAYS);
+    let anniversary = days("anniversary_within_days", 365);
+    let (from, to) = (after.map(|day| day.plus(1)), before.map(|day| day.plus(-1)));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        object.fault("can never be met: no day lies after \"after\" and before \"before\"");
+        return None;
+    }
+    let ago = |least, most| Some(DayTest::Ago { least, most });
+    match (last, next, older) {
+        (Some(days), ..) => return ago(Some(0), Some(days - 1)),
+        (_, Some(days), _) => return ago(Some(1 - days), Some(0)),
+        (_, _, Some(days)) => return ago(Some(days), None),
+        _ => {}
+    }
+    if let Some(within) = anniversary {
+        return Some(DayTest::Anniversary(u16::try_from(within).ok()?));
+    }
+    let (from, to) = (on.or(from), on.or(to));
+    (from.is_some() || to.is_some()).then_some(DayTest::Between { from, to })
+}
+
+/// Reads the one test of a value that stands in an object.
+pub(super) fn test(object: &Object<'_>) -> Option<Test> {
+    let test = value_test(object, None);
+    if says_one(object, TESTS) { test } else { None }
+}
+
+/// Reads the test of a value that stands in an object; `name` is the attribute, where it is one, for its normal form.
+fn value_test(object: &Object<'_>, name: Option<&AttributeName>) -> Option<Test> {
     let value = |node: &Node<'_>| {
         let value = AttributeValue::read(node);
         if value.is_none() && node.value().is_null() | node.value().is_string() {
@@ -255,18 +479,6 @@ pub(super) fn test(object: &Object<'_>, name: Option<&AttributeName>) -> Option<
     });
     let starts_with = text("starts_with").map(Test::StartsWith);
     let contains = text("contains").map(Test::Contains);
-    let said: Vec<&&str> = WORDS.iter().filter(|word| object.has(word)).collect();
-    match said.as_slice() {
-        [a, b] if **a == "at_least" && **b == "at_most" => {}
-        [_] => {}
-        _ => {
-            object.fault(format!(
-                "must say exactly one of: {} (at_least and at_most may stand together)",
-                WORDS.join(", ")
-            ));
-            return None;
-        }
-    }
     if let (Some(least), Some(most)) = (least, most)
         && least > most
     {

@@ -31,6 +31,7 @@ const ORDER: &[&str] = &[
     "bands",
     "lead_when",
     "marketing_qualified",
+    "regions",
     "territories",
     "default_qualifier",
     "promises",
@@ -162,6 +163,17 @@ impl Sides<'_> {
             "bands" => bands(&before, &after),
             "lead_when" => one(format!("A contact becomes a lead {}", self.becomes_lead(from, to))),
             "marketing_qualified" => self.marketing_qualified(&before, &after),
+            "regions" => self.items(
+                "region",
+                &before,
+                &after,
+                &|_, region| countries(region.get("countries")).join(", "),
+                &|before, after| {
+                    each(before, after, &["title", "countries"], |key, from, to| {
+                        (key == "countries").then(|| now_and_no_longer(&countries(from), &countries(to)))?
+                    })
+                },
+            ),
             "territories" => self.territories(&before, &after),
             "default_qualifier" => {
                 one(arrow("All other countries: qualifier", &person(from), &person(to), ""))

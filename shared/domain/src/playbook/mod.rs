@@ -84,11 +84,11 @@ impl FitRule {
     pub fn because(&self, view: &View<'_>) -> String {
         let mut seen: Vec<String> = Vec::new();
         self.when.visit(&mut |part| {
-            if let Condition::Attribute { name, .. } = part
-                && let Some(attribute) = view.attributes.get(name)
-            {
-                let value: String = attribute.value.to_string().chars().take(60).collect();
-                seen.push(format!("{name}: {value}"));
+            for name in part.attributes() {
+                if let Some(attribute) = view.attributes.get(name) {
+                    let value: String = attribute.value.to_string().chars().take(60).collect();
+                    seen.push(format!("{name}: {value}"));
+                }
             }
         });
         seen.dedup();
@@ -199,6 +199,17 @@ pub struct Territory {
     pub qualifier: Slug,
 }
 
+/// Countries that conditions speak of together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// Its countries, in the order of their codes.
+    pub countries: Vec<Country>,
+}
+
 /// Where a field of a form goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormTarget {
@@ -280,6 +291,8 @@ pub struct Playbook {
     pub lead_when: LeadWhen,
     /// When a lead is marketing-qualified.
     pub marketing_qualified: Definition,
+    /// The regions.
+    pub regions: Vec<Region>,
     /// The territories.
     pub territories: Vec<Territory>,
     /// Who qualifies where no territory matches.
@@ -306,13 +319,31 @@ impl Playbook {
         read::playbook(document)
     }
 
-    /// Reads a condition over leads that speaks of this playbook's signals and segments, outside of its document; it may
-    /// use no more than `level` allows.
+    /// Gives every condition that decides something about a lead.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let engagement = self.engagement.iter().flat_map(|group| &group.rules);
+        let lead_when = match &self.lead_when {
+            LeadWhen::Met(condition) => Some(condition),
+            LeadWhen::AnyResponse => None,
+        };
+        (self.fit.iter().flat_map(|group| &group.rules).map(|rule| &rule.when))
+            .chain(engagement.filter_map(|rule| match &rule.how {
+                How::When(condition) => Some(condition),
+                How::PerHit { .. } => None,
+            }))
+            .chain(lead_when)
+            .chain(self.marketing_qualified.when.as_ref())
+            .chain(self.segments.iter().map(|segment| &segment.when))
+    }
+
+    /// Reads a condition over leads that speaks of this playbook's signals, regions and segments, outside of its document;
+    /// it may use no more than `level` allows.
     #[must_use]
     pub fn condition(&self, node: &Node<'_>, level: Level) -> Option<Condition> {
         let signals = self.signals.iter().enumerate().map(|(at, s)| (s.id.clone(), (at, s.key))).collect();
         let segments: Vec<Slug> = self.segments.iter().map(|segment| segment.id.clone()).collect();
-        conditions::Names { signals: &signals, segments: &segments }.condition(node, level)
+        conditions::Names { signals: &signals, regions: &self.regions, segments: &segments }
+            .condition(node, level)
     }
 
     /// Gives the form with an id.

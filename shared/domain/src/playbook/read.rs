@@ -4,7 +4,7 @@ use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::{
     Bands, ConsentBox, Definition, EngagementRule, FitRule, Form, FormTarget, Group, How, LeadWhen, Playbook,
-    Segment, Signal, Territory,
+    Region, Segment, Signal, Territory,
 };
 use crate::activity::parse_kind;
 use crate::attribute::AttributeName;
@@ -59,7 +59,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     for (at, signal) in signals.iter().enumerate() {
         by_id.insert(signal.id.clone(), (at, signal.key));
     }
-    let names = Names { signals: &by_id, segments: &[] };
+    let regions = regions(&object);
+    let names = Names { signals: &by_id, regions: &regions, segments: &[] };
     let mut rule_ids = BTreeSet::new();
     let fit = groups(&object, "fit", &mut rule_ids, |rule, id, title, points| {
         let when = rule.required("when").and_then(|node| names.condition(&node, Level::Facts));
@@ -103,11 +104,9 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
             countries
         });
     let forms = forms(&object);
-    let segments = segments(&object, &by_id);
+    let segments = segments(&object, &names);
     object.finish();
-    let lookback_days =
-        lookback(&fit, &engagement, &segments, lead_when.as_ref(), marketing_qualified.as_ref());
-    Some(Playbook {
+    let mut playbook = Playbook {
         name: name?,
         timezone: timezone?,
         signals,
@@ -116,14 +115,17 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         bands: bands?,
         lead_when: lead_when?,
         marketing_qualified: marketing_qualified?,
+        regions,
         territories,
         default_qualifier: default_qualifier?,
         first_answer_hours: u16::try_from(first_answer_hours?).ok()?,
         single_opt_in,
         forms,
         segments,
-        lookback_days,
-    })
+        lookback_days: 0,
+    };
+    playbook.lookback_days = lookback(&playbook);
+    Some(playbook)
 }
 
 /// Reads the items of a list, each an object with an id that is unique in `seen`.
@@ -172,7 +174,7 @@ fn signals(object: &Object<'_>) -> Vec<Signal> {
                 // `path: /pricing` is short for `path: {equals: /pricing}`.
                 let test = if node.value().is_object() {
                     node.object().and_then(|object| {
-                        let test = conditions::test(&object, None);
+                        let test = conditions::test(&object);
                         object.finish();
                         test
                     })
@@ -290,15 +292,27 @@ fn bands(object: &Object<'_>) -> Option<Bands> {
 }
 
 fn countries(node: &Node<'_>) -> Vec<Country> {
-    node.list()
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|node| {
-            node.parsed(|text| {
-                Country::parse(text).ok_or("is not a country; expected an ISO 3166 code, such as AT")
-            })
-        })
-        .collect()
+    node.list().unwrap_or_default().iter().filter_map(country).collect()
+}
+
+pub(super) fn country(node: &Node<'_>) -> Option<Country> {
+    node.parsed(|text| Country::parse(text).ok_or("is not a country; expected an ISO 3166 code, such as AT"))
+}
+
+fn regions(object: &Object<'_>) -> Vec<Region> {
+    let mut regions = Vec::new();
+    items(object, "regions", &mut BTreeSet::new(), |item, id| {
+        let title = title(item, &id);
+        let listed = item.required("countries");
+        let mut countries = listed.as_ref().map(countries).unwrap_or_default();
+        if let Some(node) = listed.filter(|node| node.value().as_array().is_some_and(Vec::is_empty)) {
+            node.fault("is an empty list; expected at least one country");
+        }
+        countries.sort();
+        countries.dedup();
+        regions.push(Region { id, title, countries });
+    });
+    regions
 }
 
 fn territories(object: &Object<'_>) -> Vec<Territory> {
@@ -450,7 +464,7 @@ fn fields(node: &Node<'_>) -> BTreeMap<String, FormTarget> {
     fields
 }
 
-fn segments(object: &Object<'_>, signals: &BTreeMap<Slug, (usize, SignalKey)>) -> Vec<Segment> {
+fn segments(object: &Object<'_>, names: &Names<'_>) -> Vec<Segment> {
     let ids: Vec<Slug> = object
         .optional("segments")
         .and_then(|node| node.value().as_array())
@@ -458,7 +472,7 @@ fn segments(object: &Object<'_>, signals: &BTreeMap<Slug, (usize, SignalKey)>) -
         .flatten()
         .filter_map(|segment| Slug::parse(segment.get("id")?.as_str()?).ok())
         .collect();
-    let names = Names { signals, segments: &ids };
+    let names = Names { segments: &ids, ..*names };
     let mut segments = Vec::new();
     items(object, "segments", &mut BTreeSet::new(), |item, id| {
         let title = title(item, &id);
@@ -491,35 +505,10 @@ fn segments(object: &Object<'_>, signals: &BTreeMap<Slug, (usize, SignalKey)>) -
     ordered
 }
 
-fn lookback(
-    fit: &[Group<FitRule>],
-    engagement: &[Group<EngagementRule>],
-    segments: &[Segment],
-    lead_when: Option<&LeadWhen>,
-    definition: Option<&Definition>,
-) -> i32 {
-    let mut days = 0;
-    let mut look = |condition: &Condition| {
-        condition.visit(&mut |part| {
-            if let Condition::Signal { within_days: Some(window), .. } = part {
-                days = days.max(i32::from(*window));
-            }
-        });
-    };
-    fit.iter().flat_map(|group| &group.rules).for_each(|rule| look(&rule.when));
-    segments.iter().for_each(|segment| look(&segment.when));
-    if let Some(LeadWhen::Met(condition)) = lead_when {
-        look(condition);
-    }
-    if let Some(condition) = definition.and_then(|definition| definition.when.as_ref()) {
-        look(condition);
-    }
-    for rule in engagement.iter().flat_map(|group| &group.rules) {
-        if let How::When(condition) = &rule.how {
-            look(condition);
-        }
-    }
-    for rule in engagement.iter().flat_map(|group| &group.rules) {
+/// Finds how many days back any rule or condition counts.
+fn lookback(playbook: &Playbook) -> i32 {
+    let mut days = playbook.conditions().map(Condition::lookback_days).max().unwrap_or(0);
+    for rule in playbook.engagement.iter().flat_map(|group| &group.rules) {
         if let How::PerHit { half_life: Some(half_life), .. } = &rule.how {
             days = days.max(half_life.horizon_days());
         }

@@ -59,6 +59,11 @@ fn conditions_are_met_only_by_what_is_certainly_true() {
 }
 
 #[test]
+fn a_lead_is_due_on_the_first_day_on_which_time_alone_changes_an_answer() {
+    case::play("turns.yaml");
+}
+
+#[test]
 fn a_ready_lead_is_handed_to_the_one_person_who_qualifies_its_country() {
     case::play("hand-off.yaml");
 }
@@ -80,7 +85,12 @@ fn what_sales_reports_moves_the_stage() {
 
 #[test]
 fn every_file_of_cases_is_played() {
-    let source = concat!(include_str!("cases.rs"), include_str!("diff.rs"), include_str!("starter.rs"));
+    let source = concat!(
+        include_str!("cases.rs"),
+        include_str!("diff.rs"),
+        include_str!("semantics.rs"),
+        include_str!("starter.rs")
+    );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     for file in std::fs::read_dir(folder).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();

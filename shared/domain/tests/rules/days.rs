@@ -57,4 +57,22 @@ proptest! {
         let horizon = playbook.horizon(now.plus(i64::from(LOOK_AHEAD_DAYS) * DAY_MS).day());
         prop_assert_eq!(due.ledger.folded(horizon), daily.ledger.folded(horizon));
     }
+
+    /// What is due costs a read and a write: nobody is looked at on a day on which nothing about them can change.
+    #[test]
+    fn a_lead_is_due_on_a_day_that_changes_it_or_when_nobody_looked_further_ahead(
+        facts in some_facts(10), rules in any_playbook()
+    ) {
+        let playbook = playbook(&rules);
+        let (mut lead, mut looked) = arrive(&facts, &playbook);
+        for _ in 0..12 {
+            let Some(due) = lead.due_at else { break };
+            let before = lead.clone();
+            reviewed(&mut lead, &playbook, due);
+            let ahead = due.day().0 - looked.day().0;
+            prop_assert!(shown(&lead) != shown(&before) || ahead >= LOOK_AHEAD_DAYS, "on {} nothing changed", due);
+            prop_assert!(lead.due_at.is_none_or(|next| next > due), "is due again on {}", due);
+            looked = due;
+        }
+    }
 }

@@ -165,6 +165,16 @@ fn rich() -> Value {
 - {id: r7, when: {consent: tracking, status: [pending, withdrawn]}}
 - {id: r8, when: {attribute: job_title, contains: head}}
 - {id: r9, when: {all: [{attribute: vip, equals: true}, {segment: r8}, {stage: customer}]}}
+- {id: r10, when: {any: [{attribute: born, after: 1990-01-31, before: 2001-02-01}, {attribute: born, on: 2000-02-29}]}}
+- {id: r11, when: {any: [{attribute: born, within_last_days: 30}, {attribute: born, older_than_days: 6574}]}}
+- {id: r12, when: {any: [{attribute: born, within_next_days: 30}, {attribute: born, anniversary_within_days: 7}]}}
+- {id: r13, when: {any: [{attribute: country, equals_attribute: site}, {attribute: born, before_attribute: page}]}}
+- {id: r14, when: {all: [{attribute: born, after_attribute: page}, {country: [AT, FR]}, {region: [alps, nordics]}]}}
+- {id: r15, when: {all: [{signal: pricing_viewed, never: true}, {sample: {percent: 10, of: page}}]}}
+- {id: r16, when: {signal: pricing_viewed, first_seen: {after: 2026-01-31}}}
+- {id: r17, when: {signal: pricing_viewed, last_seen: {older_than_days: 30}}}
+- {id: r18, when: {all: [{in_stage_days: {at_least: 7, at_most: 30}}, {owner: {team: sales}}]}}
+- {id: r19, when: {any: [{owner: {person: [at-1, de-1]}}, {in_stage_days: {at_least: 90}}, {region: alps}]}}
 ",
     );
     document["segments"].as_array_mut().unwrap().extend(more.as_array().unwrap().iter().cloned());
@@ -180,6 +190,8 @@ fn rich() -> Value {
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
+    document["regions"] =
+        yaml("[{id: alps, title: The Alps, countries: [AT, CH]}, {id: nordics, countries: [Denmark, SE]}]");
     document
 }
 

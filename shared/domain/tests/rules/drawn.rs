@@ -47,6 +47,9 @@ bands:
 marketing_qualified:
   labels: [A1, A2, A3, B1, B2]
   when: {not: {signal: left, at_least: 1, within_days: 2}}
+regions:
+  - {id: dach, countries: [AT, CH, DE]}
+  - {id: iberia, countries: [ES, PT]}
 territories:
   - {id: alps, countries: [AT], qualifier: at-1}
   - {id: germany, countries: [DE], qualifier: de-1}
@@ -59,6 +62,10 @@ segments:
   - {id: with_sales, when: {stage: [marketing_qualified, sales_accepted]}}
   - {id: by_search, when: {source: channel, touch: last, equals: search}}
   - {id: reachable, when: {consent: marketing}}
+  - {id: renewal, when: {attribute: until, within_next_days: 5}}
+  - {id: faithful, when: {attribute: since, anniversary_within_days: 2}}
+  - {id: faded, when: {signal: asked, last_seen: {older_than_days: 9}}}
+  - {id: stuck, when: {in_stage_days: {at_least: 6}}}
 ";
 
 pub(crate) fn brisk() -> Playbook {
@@ -121,20 +128,36 @@ fn a_touch() -> impl Strategy<Value = Touch> {
     })
 }
 
+/// Draws a date near the facts or years before them, now and then as a time, and now and then what is none.
+fn a_date() -> impl Strategy<Value = String> {
+    let near = (-40_i32..480).prop_map(|days| start().day().plus(days));
+    let born = (0_i32..13_000).prop_map(|days| start().day().plus(-days));
+    let leap = Just(time("2024-02-29").day());
+    let day = prop_oneof![6 => near, 2 => born, 1 => leap];
+    prop_oneof![
+        8 => day.clone().prop_map(|day| day.to_string()),
+        1 => day.prop_map(|day| format!("{day}T23:30:00-02:00")),
+        1 => Just("soon".to_owned()),
+    ]
+}
+
 fn a_capture() -> impl Strategy<Value = Capture> {
     let country = prop::option::of(prop_oneof![Just("AT"), Just("DE"), Just("PT"), Just("Atlantis")]);
     let parts = (
         country,
         prop::option::of(0_u8..4),
+        [prop::option::weighted(0.3, a_date()), prop::option::weighted(0.3, a_date())],
         prop::option::of(a_touch()),
         prop::collection::vec(a_consent(), 0..2),
         prop::option::of(an_activity()),
         any::<[bool; 3]>(),
     );
-    parts.prop_map(|(country, size, touch, consents, activity, [responded, public, acme])| {
+    parts.prop_map(|(country, size, dates, touch, consents, activity, [responded, public, acme])| {
         let country = country.map(|country| ("country", AttributeValue::Text(country.to_owned())));
         let size = size.map(|size| ("size", AttributeValue::Number(f64::from(size))));
-        let attributes = country.into_iter().chain(size).map(|(name, value)| {
+        let dates = ["since", "until"].into_iter().zip(dates);
+        let dates = dates.filter_map(|(name, date)| Some((name, AttributeValue::Text(date?))));
+        let attributes = country.into_iter().chain(size).chain(dates).map(|(name, value)| {
             (AttributeName::parse(name).unwrap(), NewAttribute { value, known_at: None })
         });
         let company = Company { name: acme.then(|| "Acme".to_owned()), ..Company::default() };
@@ -247,8 +270,54 @@ fn about_facts(pace: u16) -> BoxedStrategy<Value> {
         }),
         1 => size,
         1 => other,
+        3 => about_days(pace),
+        1 => about_places(),
     ];
     nested(simple.boxed())
+}
+
+/// Draws a condition over dates and over the times of signals.
+fn about_days(pace: u16) -> impl Strategy<Value = Value> {
+    let days = move || (1_u16..=40).prop_map(move |days| days * pace);
+    let fixed = || {
+        (-60_i32..60, 2_i32..60).prop_map(|(from, days)| {
+            let day = |days| start().day().plus(days).to_string();
+            json!({"after": day(from), "before": day(from + days)})
+        })
+    };
+    let past = move || {
+        prop_oneof![
+            2 => days().prop_map(|n| json!({"within_last_days": n})),
+            2 => days().prop_map(|n| json!({"older_than_days": n})),
+            1 => fixed(),
+            1 => (-9_i32..9).prop_map(|n| json!({"on": start().day().plus(n).to_string()})),
+        ]
+    };
+    let date = prop_oneof![
+        3 => past(),
+        1 => days().prop_map(|n| json!({"within_next_days": n})),
+        1 => (1_u16..=365).prop_map(|n| json!({"anniversary_within_days": n})),
+        1 => Just(json!({"before_attribute": "until"})),
+        1 => Just(json!({"after_attribute": "since"})),
+        1 => Just(json!({"equals_attribute": "until"})),
+    ];
+    let name = prop_oneof![Just("since"), Just("until")];
+    let signal = prop_oneof![Just("asked"), Just("pricing"), Just("left")];
+    let which = prop_oneof![Just("first_seen"), Just("last_seen")];
+    prop_oneof![
+        2 => (name, date).prop_map(|(name, date)| patched(json!({"attribute": name}), &date)),
+        1 => (signal, which, past()).prop_map(|(signal, which, past)| json!({"signal": signal, which: past})),
+    ]
+}
+
+/// Draws a condition over countries and shares.
+fn about_places() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!({"country": ["AT", "PT"]})),
+        Just(json!({"region": "dach"})),
+        Just(json!({"region": ["dach", "iberia"]})),
+        (1_u8..=100).prop_map(|percent| json!({"sample": {"percent": percent, "of": "draw"}})),
+    ]
 }
 
 /// Draws a condition that may look at the score too.
@@ -309,6 +378,14 @@ fn some_segments(pace: u16) -> impl Strategy<Value = Vec<Value>> {
     let when = prop_oneof![
         5 => about_scores(pace),
         1 => subsequence(stages, 1..4).prop_map(|stages| json!({"stage": stages})),
+        1 => (0_u16..=20, 0_u16..=20).prop_map(move |(least, more)| {
+            json!({"in_stage_days": {"at_least": least * pace, "at_most": (least + more) * pace}})
+        }),
+        1 => prop_oneof![
+            Just(json!({"owner": {"team": "sales"}})),
+            Just(json!({"owner": {"team": "marketing"}})),
+            Just(json!({"owner": {"person": ["at-1", "de-1"]}})),
+        ],
     ];
     prop::collection::vec((when, any::<Option<(bool, prop::sample::Index)>>()), 1..6).prop_map(|all| {
         let segment = |(n, (when, other)): (usize, (Value, Option<(bool, prop::sample::Index)>))| {

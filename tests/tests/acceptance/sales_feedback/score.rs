@@ -253,3 +253,20 @@ async fn labels_are_a_series_to_draw_a_line_from() {
         world.call(Role::Marketing, "GET", &format!("/v1/leads/{id}/labels?from=x&to=y")).send().await;
     assert_eq!((wrong.status, wrong.pointers().len()), (422, 2));
 }
+
+#[tokio::test]
+async fn it_is_known_which_segments_a_lead_was_in_on_any_day() {
+    let (world, id) = active().await;
+    let on = async |query: &str| {
+        let found = world.get(Role::Sales, &format!("/v1/leads/{id}/segments{query}")).await;
+        let items = found["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["segment_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(on("?at=2026-11-21").await, Vec::<String>::new(), "nobody knew it then");
+    assert_eq!(on("?at=2026-11-23").await, ["dach_active"]);
+    assert_eq!(on("").await, ["dach_active"]);
+    assert_eq!(on("?at=2028-01-01").await, Vec::<String>::new(), "its points will have faded");
+    let said = world.get(Role::Sales, &format!("/v1/leads/{id}/segments")).await;
+    assert!(said["items"][0]["says"].as_str().unwrap().contains("engagement"), "{said}");
+    assert_eq!(said["items"][0]["title"], json!("dach active"));
+}

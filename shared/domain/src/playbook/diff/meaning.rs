@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "territories", "forms", "segments"] {
+    for key in ["signals", "regions", "territories", "forms", "segments"] {
         let item = match key {
             "signals" => signal,
-            "territories" => territory,
+            "regions" | "territories" => territory,
             "forms" => form,
             _ => segment,
         };
@@ -72,20 +72,31 @@ pub(super) fn condition(written: &Value) -> Value {
         test(&mut object, false);
     }
     if object.contains_key("signal") {
-        if let Some(exactly) = object.remove("exactly") {
+        let never = object.remove("never").map(|_| json!(0));
+        if let Some(exactly) = object.remove("exactly").or(never) {
             object.insert("at_least".to_owned(), exactly.clone());
             object.insert("at_most".to_owned(), exactly);
         }
         let least = i32::from(!object.contains_key("at_most"));
-        object.entry("at_least").or_insert_with(|| json!(least));
+        if !object.contains_key("first_seen") && !object.contains_key("last_seen") {
+            object.entry("at_least").or_insert_with(|| json!(least));
+        }
     }
     if object.contains_key("consent") {
         object.entry("status").or_insert_with(|| json!("confirmed"));
     }
-    for word in ["status", "label", "stage"] {
+    for word in ["status", "label", "stage", "region"] {
         if object.contains_key(word) {
             change(&mut object, word, sorted);
         }
+    }
+    if object.contains_key("country") {
+        change(&mut object, "country", |list| sorted(list.into_iter().map(country)));
+    }
+    if let Some(Value::Object(owner)) = object.get_mut("owner")
+        && owner.contains_key("person")
+    {
+        change(owner, "person", sorted);
     }
     for word in ["fit", "engagement"] {
         if let Some(Value::Object(range)) = object.get_mut(word) {

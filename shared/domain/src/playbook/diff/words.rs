@@ -3,7 +3,7 @@
 //! Two conditions that differ in meaning read differently: texts that could be taken for something else stand in
 //! quotes, and a title that two signals share comes with the id.
 
-use super::meaning;
+use super::{country_name, meaning};
 use serde_json::{Map, Value};
 
 /// Says a condition as an English sentence, without a capital and a full stop: it goes on after "when".
@@ -74,6 +74,36 @@ impl<'a> Words<'a> {
             let subject = format!("the consent to {}", purpose.replace('_', " "));
             return one_of(object.get("status"), &subject, not);
         }
+        if let Some(Value::Object(sample)) = object.get("sample") {
+            let field = |key| sample.get(key).map(value).unwrap_or_default();
+            let share = format!("the random {} % of {}", field("percent"), field("of"));
+            return format!("{} {share}", if not { "not in" } else { "in" });
+        }
+        if let Some(Value::Array(countries)) = object.get("country") {
+            let name = |code: &Value| Value::from(country_name(code.as_str().unwrap_or_default()));
+            let named: Vec<Value> = countries.iter().map(name).collect();
+            return one_of(Some(&Value::Array(named)), "the country", not);
+        }
+        if let Some(Value::Array(regions)) = object.get("region") {
+            let titles = regions.iter().filter_map(Value::as_str).map(|id| self.title("regions", id));
+            let titles: Vec<String> = titles.collect();
+            let among = match (titles.as_slice(), not) {
+                ([_], false) => "in the region",
+                ([_], true) => "not in the region",
+                (_, false) => "in one of the regions",
+                (_, true) => "in none of the regions",
+            };
+            return format!("{among} {}", titles.join(", "));
+        }
+        if let Some(Value::Object(owner)) = object.get("owner") {
+            return match owner.get("team") {
+                Some(team) => format!("the team is {}{}", if not { "not " } else { "" }, value(team)),
+                None => one_of(owner.get("person"), "the owner", not),
+            };
+        }
+        if let Some(Value::Object(days)) = object.get("in_stage_days") {
+            return test(days, "the number of days in its stage", not);
+        }
         for word in ["label", "stage"] {
             if object.contains_key(word) {
                 return one_of(object.get(word), &format!("the {word}"), not);
@@ -109,6 +139,15 @@ impl<'a> Words<'a> {
     }
 
     fn signal(&self, object: &Map<String, Value>, id: &str, not: bool) -> String {
+        for (word, which) in [("first_seen", "first"), ("last_seen", "last")] {
+            if let Some(Value::Object(days)) = object.get(word) {
+                return test(
+                    days,
+                    &format!("the day on which {} was {which} seen", self.title("signals", id)),
+                    not,
+                );
+            }
+        }
         let count = |key| object.get(key).and_then(Value::as_i64);
         let (least, most) = (count("at_least").unwrap_or(1), count("at_most"));
         let often = match (least, most, not) {
@@ -164,7 +203,33 @@ fn test(object: &Map<String, Value>, subject: &str, not: bool) -> String {
         (None, Some(most)) => return does("is at most", "is more than", most),
         (None, None) => {}
     }
+    if let (Some(after), Some(before)) = (object.get("after"), object.get("before")) {
+        return format!("{} and before {}", does("is after", "is not after", after), value(before));
+    }
     for (word, verb, verb_not) in [
+        ("within_last_days", "is within the last", "is not within the last"),
+        ("within_next_days", "is within the next", "is not within the next"),
+        ("older_than_days", "lies before the last", "does not lie before the last"),
+        ("anniversary_within_days", "has an anniversary within", "has no anniversary within"),
+    ] {
+        if let Some(asked) = object.get(word) {
+            return format!("{} day{}", does(verb, verb_not, asked), if *asked == 1 { "" } else { "s" });
+        }
+    }
+    for (word, verb, verb_not) in [
+        ("equals_attribute", "is the same as", "is not the same as"),
+        ("before_attribute", "is before", "is not before"),
+        ("after_attribute", "is after", "is not after"),
+    ] {
+        if let Some(Value::String(other)) = object.get(word) {
+            let verb = if not { verb_not } else { verb };
+            return format!("{subject} {verb} its {}", other.replace('_', " "));
+        }
+    }
+    for (word, verb, verb_not) in [
+        ("after", "is after", "is not after"),
+        ("before", "is before", "is not before"),
+        ("on", "is on", "is not on"),
         ("matches", "matches", "does not match"),
         ("starts_with", "starts with", "does not start with"),
         ("contains", "contains", "does not contain"),
