@@ -4,15 +4,16 @@
 //! Where it stands after a page is a small value that a job keeps: another call goes on from there. Memory holds one page.
 
 use crate::App;
+use adapters::history::facts;
 use adapters::jobs::Job;
-use adapters::ports::{Direction, StoreError};
+use adapters::ports::StoreError;
 use domain::change::Incoming;
 use domain::condition::{Condition, View};
 use domain::identity::LeadId;
 use domain::lead::Lead;
-use domain::replay::facts_of;
 use domain::time::Timestamp;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use learning::dataset::spread;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -20,8 +21,6 @@ use tokio::time::Instant;
 
 /// How many timelines are read beside each other.
 const BESIDE: usize = 32;
-/// How many entries of a timeline are read at a time.
-const ENTRIES: usize = 500;
 /// How often a job notes where it stands.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -54,11 +53,7 @@ impl Selection {
 /// Tells whether a lead is among one in so many.
 #[allow(clippy::cast_precision_loss, reason = "a place between 0 and 1 needs no more digits")]
 fn is_sampled(id: &LeadId, one_in: f64) -> bool {
-    // FNV-1a: even, and the same on every machine.
-    let hash = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    (hash >> 16) as f64 * one_in < (1_u64 << 48) as f64
+    (spread(id.as_str()) >> 16) as f64 * one_in < (1_u64 << 48) as f64
 }
 
 /// Where a walk stands.
@@ -104,15 +99,8 @@ pub async fn page(
 }
 
 async fn story(app: &App, lead: Lead) -> Result<Story, StoreError> {
-    let (mut entries, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = app.timeline.entries(&lead.id, Direction::Forward, ENTRIES, cursor.as_deref()).await?;
-        entries.extend(page.items);
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok((lead, facts_of(entries)));
-        }
-    }
+    let facts = facts(app.timeline.as_ref(), &lead.id).await?;
+    Ok((lead, facts))
 }
 
 /// What is counted of the leads on a walk.

@@ -1,34 +1,17 @@
 //! What happened to a lead, for looking back.
 
 use adapters::http::Problem;
-use adapters::ports::{Direction, StoreError, Timeline};
+use adapters::ports::{Direction, Timeline};
 use domain::change::{Incoming, Subject, decide};
 use domain::identity::LeadId;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::replay::{Replay, facts_of};
+use domain::replay::Replay;
 use domain::sales::DeliveryId;
 use domain::time::Timestamp;
 
 /// How many entries are read at a time.
 const PAGE: usize = 500;
-
-/// Gives all facts of a lead, as they are played again.
-///
-/// # Errors
-///
-/// [`StoreError`].
-pub async fn facts(timeline: &dyn Timeline, lead: &LeadId) -> Result<Vec<Incoming>, StoreError> {
-    let (mut entries, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = timeline.entries(lead, Direction::Forward, PAGE, cursor.as_deref()).await?;
-        entries.extend(page.items);
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(facts_of(entries));
-        }
-    }
-}
 
 /// Gives a lead as it was at a time, under a playbook version; one of which nothing was known yet has no attributes and did
 /// nothing.

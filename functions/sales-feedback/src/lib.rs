@@ -20,6 +20,7 @@ pub use config::Config;
 
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
+use adapters::history::facts as facts_of_lead;
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::playbooks::Playbooks;
@@ -34,6 +35,7 @@ use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::sales::Move;
 use domain::score::explain;
+use domain::time::Timestamp;
 use futures::StreamExt;
 use request::{Feedback, InboxQuery, LabelsQuery, ScoreQuery, Sent, TimelineQuery};
 use serde_json::Value;
@@ -108,11 +110,32 @@ impl App {
         Ok(self.playbooks.version(version).await?)
     }
 
+    /// Finds what a question about a lead on a day, under a version, is about.
+    async fn asked(&self, id: &str, query: &ScoreQuery) -> Result<Asked, Problem> {
+        let lead = self.lead(id).await?;
+        let now = self.clock.now();
+        let at = request::at(query.at.as_deref(), now)?;
+        let version = query.version.unwrap_or(lead.playbook_version);
+        let playbook = self.playbook(version).await?;
+        let past = (at < now || version != lead.playbook_version).then(|| at.min(now));
+        Ok(Asked { lead, version, playbook, at, past })
+    }
+
     async fn lead(&self, id: &str) -> Result<Lead, Problem> {
         let id = lead_id(id)?;
         let found = self.leads.load(std::slice::from_ref(&id)).await?.pop();
         found.ok_or_else(|| Problem::not_found("no lead has this id"))
     }
+}
+
+/// A question about a lead on a day, under a version.
+struct Asked {
+    lead: Lead,
+    version: u32,
+    playbook: Arc<Playbook>,
+    at: Timestamp,
+    /// Up to when its facts are played again; none where the lead as it is stored answers.
+    past: Option<Timestamp>,
 }
 
 fn lead_id(text: &str) -> Result<LeadId, Problem> {
@@ -196,16 +219,11 @@ async fn score(
     Path(id): Path<String>,
     Query(query): Query<ScoreQuery>,
 ) -> Result<Response, Problem> {
-    let lead = app.lead(&id).await?;
-    let now = app.clock.now();
-    let at = request::at(query.at.as_deref(), now)?;
-    let version = query.version.unwrap_or(lead.playbook_version);
-    let playbook = app.playbook(version).await?;
-    let facts = history::facts(app.timeline.as_ref(), &lead.id).await?;
-    let then = if at < now || version != lead.playbook_version {
-        history::as_of(&lead, &facts, &playbook, version, at.min(now))
-    } else {
-        lead
+    let Asked { lead, version, playbook, at, past } = app.asked(&id, &query).await?;
+    let facts = facts_of_lead(app.timeline.as_ref(), &lead.id).await?;
+    let then = match past {
+        Some(day) => history::as_of(&lead, &facts, &playbook, version, day),
+        None => lead,
     };
     Ok(http::json(StatusCode::OK, &response::score(&then, &playbook, version, &facts, at)))
 }
@@ -227,7 +245,7 @@ async fn labels(
     let lead = app.lead(&id).await?;
     let version = query.version.unwrap_or(lead.playbook_version);
     let playbook = app.playbook(version).await?;
-    let facts = history::facts(app.timeline.as_ref(), &lead.id).await?;
+    let facts = facts_of_lead(app.timeline.as_ref(), &lead.id).await?;
     let today = app.clock.now().day();
     let first = facts.first().map_or(lead.created_at.day(), |fact| fact.occurred_at.day());
     let (from, to) = request::days(&query, first, today)?;
@@ -250,18 +268,15 @@ async fn lead_segments(
     Path(id): Path<String>,
     Query(query): Query<ScoreQuery>,
 ) -> Result<Response, Problem> {
-    let lead = app.lead(&id).await?;
-    let now = app.clock.now();
-    let at = request::at(query.at.as_deref(), now)?;
-    let version = query.version.unwrap_or(lead.playbook_version);
-    let playbook = app.playbook(version).await?;
-    let then = if at < now || version != lead.playbook_version {
-        let facts = history::facts(app.timeline.as_ref(), &lead.id).await?;
-        // Of which nothing was known yet was in no segment, not even in one that asks for what is missing.
-        let known = facts.iter().any(|fact| fact.occurred_at <= at);
-        known.then(|| history::as_of(&lead, &facts, &playbook, version, at.min(now)))
-    } else {
-        Some(lead)
+    let Asked { lead, version, playbook, at, past } = app.asked(&id, &query).await?;
+    let then = match past {
+        Some(day) => {
+            let facts = facts_of_lead(app.timeline.as_ref(), &lead.id).await?;
+            // Of which nothing was known yet was in no segment, not even in one that asks for what is missing.
+            let known = facts.iter().any(|fact| fact.occurred_at <= at);
+            known.then(|| history::as_of(&lead, &facts, &playbook, version, day))
+        }
+        None => Some(lead),
     };
     let document = app.playbooks.stored(version).await?.map(|stored| stored.document).unwrap_or_default();
     Ok(http::json(StatusCode::OK, &response::segments(then.as_ref(), &playbook, &document, version, at)))

@@ -6,6 +6,7 @@
 //! * [`dynamodb`] – the ports on DynamoDB; only [`dynamodb::keys`] spells a key prefix.
 //! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor; [`lambda_jobs`] – how it is started.
 //! * [`write_path`] – the one way in which facts become stored facts.
+//! * [`history`] – all that happened to a lead, to be played again.
 //! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
@@ -19,6 +20,7 @@ pub mod attributes;
 pub mod clock;
 pub mod config;
 pub mod dynamodb;
+pub mod history;
 pub mod http;
 pub mod jobs;
 pub mod lambda_jobs;

@@ -6,31 +6,40 @@
 //!
 //! Facts more than [`STALE_MS`] old on arrival, and everything delivered as history, change state but start no
 //! hand-off, promise or event.
+//!
+//! # Layout
+//!
+//! * this file – facts, effects and events, and how one follows from the other;
+//! * `profile` – what a delivery says of a lead, taken in;
+//! * `due` – whether a lead is ready, and when time alone changes something.
+
+mod due;
+mod profile;
+
+pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
 
 use crate::activity::{Activity, is_own_doing, is_response};
-use crate::attribute::{
-    Attribute, AttributeName, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes,
-};
-use crate::condition::{View, same};
-use crate::consent::{Basis, ConsentFact, ConsentStatus, Consents, Purpose};
-use crate::country::Country;
-use crate::identity::{ExternalId, Identity, LeadId, Slug, is_free_mail};
+use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
+use crate::condition::View;
+use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
+use crate::identity::{Identity, LeadId, Slug};
 use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
-use crate::playbook::{LeadWhen, Playbook};
+use crate::playbook::Playbook;
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::{Stage, Step};
 use crate::time::{DAY_MS, Day, HOUR_MS, Timestamp};
+use due::becomes_a_lead;
+pub(crate) use due::first_difference;
+use profile::{activity_into, capture_into, consent_into, unsubscribed};
 use std::collections::BTreeSet;
 
 /// The most facts that one change may hold, so that it fits into one transaction.
 pub const MOST_FACTS: usize = 41;
 /// From which age on arrival a fact starts nothing any more: seven days, in milliseconds.
 pub const STALE_MS: i64 = 7 * DAY_MS;
-/// How many days ahead a score is looked at to find when it changes by itself.
-pub const LOOK_AHEAD_DAYS: i32 = 400;
 
 /// What was delivered: one fact with where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -859,227 +868,6 @@ impl Worker<'_> {
 
     fn is_ready(&self, lead: &Lead, today: Day) -> bool {
         is_ready(lead, self.playbook, today)
-    }
-}
-
-/// Tells whether a contact is a lead by now, where the playbook has a condition for that.
-fn becomes_a_lead(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
-    lead.responded_at.is_none()
-        && matches!(&playbook.lead_when, LeadWhen::Met(condition) if condition.met(&lead.view(today)))
-}
-
-/// Tells whether a lead that marketing owns meets the definition. For one that sales gave back only what it did since
-/// then counts, and it must have done something that a signal listens for and that lifts it out of the lowest band: who
-/// they are was known before.
-#[must_use]
-pub fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
-    if !matches!(lead.stage, Stage::Inquiry | Stage::Nurturing) {
-        return false;
-    }
-    let mut view = lead.view(today);
-    if lead.counts_from.is_some() {
-        view.ledger = &lead.ledger_since;
-    }
-    let score = score(playbook, &view);
-    let idle = lead.ledger_since.is_empty() || score.label.engagement == Engagement::Four;
-    if lead.counts_from.is_some() && idle {
-        return false;
-    }
-    view.score = Some(&score);
-    playbook.marketing_qualified.labels.contains(&score.label)
-        && playbook.marketing_qualified.when.as_ref().is_none_or(|condition| condition.met(&view))
-}
-
-/// Finds the first day on which the label, the segments, the readiness or whether it is a lead at all differ with
-/// nothing happening.
-#[must_use]
-pub fn next_review(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
-    let today = now.day();
-    let end = today.plus(LOOK_AHEAD_DAYS);
-    let fades_on = quiet_from(lead, playbook).is_some_and(|quiet| quiet > end);
-    first_difference(lead, playbook, today, end)
-        .or_else(|| if fades_on { Some(end) } else { next_turn(lead, playbook, end) })
-        .map(Day::start)
-}
-
-/// Gives the day from which counts of signals and points stay as they are while nothing happens: every window has run
-/// out, and every point has faded. None where it never did anything.
-fn quiet_from(lead: &Lead, playbook: &Playbook) -> Option<Day> {
-    let last = lead.ledger.iter().map(|(_, counts)| counts.last()).max();
-    last.map(|last| last.plus(playbook.lookback_days + 1))
-}
-
-/// Gives the first day after `after` on which the test of a day may turn out otherwise: a date gets too old or comes
-/// round again, a stage lasts long enough.
-fn next_turn(lead: &Lead, playbook: &Playbook, after: Day) -> Option<Day> {
-    let view = lead.view(after);
-    // Whether a lead that sales gave back is ready goes by what it did since.
-    let views = [view, View { ledger: &lead.ledger_since, ..view }];
-    let mut next: Option<Day> = None;
-    for condition in playbook.conditions() {
-        condition.visit(&mut |part| {
-            let turns = views.iter().filter_map(|view| part.next_turn(view));
-            next = next.into_iter().chain(turns).min();
-        });
-    }
-    next
-}
-
-/// Finds the first day after `after` and up to `through` on which time alone changes the lead.
-pub(crate) fn first_difference(lead: &Lead, playbook: &Playbook, after: Day, through: Day) -> Option<Day> {
-    // Points may fade on any day, so each is looked at; later only those on which the test of a day turns.
-    let quiet = quiet_from(lead, playbook).map_or(after, |quiet| quiet.min(through).max(after));
-    let daily = (after.0.saturating_add(1)..=quiet.0).map(Day);
-    let turns =
-        std::iter::successors(next_turn(lead, playbook, quiet), |day| next_turn(lead, playbook, *day));
-    let mut days = daily.chain(turns.take_while(|day| *day <= through)).peekable();
-    days.peek()?;
-    let ready = is_ready(lead, playbook, after);
-    days.find(|day| {
-        let view = lead.view(*day);
-        let score = score(playbook, &view);
-        score.label != lead.score.label
-            || becomes_a_lead(lead, playbook, *day)
-            || is_ready(lead, playbook, *day) != ready
-            || segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view })
-                != lead.segments
-    })
-}
-
-fn capture_into(
-    lead: &mut Lead,
-    capture: &Capture,
-    incoming: &Incoming,
-    playbook: &Playbook,
-    effects: &mut Vec<Effect>,
-) -> bool {
-    let before = lead.clone();
-    attributes_into(lead, &capture.attributes, incoming, capture.public, effects);
-    company_into(lead, &capture.company, capture.public);
-    for consent in &capture.consents {
-        let consent = if capture.public { ticked(lead, consent, playbook) } else { consent.clone() };
-        consent_into(lead, &consent, effects);
-    }
-    let mut responded = capture.responded && matches!(playbook.lead_when, LeadWhen::AnyResponse);
-    if let Some(touch) = &capture.touch {
-        lead.touches.take(touch.clone());
-    }
-    if let Some(activity) = &capture.activity {
-        activity_into(lead, activity, incoming.occurred_at, playbook);
-        responded |= playbook.responds(activity);
-    }
-    if responded {
-        lead.responded_at =
-            Some(lead.responded_at.map_or(incoming.occurred_at, |at| at.min(incoming.occurred_at)));
-    }
-    if capture.customer && lead.responded_at.is_none() && lead.sales.is_empty() {
-        lead.was_customer = true;
-    }
-    // A form is something that the lead did, also when it says nothing new.
-    capture.activity.is_some()
-        || *lead != before
-        || effects.iter().any(|effect| matches!(effect, Effect::AttributeProposed { .. }))
-}
-
-fn attributes_into(
-    lead: &mut Lead,
-    attributes: &NewAttributes,
-    incoming: &Incoming,
-    public: bool,
-    effects: &mut Vec<Effect>,
-) {
-    let mut bytes: usize = lead.attributes.iter().map(|(name, a)| name.as_str().len() + a.value.size()).sum();
-    for (name, NewAttribute { value, known_at }) in attributes {
-        let old = lead.attributes.get(name);
-        if old.is_some_and(|old| same(&old.value, value) && old.value.to_string() == value.to_string()) {
-            continue;
-        }
-        let stale = old.is_some_and(|old| old.set_at > incoming.occurred_at);
-        let size = name.as_str().len() + value.size();
-        let full = bytes + size > MOST_BYTES || (old.is_none() && lead.attributes.len() >= MOST_ATTRIBUTES);
-        if stale || full || (public && old.is_some()) {
-            effects.push(Effect::AttributeProposed { name: name.clone(), value: value.clone() });
-            continue;
-        }
-        bytes += size;
-        let new = Attribute {
-            value: value.clone(),
-            set_at: incoming.occurred_at,
-            set_by: incoming.by.clone(),
-            known_at: *known_at,
-        };
-        let old = lead.attributes.insert(name.clone(), new).map(|old| old.value);
-        effects.push(Effect::AttributeChanged { name: name.clone(), old, new: value.clone() });
-    }
-}
-
-/// A box ticked on a public form is pending until the owner of the address confirms it, unless the playbook trusts the
-/// forms of the lead's own country, whichever the form names. What was withdrawn comes back only by confirmation.
-fn ticked(lead: &Lead, consent: &ConsentFact, playbook: &Playbook) -> ConsentFact {
-    let country = match lead.country() {
-        Some(AttributeValue::Text(text)) => Country::parse(text),
-        _ => None,
-    };
-    let trusted = country.is_some_and(|country| playbook.single_opt_in.contains(&country))
-        && lead.consents.status(consent.purpose) != Some(ConsentStatus::Withdrawn);
-    let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
-    ConsentFact { status, ..consent.clone() }
-}
-
-/// Who unsubscribes withdraws the consent, for the purpose that the activity names or for marketing.
-fn unsubscribed(activity: &Activity, incoming: &Incoming) -> Option<ConsentFact> {
-    // Only from who has a token: a page's script speaks for anybody.
-    if activity.kind != "unsubscribed" || !incoming.by.starts_with("api:") {
-        return None;
-    }
-    let named = activity.properties.get("purpose").map(ToString::to_string);
-    let purpose = Purpose::WORDS.iter().find(|(word, _)| Some(*word) == named.as_deref());
-    Some(ConsentFact {
-        purpose: purpose.map_or(Purpose::Marketing, |(_, purpose)| *purpose),
-        status: ConsentStatus::Withdrawn,
-        basis: Basis::Consent,
-        text: None,
-        source: Some(incoming.by.clone()),
-        at: incoming.occurred_at,
-    })
-}
-
-fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut Vec<Effect>) {
-    let before = lead.consents.status(consent.purpose);
-    lead.consents.take(consent);
-    let after = lead.consents.status(consent.purpose);
-    if let Some(status) = after.filter(|_| after != before) {
-        effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
-    }
-}
-
-fn company_into(lead: &mut Lead, company: &Company, public: bool) {
-    fn fill<T: Clone>(slot: &mut Option<T>, value: Option<&T>, public: bool) {
-        if let Some(value) = value
-            && (slot.is_none() || !public)
-        {
-            *slot = Some(value.clone());
-        }
-    }
-    fill(&mut lead.company.name, company.name.as_ref(), public);
-    fill(&mut lead.company.domain, company.domain.as_ref().filter(|domain| !is_free_mail(domain)), public);
-    fill::<ExternalId>(&mut lead.company.external_id, company.external_id.as_ref(), public);
-    if lead.company.domain.is_none() {
-        let domain = lead.email().map(|email| email.domain().to_owned());
-        lead.company.domain = domain.filter(|domain| !is_free_mail(domain));
-    }
-}
-
-fn activity_into(lead: &mut Lead, activity: &Activity, at: Timestamp, playbook: &Playbook) {
-    lead.activities = lead.activities.saturating_add(1);
-    if playbook.responds(activity) {
-        lead.responded_at = Some(lead.responded_at.map_or(at, |known| known.min(at)));
-    }
-    for signal in playbook.signals_of(activity) {
-        lead.ledger.add(signal.key, at.day(), 1);
-        if lead.counts_from.is_some_and(|from| at > from) {
-            lead.ledger_since.add(signal.key, at.day(), 1);
-        }
     }
 }
 

@@ -114,7 +114,8 @@ pub struct Dataset {
 }
 
 /// Spreads texts evenly over the numbers: FNV-1a, the same on every machine.
-pub(crate) fn spread(text: &str) -> u64 {
+#[must_use]
+pub fn spread(text: &str) -> u64 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

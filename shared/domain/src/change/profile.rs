@@ -1,0 +1,150 @@
+//! What a delivery says of a lead, taken in: attributes, company, consent, activity. What a public form says only fills
+//! what is empty, and what arrives late never overwrites what is newer.
+
+use super::{Capture, Effect, Incoming};
+use crate::activity::Activity;
+use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
+use crate::condition::same;
+use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use crate::country::Country;
+use crate::identity::{ExternalId, is_free_mail};
+use crate::lead::{Company, Lead};
+use crate::playbook::{LeadWhen, Playbook};
+use crate::time::Timestamp;
+
+pub(super) fn capture_into(
+    lead: &mut Lead,
+    capture: &Capture,
+    incoming: &Incoming,
+    playbook: &Playbook,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let before = lead.clone();
+    attributes_into(lead, &capture.attributes, incoming, capture.public, effects);
+    company_into(lead, &capture.company, capture.public);
+    for consent in &capture.consents {
+        let consent = if capture.public { ticked(lead, consent, playbook) } else { consent.clone() };
+        consent_into(lead, &consent, effects);
+    }
+    let mut responded = capture.responded && matches!(playbook.lead_when, LeadWhen::AnyResponse);
+    if let Some(touch) = &capture.touch {
+        lead.touches.take(touch.clone());
+    }
+    if let Some(activity) = &capture.activity {
+        activity_into(lead, activity, incoming.occurred_at, playbook);
+        responded |= playbook.responds(activity);
+    }
+    if responded {
+        lead.responded_at =
+            Some(lead.responded_at.map_or(incoming.occurred_at, |at| at.min(incoming.occurred_at)));
+    }
+    if capture.customer && lead.responded_at.is_none() && lead.sales.is_empty() {
+        lead.was_customer = true;
+    }
+    // A form is something that the lead did, also when it says nothing new.
+    capture.activity.is_some()
+        || *lead != before
+        || effects.iter().any(|effect| matches!(effect, Effect::AttributeProposed { .. }))
+}
+
+fn attributes_into(
+    lead: &mut Lead,
+    attributes: &NewAttributes,
+    incoming: &Incoming,
+    public: bool,
+    effects: &mut Vec<Effect>,
+) {
+    let mut bytes: usize = lead.attributes.iter().map(|(name, a)| name.as_str().len() + a.value.size()).sum();
+    for (name, NewAttribute { value, known_at }) in attributes {
+        let old = lead.attributes.get(name);
+        if old.is_some_and(|old| same(&old.value, value) && old.value.to_string() == value.to_string()) {
+            continue;
+        }
+        let stale = old.is_some_and(|old| old.set_at > incoming.occurred_at);
+        let size = name.as_str().len() + value.size();
+        let full = bytes + size > MOST_BYTES || (old.is_none() && lead.attributes.len() >= MOST_ATTRIBUTES);
+        if stale || full || (public && old.is_some()) {
+            effects.push(Effect::AttributeProposed { name: name.clone(), value: value.clone() });
+            continue;
+        }
+        bytes += size;
+        let new = Attribute {
+            value: value.clone(),
+            set_at: incoming.occurred_at,
+            set_by: incoming.by.clone(),
+            known_at: *known_at,
+        };
+        let old = lead.attributes.insert(name.clone(), new).map(|old| old.value);
+        effects.push(Effect::AttributeChanged { name: name.clone(), old, new: value.clone() });
+    }
+}
+
+/// A box ticked on a public form is pending until the owner of the address confirms it, unless the playbook trusts the
+/// forms of the lead's own country, whichever the form names. What was withdrawn comes back only by confirmation.
+fn ticked(lead: &Lead, consent: &ConsentFact, playbook: &Playbook) -> ConsentFact {
+    let country = match lead.country() {
+        Some(AttributeValue::Text(text)) => Country::parse(text),
+        _ => None,
+    };
+    let trusted = country.is_some_and(|country| playbook.single_opt_in.contains(&country))
+        && lead.consents.status(consent.purpose) != Some(ConsentStatus::Withdrawn);
+    let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
+    ConsentFact { status, ..consent.clone() }
+}
+
+/// Who unsubscribes withdraws the consent, for the purpose that the activity names or for marketing.
+pub(super) fn unsubscribed(activity: &Activity, incoming: &Incoming) -> Option<ConsentFact> {
+    // Only from who has a token: a page's script speaks for anybody.
+    if activity.kind != "unsubscribed" || !incoming.by.starts_with("api:") {
+        return None;
+    }
+    let named = activity.properties.get("purpose").map(ToString::to_string);
+    let purpose = Purpose::WORDS.iter().find(|(word, _)| Some(*word) == named.as_deref());
+    Some(ConsentFact {
+        purpose: purpose.map_or(Purpose::Marketing, |(_, purpose)| *purpose),
+        status: ConsentStatus::Withdrawn,
+        basis: Basis::Consent,
+        text: None,
+        source: Some(incoming.by.clone()),
+        at: incoming.occurred_at,
+    })
+}
+
+pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut Vec<Effect>) {
+    let before = lead.consents.status(consent.purpose);
+    lead.consents.take(consent);
+    let after = lead.consents.status(consent.purpose);
+    if let Some(status) = after.filter(|_| after != before) {
+        effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
+    }
+}
+
+fn company_into(lead: &mut Lead, company: &Company, public: bool) {
+    fn fill<T: Clone>(slot: &mut Option<T>, value: Option<&T>, public: bool) {
+        if let Some(value) = value
+            && (slot.is_none() || !public)
+        {
+            *slot = Some(value.clone());
+        }
+    }
+    fill(&mut lead.company.name, company.name.as_ref(), public);
+    fill(&mut lead.company.domain, company.domain.as_ref().filter(|domain| !is_free_mail(domain)), public);
+    fill::<ExternalId>(&mut lead.company.external_id, company.external_id.as_ref(), public);
+    if lead.company.domain.is_none() {
+        let domain = lead.email().map(|email| email.domain().to_owned());
+        lead.company.domain = domain.filter(|domain| !is_free_mail(domain));
+    }
+}
+
+pub(super) fn activity_into(lead: &mut Lead, activity: &Activity, at: Timestamp, playbook: &Playbook) {
+    lead.activities = lead.activities.saturating_add(1);
+    if playbook.responds(activity) {
+        lead.responded_at = Some(lead.responded_at.map_or(at, |known| known.min(at)));
+    }
+    for signal in playbook.signals_of(activity) {
+        lead.ledger.add(signal.key, at.day(), 1);
+        if lead.counts_from.is_some_and(|from| at > from) {
+            lead.ledger_since.add(signal.key, at.day(), 1);
+        }
+    }
+}
