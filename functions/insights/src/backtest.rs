@@ -108,7 +108,7 @@ impl Study for FirstPass {
 }
 
 impl FirstPass {
-    /// Goes on with the first pass of a job; `false` where time is over before its end.
+    /// Goes on with the first pass of a job; none where time is over before its end.
     ///
     /// # Errors
     ///

@@ -130,7 +130,7 @@ pub fn router(app: App) -> OpenApiRouter {
 }
 
 /// Waits for a report as long as a caller does. What takes longer becomes a job, whose id is the error: the same question
-/// asked again within ten minutes meets it.
+/// asked again meets it, for an hour while it is worked on, and its answer for up to twenty minutes.
 pub(crate) async fn timely(
     app: &App,
     asked: &Value,
@@ -169,11 +169,19 @@ pub(crate) async fn timely(
 /// with the job as it stands then.
 pub(crate) async fn begin(app: &App, id: &str, kind: JobKind, asked: &Value) -> Result<Response, Problem> {
     app.jobs.add(id, kind, asked).await?;
-    if let Some(mut job) = app.jobs.take(id).await?
-        && work(app, &mut job, Instant::now() + app.answer_within).await? != Worked::Done
-    {
-        app.jobs.let_go(&mut job).await?;
-        app.starter.start(id).await?;
+    if let Some(mut job) = app.jobs.take(id).await? {
+        match work(app, &mut job, Instant::now() + app.answer_within).await {
+            Ok(Worked::Done) => {}
+            Ok(Worked::Onward | Worked::Anew) => {
+                app.jobs.let_go(&mut job).await?;
+                app.starter.start(id).await?;
+            }
+            Err(error) => {
+                // Whoever asks again, or the next tick, goes on at once.
+                app.jobs.let_go(&mut job).await?;
+                return Err(error.into());
+            }
+        }
     }
     let job = app.jobs.get(id).await?.ok_or_else(Problem::internal)?;
     let status = if job.status == JobStatus::Done { StatusCode::OK } else { StatusCode::ACCEPTED };

@@ -395,3 +395,15 @@ async fn a_question_that_is_still_worked_on_is_not_begun_anew() {
     insights::run_job(&setting.insights, &id).await.unwrap();
     assert_eq!(ask().await.status, 200);
 }
+
+#[tokio::test]
+async fn a_backtest_that_failed_while_its_caller_waited_is_free_for_the_next() {
+    let setting = Setting::new().await;
+    lead(&setting, "one@company.example", 1).await;
+    let ask =
+        async || setting.call_with_key("POST", "/v1/playbooks/1/backtest", "the-same", &json!({})).await;
+    setting.failures.on_call(1, testkit::Failure::Throttled);
+    assert_eq!(ask().await.status, 503);
+    let again = ask().await;
+    assert_eq!((again.status, &again.json()["status"]), (200, &json!("done")), "{}", again.text());
+}
