@@ -15,13 +15,11 @@ use adapters::ports::LeadLists;
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Capture, Change, Fact, Incoming, Subject, advance, decide, is_ready};
-use domain::condition::View;
+use domain::evaluation::Evaluation;
 use domain::identity::{Email, Identity, LeadId};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::sales::DeliveryId;
-use domain::score::score;
-use domain::segment::segments;
 use domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -125,11 +123,11 @@ fn brute_force(leads: &mut [Lead], playbook: &Playbook, now: Timestamp) -> u64 {
     let today = now.day();
     let mut due = 0;
     for lead in leads {
-        let view = lead.view(today);
-        let fresh = score(playbook, &view);
-        let view = View { score: Some(&fresh), stage: Some(lead.stage), ..view };
-        let same = fresh.label == lead.score.label
-            && segments(playbook, &view) == lead.segments
+        let fresh = Evaluation::of(lead, playbook, today);
+        let same = fresh.score.label == lead.score.label
+            && fresh.persona == lead.persona
+            && fresh.phase == lead.phase
+            && fresh.segments == lead.segments
             && is_ready(lead, playbook, today) == lead.ready;
         if same {
             continue;

@@ -57,6 +57,8 @@ impl Empty {
             stage: None,
             stage_since: Timestamp::from_secs(NOW),
             person: None,
+            persona: None,
+            phase: None,
             segments: &self.segments,
         }
     }

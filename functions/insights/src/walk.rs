@@ -8,7 +8,7 @@ use adapters::history::facts;
 use adapters::jobs::Job;
 use adapters::ports::StoreError;
 use domain::change::Incoming;
-use domain::condition::{Condition, View};
+use domain::condition::Condition;
 use domain::identity::LeadId;
 use domain::lead::Lead;
 use domain::time::Timestamp;
@@ -42,7 +42,7 @@ impl Selection {
     #[must_use]
     pub fn has(&self, lead: &Lead, now: Timestamp) -> bool {
         let captured = lead.responded_at.unwrap_or(lead.created_at);
-        let view = View { score: Some(&lead.score), stage: Some(lead.stage), ..lead.view(now.day()) };
+        let view = lead.evaluated(now.day());
         self.one_in.is_none_or(|n| is_sampled(&lead.id, n))
             && self.from.is_none_or(|from| captured >= from)
             && self.to.is_none_or(|to| captured < to)

@@ -39,6 +39,7 @@ use domain::time::Timestamp;
 use futures::StreamExt;
 use request::{Feedback, InboxQuery, LabelsQuery, ScoreQuery, Sent, TimelineQuery};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -108,6 +109,12 @@ impl App {
             ));
         }
         Ok(self.playbooks.version(version).await?)
+    }
+
+    /// Gives a playbook as it is written.
+    async fn document(&self, version: u32) -> Result<Value, Problem> {
+        let stored = self.playbooks.stored(version).await?;
+        Ok(stored.map(|stored| stored.document).unwrap_or_default())
     }
 
     /// Finds what a question about a lead on a day, under a version, is about.
@@ -198,7 +205,12 @@ async fn dossier(
     let entries = entries.map_err(|error| Problem::of_list(error, cursor))?;
     let now = app.clock.now();
     let explanation = explain(&playbook, &lead.view(now.day()));
-    Ok(http::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, now)))
+    let mut documents = response::Documents::new();
+    let deciders = entries.items.iter().filter(|entry| response::says_why(entry));
+    for version in deciders.map(|entry| entry.playbook_version).collect::<BTreeSet<_>>() {
+        documents.insert(version, app.document(version).await?);
+    }
+    Ok(http::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, &documents, now)))
 }
 
 /// Gives a lead's score and its explanation, now or on another day, under its own or any other playbook version. Roles:
@@ -278,7 +290,7 @@ async fn lead_segments(
         }
         None => Some(lead),
     };
-    let document = app.playbooks.stored(version).await?.map(|stored| stored.document).unwrap_or_default();
+    let document = app.document(version).await?;
     Ok(http::json(StatusCode::OK, &response::segments(then.as_ref(), &playbook, &document, version, at)))
 }
 

@@ -7,17 +7,19 @@ use adapters::write_path::Recorded;
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
 use domain::change::{Capture, Effect, Entry, Fact, Incoming, Outcome, entry_id};
-use domain::condition::View;
+use domain::evaluation::Evaluation;
 use domain::identity::{Identity, Slug};
 use domain::lead::{Company, Lead};
 use domain::outlook::{fading, ways_to_qualify};
+use domain::phase::Phase;
 use domain::playbook::Playbook;
-use domain::playbook::diff::in_words;
+use domain::playbook::diff::{condition_of, in_words, reasons_in_words};
+use domain::reason::Reason;
 use domain::sales::{Deal, DealState, Move};
 use domain::score::{Basis, Explanation, Score, explain};
 use domain::time::{Day, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The most activities of a signal that an explanation lists.
 const MOST_ACTIVITIES: usize = 50;
@@ -93,14 +95,7 @@ fn activities(explanation: &Explanation, playbook: &Playbook, facts: &[Incoming]
     all.into()
 }
 
-fn found_in(lead: &Lead, playbook: &Playbook, at: Timestamp) -> BTreeSet<Slug> {
-    let facts = lead.view(at.day());
-    let score = domain::score::score(playbook, &facts);
-    let view = View { score: Some(&score), stage: Some(lead.stage), ..facts };
-    domain::segment::segments(playbook, &view)
-}
-
-/// Gives the segments that a lead is in on a day, each with its condition as a sentence.
+/// Gives the segments, the persona and the phase that a lead is in on a day, each with its condition as a sentence.
 #[must_use]
 pub fn segments(
     lead: Option<&Lead>,
@@ -109,16 +104,18 @@ pub fn segments(
     version: u32,
     at: Timestamp,
 ) -> Value {
-    let found = lead.map(|lead| found_in(lead, playbook, at)).unwrap_or_default();
-    let written = |id: &Slug| {
-        let all = document.get("segments")?.as_array()?;
-        all.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(id.as_str()))?.get("when")
-    };
-    let items = playbook.segments.iter().filter(|segment| found.contains(&segment.id)).map(|segment| {
-        let says = written(&segment.id).map(|condition| in_words(condition, document));
+    let found = lead.map(|lead| Evaluation::of(lead, playbook, at.day()));
+    let (segments, persona, phase) =
+        found.map_or_else(Default::default, |found| (found.segments, found.persona, found.phase));
+    let items = playbook.segments.iter().filter(|segment| segments.contains(&segment.id)).map(|segment| {
+        let written = condition_of(document, "segments", segment.id.as_str());
+        let says = written.map(|condition| in_words(condition, document));
         json!({ "segment_id": segment.id.as_str(), "title": segment.title, "says": says })
     });
-    json!({ "playbook_version": version, "as_of": at.to_string(), "items": items.collect::<Vec<_>>() })
+    json!({
+        "playbook_version": version, "as_of": at.to_string(), "items": items.collect::<Vec<_>>(),
+        "persona": persona.as_ref().map(Slug::as_str), "phase": phase.map(Phase::as_str),
+    })
 }
 
 /// Gives a lead's labels over time.
@@ -136,7 +133,13 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
 
 /// Gives the dossier.
 #[must_use]
-pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, now: Timestamp) -> Value {
+pub fn dossier(
+    lead: &Lead,
+    explanation: &Explanation,
+    entries: &Page<Entry>,
+    documents: &Documents,
+    now: Timestamp,
+) -> Value {
     let standing = lead.standing();
     let emails: Vec<&str> = lead
         .identities
@@ -168,14 +171,17 @@ pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, no
         "promise": promise(lead, now),
         "not_before": standing.not_before.map(|at| at.to_string()),
         "score": wire::explanation_json(explanation, lead.playbook_version, now),
-        "persona": null,
-        "phase": null,
+        "persona": lead.persona.as_ref().map(Slug::as_str),
+        "phase": lead.phase.map(Phase::as_str),
         "segments": lead.segments.iter().map(Slug::as_str).collect::<Vec<_>>(),
         "consent": wire::consents_json(&lead.consents),
         "source": {
             "first": lead.touches.first.as_ref().map(wire::touch_json),
             "last": lead.touches.last().map(wire::touch_json),
         },
+        "content": lead.content.iter().map(|(content, day)| json!({
+            "content_id": content.as_str(), "on": day.to_string(),
+        })).collect::<Vec<_>>(),
         "deals": standing.deals.iter().map(deal).collect::<Vec<_>>(),
         "possible_duplicates": lead.possible_duplicates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "created_at": lead.created_at.to_string(),
@@ -183,7 +189,7 @@ pub fn dossier(lead: &Lead, explanation: &Explanation, entries: &Page<Entry>, no
         "next_review_at": lead.due_at.map(|at| at.to_string()),
         "version": lead.version,
         "timeline": {
-            "items": entries.items.iter().map(entry).collect::<Vec<_>>(),
+            "items": entries.items.iter().map(|entry| self::entry(entry, documents)).collect::<Vec<_>>(),
             "next_cursor": entries.next,
         },
     })
@@ -257,9 +263,46 @@ pub fn rejected(problem: &Problem) -> Value {
     json!({ "status": "rejected", "problem": problem.to_json() })
 }
 
+/// The documents of the playbooks that decided something, by their versions: what tells why something changed names parts
+/// of their conditions.
+pub type Documents = BTreeMap<u32, Value>;
+
+/// Tells whether an entry says why something changed.
+#[must_use]
+pub fn says_why(entry: &Entry) -> bool {
+    entry.effects.iter().any(|effect| !why(effect).1.is_empty())
+}
+
+/// Gives the conditions that may have made an effect, by section and id, and the parts of the first one that is there.
+fn why(effect: &Effect) -> (Vec<(&'static str, &str)>, &[Reason]) {
+    match effect {
+        Effect::PersonaChanged { from, to, because } => {
+            let known = to.as_ref().or(from.as_ref());
+            (known.map(|id| ("personas", id.as_str())).into_iter().collect(), because)
+        }
+        // Of the phase that it came to or, where that has no condition, of the one that it left.
+        Effect::PhaseChanged { from, to, because } => {
+            ([to, from].into_iter().flatten().map(|phase| ("phases", phase.as_str())).collect(), because)
+        }
+        Effect::SegmentEntered { segment, because } | Effect::SegmentLeft { segment, because } => {
+            (vec![("segments", segment.as_str())], because)
+        }
+        _ => (Vec::new(), &[]),
+    }
+}
+
+/// Says why something changed, where the playbook that decided is known.
+fn because(effect: &Effect, document: Option<&Value>) -> Vec<String> {
+    let (places, reasons) = why(effect);
+    let Some(document) = document else { return Vec::new() };
+    let written = places.iter().find_map(|(section, id)| condition_of(document, section, id));
+    written.map(|written| reasons_in_words(reasons, written, document)).unwrap_or_default()
+}
+
 /// Gives an entry of the timeline.
 #[must_use]
-pub fn entry(entry: &Entry) -> Value {
+pub fn entry(entry: &Entry, documents: &Documents) -> Value {
+    let document = documents.get(&entry.playbook_version);
     let mut json = json!({
         "id": entry.id,
         "kind": entry.fact.kind(),
@@ -268,7 +311,7 @@ pub fn entry(entry: &Entry) -> Value {
         "by": entry.by,
         "history": entry.history,
         "playbook_version": entry.playbook_version,
-        "effects": entry.effects.iter().map(effect).collect::<Vec<_>>(),
+        "effects": entry.effects.iter().map(|effect| self::effect(effect, document)).collect::<Vec<_>>(),
     });
     if let (Some(map), Value::Object(details)) = (json.as_object_mut(), details(&entry.fact)) {
         map.extend(details.into_iter().filter(|(_, value)| !value.is_null()));
@@ -355,7 +398,8 @@ fn sales(what: &Move, by: Option<&Slug>, note: Option<&str>) -> Value {
     json
 }
 
-fn effect(effect: &Effect) -> Value {
+fn effect(effect: &Effect, document: Option<&Value>) -> Value {
+    let because = || because(effect, document);
     match effect {
         Effect::Created => json!({ "effect": "created" }),
         Effect::IdentityAdded { kind } => json!({ "effect": "identity_added", "identity": kind }),
@@ -384,10 +428,20 @@ fn effect(effect: &Effect) -> Value {
             "promise_due_at": promise_due_at.to_string(),
         }),
         Effect::Held { owner } => json!({ "effect": "held", "for": owner.as_str() }),
-        Effect::SegmentEntered { segment } => {
-            json!({ "effect": "segment_entered", "segment": segment.as_str() })
-        }
-        Effect::SegmentLeft { segment } => json!({ "effect": "segment_left", "segment": segment.as_str() }),
+        Effect::PersonaChanged { from, to, .. } => json!({
+            "effect": "persona_changed", "from": from.as_ref().map(Slug::as_str),
+            "to": to.as_ref().map(Slug::as_str), "because": because(),
+        }),
+        Effect::PhaseChanged { from, to, .. } => json!({
+            "effect": "phase_changed", "from": from.map(Phase::as_str), "to": to.map(Phase::as_str),
+            "because": because(),
+        }),
+        Effect::SegmentEntered { segment, .. } => json!({
+            "effect": "segment_entered", "segment": segment.as_str(), "because": because(),
+        }),
+        Effect::SegmentLeft { segment, .. } => json!({
+            "effect": "segment_left", "segment": segment.as_str(), "because": because(),
+        }),
         Effect::Impossible { step, stage } => json!({
             "effect": "impossible", "asked": step.as_str(), "stage": stage.as_str(),
         }),

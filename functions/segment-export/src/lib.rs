@@ -37,12 +37,11 @@ use adapters::s3::{self, S3Files};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use domain::condition::View;
+use domain::evaluation::Evaluation;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::playbook::diff::in_words;
-use domain::score::{Score, score};
-use domain::segment::segments;
+use domain::playbook::diff::{condition_of, in_words};
+use domain::score::Score;
 use domain::time::Day;
 use request::Asked;
 use serde_json::{Value, json};
@@ -148,10 +147,8 @@ pub fn router(app: App) -> OpenApiRouter {
 
 /// Scores a lead on a day and tells whether it is in a segment of the playbook.
 pub(crate) fn member(playbook: &Playbook, segment: &str, lead: &Lead, today: Day) -> Option<Score> {
-    let view = lead.view(today);
-    let score = score(playbook, &view);
-    let found = segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view });
-    found.iter().any(|id| id.as_str() == segment).then_some(score)
+    let found = Evaluation::of(lead, playbook, today);
+    found.segments.iter().any(|id| id.as_str() == segment).then_some(found.score)
 }
 
 fn no_segment() -> Problem {
@@ -169,7 +166,7 @@ async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Respon
         .segments
         .iter()
         .map(|segment| {
-            let says = preview::condition_of(&document, segment.id.as_str());
+            let says = condition_of(&document, "segments", segment.id.as_str());
             let says = says.map(|condition| in_words(condition, &document));
             json!({ "segment_id": segment.id.as_str(), "title": segment.title, "says": says })
         })

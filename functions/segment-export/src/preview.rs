@@ -9,9 +9,10 @@ use adapters::playbooks::Version;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::condition::{Condition, View};
-use domain::score::score;
-use domain::segment::{Sieve, segments};
+use domain::condition::Condition;
+use domain::evaluation::Evaluation;
+use domain::playbook::diff::condition_of;
+use domain::segment::Sieve;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -33,7 +34,7 @@ pub(crate) async fn preview(
     let version = app.playbooks.active().await?;
     let known = version.playbook.segment(&segment).ok_or_else(no_segment)?;
     let document = document(&app, version.number).await?;
-    let written = condition_of(&document, &segment).ok_or_else(no_segment)?;
+    let written = condition_of(&document, "segments", &segment).ok_or_else(no_segment)?;
     let mut body = look(&app, &version, &known.when, written, &document).await?;
     if let Some(map) = body.as_object_mut() {
         map.insert("segment_id".to_owned(), segment.into());
@@ -65,13 +66,6 @@ pub(crate) async fn preview_unsaved(
 pub(crate) async fn document(app: &App, number: u32) -> Result<Value, Problem> {
     let stored = app.playbooks.stored(number).await?;
     Ok(stored.map(|stored| stored.document).unwrap_or_default())
-}
-
-/// Gives the condition of a segment as it is written.
-pub(crate) fn condition_of<'a>(document: &'a Value, segment: &str) -> Option<&'a Value> {
-    let all = document.get("segments")?.as_array()?;
-    let id = |item: &&Value| item.get("id").and_then(Value::as_str).map(str::trim) == Some(segment);
-    all.iter().find(id)?.get("when")
 }
 
 /// Says what may be counted short: days are kept as far back as the playbook looks, before that only sums.
@@ -106,14 +100,11 @@ async fn look(
                 break;
             }
             looked_at += 1;
-            let facts = lead.view(now.day());
-            let score = score(playbook, &facts);
-            let view = View { score: Some(&score), stage: Some(lead.stage), ..facts };
-            let found = segments(playbook, &view);
-            if sieve.add(&View { segments: &found, ..view }) {
+            let found = Evaluation::of(lead, playbook, now.day());
+            if sieve.add(&found.view(lead, now.day())) {
                 count += 1;
                 if sample.len() < SAMPLE {
-                    sample.push(response::sample(lead, &score));
+                    sample.push(response::sample(lead, &found.score));
                 }
             }
         }

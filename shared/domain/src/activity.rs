@@ -1,6 +1,7 @@
 //! Something a lead did, when, with properties.
 
 use crate::attribute::AttributeValue;
+use crate::identity::Slug;
 use std::collections::BTreeMap;
 
 /// The longest name of a kind of activity, in characters.
@@ -49,6 +50,19 @@ pub fn parse_kind(text: &str) -> Result<String, &'static str> {
 #[must_use]
 pub fn is_response(kind: &str) -> bool {
     NO_RESPONSE.binary_search(&kind).is_err()
+}
+
+/// Gives the piece of content that a lead had with an activity: the id in its property `content`, unless the mail with
+/// it came back.
+#[must_use]
+pub fn content_of(activity: &Activity) -> Option<Slug> {
+    if activity.kind == "email_bounced" {
+        return None;
+    }
+    match activity.properties.get("content") {
+        Some(AttributeValue::Text(text)) => Slug::parse(&text.trim().to_ascii_lowercase()).ok(),
+        _ => None,
+    }
 }
 
 /// Kinds that happen to a lead rather than being done by it: mail programs and providers cause them.

@@ -11,8 +11,10 @@
 //!
 //! * this file – facts, effects and events, and how one follows from the other;
 //! * `profile` – what a delivery says of a lead, taken in;
+//! * `audience` – which persona, phase and segments it came to or left, and why;
 //! * `due` – whether a lead is ready, and when time alone changes something.
 
+mod audience;
 mod due;
 mod profile;
 
@@ -25,16 +27,20 @@ use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
 use crate::identity::{Identity, LeadId, Slug};
 use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
+use crate::persona::persona;
+use crate::phase::{Phase, phase};
 use crate::playbook::Playbook;
+use crate::reason::Reason;
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::{Stage, Step};
 use crate::time::{DAY_MS, Day, HOUR_MS, Timestamp};
+use audience::moves;
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use profile::{activity_into, capture_into, consent_into, unsubscribed};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most facts that one change may hold, so that it fits into one transaction.
 pub const MOST_FACTS: usize = 41;
@@ -233,15 +239,37 @@ pub enum Effect {
         /// Who will get it.
         owner: Slug,
     },
+    /// It mirrors another persona.
+    PersonaChanged {
+        /// Before.
+        from: Option<Slug>,
+        /// Now.
+        to: Option<Slug>,
+        /// Why: parts of the condition of `to`, or of `from` where it now mirrors none.
+        because: Vec<Reason>,
+    },
+    /// It is in another phase.
+    PhaseChanged {
+        /// Before.
+        from: Option<Phase>,
+        /// Now.
+        to: Option<Phase>,
+        /// Why: parts of the condition of `to`, or of `from` where `to` has none.
+        because: Vec<Reason>,
+    },
     /// It came into a segment.
     SegmentEntered {
         /// Which.
         segment: Slug,
+        /// Why: parts of the segment's condition.
+        because: Vec<Reason>,
     },
     /// It left a segment.
     SegmentLeft {
         /// Which.
         segment: Slug,
+        /// Why: parts of the segment's condition; none where the playbook no longer has it.
+        because: Vec<Reason>,
     },
     /// A fact made no sense in its stage; it is kept and skipped.
     Impossible {
@@ -405,7 +433,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         playbook_version,
         identities: Vec::new(),
         company: Company::default(),
-        attributes: std::collections::BTreeMap::new(),
+        attributes: BTreeMap::new(),
         consents: Consents::default(),
         touches: Touches::default(),
         created_at: at,
@@ -430,7 +458,10 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         cycle: 1,
         person: None,
         promise_due_at: None,
+        persona: None,
+        phase: None,
         segments: BTreeSet::new(),
+        content: BTreeMap::new(),
         due_at: None,
         recent: Vec::new(),
         possible_duplicates: BTreeSet::new(),
@@ -573,7 +604,7 @@ pub fn review(
         Pace::HoldAll => HandOff::HoldAll,
         Pace::Release => HandOff::WhenHeld,
     };
-    let handed = worker.evaluate(&mut next, now, hand_off, Some(lead.score), &mut effects);
+    let handed = worker.evaluate(&mut next, now, hand_off, Some(lead), &mut effects);
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
     next.due_at = next_review(&next, playbook, now);
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
@@ -613,8 +644,8 @@ pub fn review(
 /// Brings a lead of the past up to a time at which nothing happened. What was is history: nobody is handed anything.
 pub(crate) fn elapse(lead: &mut Lead, playbook: &Playbook, now: Timestamp) {
     let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
-    let old_score = Some(lead.score);
-    worker.evaluate(lead, now, HandOff::Never, old_score, &mut Vec::new());
+    let before = lead.clone();
+    worker.evaluate(lead, now, HandOff::Never, Some(&before), &mut Vec::new());
 }
 
 /// When a lead that meets the definition is handed off.
@@ -704,8 +735,8 @@ impl Worker<'_> {
             (false, true) => HandOff::WhenReady,
             (false, false) => HandOff::WhenNewlyReady,
         };
-        let old_score = if fresh { None } else { Some(before.score) };
-        let handed = self.evaluate(lead, incoming.occurred_at, hand_off, old_score, &mut all);
+        let known = if fresh { None } else { Some(&before) };
+        let handed = self.evaluate(lead, incoming.occurred_at, hand_off, known, &mut all);
         let entry = Entry {
             id: entry_id(incoming.occurred_at, incoming.delivery),
             at: incoming.occurred_at,
@@ -773,24 +804,28 @@ impl Worker<'_> {
     }
 
     /// Brings everything that follows from the facts up to date, in the order in which one needs the other, and tells
-    /// to whom the lead was handed off, if it was. `at` is the time of the fact that may have made it a lead.
+    /// to whom the lead was handed off, if it was. `at` is the time of the fact that may have made it a lead, `before`
+    /// the lead as it was, where it is not new.
     fn evaluate(
         &self,
         lead: &mut Lead,
         at: Timestamp,
         hand_off: HandOff,
-        old_score: Option<Score>,
+        before: Option<&Lead>,
         effects: &mut Vec<Effect>,
     ) -> Option<Slug> {
         let today = self.now.day();
-        let (stage_before, segments_before) = (lead.stage, lead.segments.clone());
+        let stage_before = lead.stage;
         if becomes_a_lead(lead, self.playbook, today) {
             lead.responded_at = Some(at);
         }
         lead.score = score(self.playbook, &lead.view(today));
+        let old_score = before.map(|before| before.score);
         if old_score != Some(lead.score) {
             effects.push(Effect::ScoreChanged { old: old_score, new: lead.score });
         }
+        lead.persona = persona(self.playbook, &View { score: Some(&lead.score), ..lead.view(today) })
+            .map(|persona| persona.id.clone());
         self.stand(lead);
         let was_ready = lead.ready;
         lead.ready = self.is_ready(lead, today);
@@ -831,17 +866,9 @@ impl Worker<'_> {
             let skipped = stage_before.skipped(lead.stage);
             effects.push(Effect::StageChanged { from: stage_before, to: lead.stage, skipped });
         }
-        let found = segments(
-            self.playbook,
-            &View { score: Some(&lead.score), stage: Some(lead.stage), ..lead.view(today) },
-        );
-        for segment in found.difference(&segments_before) {
-            effects.push(Effect::SegmentEntered { segment: segment.clone() });
-        }
-        for segment in segments_before.difference(&found) {
-            effects.push(Effect::SegmentLeft { segment: segment.clone() });
-        }
-        lead.segments = found;
+        lead.phase = phase(self.playbook, &lead.evaluated(today));
+        lead.segments = segments(self.playbook, &lead.evaluated(today));
+        effects.extend(moves(before, lead, self.playbook, today));
         handed
     }
 

@@ -20,6 +20,7 @@ use crate::country::Country;
 use crate::identity::{LeadId, Slug};
 use crate::lead::{Touch, Touches};
 use crate::ledger::{Ledger, SignalKey};
+use crate::phase::Phase;
 use crate::score::{Engagement, Fit, Label, Score};
 use crate::stage::{Stage, Team};
 use crate::time::{Day, Timestamp};
@@ -266,16 +267,19 @@ impl TouchField {
     }
 }
 
-/// What a condition may look at; each level sees all before it. The order is the order of evaluation, in which the
-/// persona is to come between score and stage, and the phase behind the stage.
+/// What a condition may look at; each level sees all before it. The order is the order of evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Attributes, country, signals, source, consent, a random share.
     Facts,
     /// Also score and label.
     Score,
+    /// Also the persona.
+    Persona,
     /// Also stage, for how long, and owner.
     Stage,
+    /// Also the phase.
+    Phase,
     /// Also other segments.
     Segments,
 }
@@ -365,6 +369,8 @@ pub enum Condition {
     Fit(u8, u8),
     /// Is the engagement between these, both included?
     Engagement(u8, u8),
+    /// Is the persona one of these?
+    Persona(Vec<Slug>),
     /// Is the stage one of these?
     Stage(Vec<Stage>),
     /// A test of the day since which it is in its stage.
@@ -373,6 +379,8 @@ pub enum Condition {
     Team(Team),
     /// Does one of these people have the lead?
     Person(Vec<Slug>),
+    /// Is the phase one of these?
+    Phase(Vec<Phase>),
     /// Is the lead in another segment?
     Segment(Slug),
     /// Is the lead in a random share of all, which is always the same?
@@ -401,12 +409,16 @@ pub struct View<'a> {
     pub today: Day,
     /// The score, once it is known.
     pub score: Option<&'a Score>,
+    /// The persona that it mirrors, once it is known.
+    pub persona: Option<&'a Slug>,
     /// The stage, once it is known.
     pub stage: Option<Stage>,
     /// Since when the lead is in its stage.
     pub stage_since: Timestamp,
     /// The person who has it.
     pub person: Option<&'a Slug>,
+    /// The phase that it is in, once it is known.
+    pub phase: Option<Phase>,
     /// The segments found so far.
     pub segments: &'a BTreeSet<Slug>,
 }
@@ -488,7 +500,9 @@ impl Condition {
             Self::Engagement(least, most) => {
                 view.score.map(|score| (*least..=*most).contains(&score.engagement))
             }
+            Self::Persona(personas) => Some(view.persona.is_some_and(|persona| personas.contains(persona))),
             Self::Stage(stages) => view.stage.map(|stage| stages.contains(&stage)),
+            Self::Phase(phases) => Some(view.phase.is_some_and(|phase| phases.contains(&phase))),
             Self::Segment(id) => Some(view.segments.contains(id)),
             seldom => seldom.eval_seldom(view),
         }
@@ -577,7 +591,9 @@ impl Condition {
             | Self::Consent { .. }
             | Self::Sample { .. } => Level::Facts,
             Self::Label(_) | Self::Fit(..) | Self::Engagement(..) => Level::Score,
+            Self::Persona(_) => Level::Persona,
             Self::Stage(_) | Self::InStage(_) | Self::Team(_) | Self::Person(_) => Level::Stage,
+            Self::Phase(_) => Level::Phase,
             Self::Segment(_) => Level::Segments,
         }
     }

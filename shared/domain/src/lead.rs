@@ -5,11 +5,12 @@ use crate::condition::View;
 use crate::consent::Consents;
 use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
+use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
 use crate::stage::{Stage, Team};
 use crate::time::{Day, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many deliveries a lead remembers to have had.
 pub const RECENT_DELIVERIES: usize = 32;
@@ -19,6 +20,9 @@ pub const MOST_RECENT: usize = 128;
 pub const MOST_OF_A_KIND: usize = 20;
 /// The most browsers whose ids ride in the lead.
 pub const MOST_ANONYMOUS: usize = 5;
+
+/// How many pieces of content a lead remembers to have had.
+pub const MOST_CONTENT: usize = 64;
 
 /// A response to a campaign: when, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,8 +141,14 @@ pub struct Lead {
     pub person: Option<Slug>,
     /// When its owner promised to have answered.
     pub promise_due_at: Option<Timestamp>,
+    /// The persona that it mirrors.
+    pub persona: Option<Slug>,
+    /// The phase that it is in.
+    pub phase: Option<Phase>,
     /// The segments that it is in.
     pub segments: BTreeSet<Slug>,
+    /// The content that it had, with the day on which it last did: sent, opened, read or downloaded.
+    pub content: BTreeMap<Slug, Day>,
     /// When something about it changes without anything happening.
     pub due_at: Option<Timestamp>,
     /// The latest deliveries, oldest first.
@@ -203,10 +213,36 @@ impl Lead {
             consents: &self.consents,
             today,
             score: None,
+            persona: None,
             stage: None,
             stage_since: self.stage_since,
             person: self.person.as_ref(),
+            phase: None,
             segments: &self.segments,
+        }
+    }
+
+    /// Shows the lead to conditions that look at all that was found of it at its latest evaluation.
+    #[must_use]
+    pub fn evaluated(&self, today: Day) -> View<'_> {
+        View {
+            score: Some(&self.score),
+            persona: self.persona.as_ref(),
+            stage: Some(self.stage),
+            phase: self.phase,
+            ..self.view(today)
+        }
+    }
+
+    /// Remembers a piece of content that the lead had.
+    pub fn had(&mut self, content: Slug, on: Day) {
+        let day = self.content.entry(content).or_insert(on);
+        *day = on.max(*day);
+        if self.content.len() > MOST_CONTENT
+            && let Some(oldest) =
+                self.content.iter().min_by_key(|(_, day)| **day).map(|(content, _)| content.clone())
+        {
+            self.content.remove(&oldest);
         }
     }
 

@@ -15,7 +15,8 @@
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
-//! * [`segment`], [`report`] – questions over many leads.
+//! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
+//!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
 //!
 //! # The invariant not to break
 //!
@@ -29,14 +30,18 @@ pub mod change;
 pub mod condition;
 pub mod consent;
 pub mod country;
+pub mod evaluation;
 pub mod fault;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
 pub mod money;
 pub mod outlook;
+pub mod persona;
+pub mod phase;
 pub mod playbook;
 pub mod reader;
+pub mod reason;
 pub mod replay;
 pub mod report;
 pub mod resolve;

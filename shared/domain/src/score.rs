@@ -675,6 +675,8 @@ mod tests {
             stage: None,
             stage_since: today.start(),
             person: None,
+            persona: None,
+            phase: None,
             segments: &BTreeSet::new(),
         };
         let explanation = explain(&playbook, &view);

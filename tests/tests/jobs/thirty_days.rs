@@ -7,11 +7,9 @@
 use super::setting::Setting;
 use domain::attribute::AttributeValue;
 use domain::change::{Fact, advance, is_ready};
-use domain::condition::View;
+use domain::evaluation::Evaluation;
 use domain::identity::LeadId;
 use domain::lead::Lead;
-use domain::score::score;
-use domain::segment::segments;
 use domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -68,11 +66,11 @@ fn lead(n: usize, now: Timestamp, chance: &mut Chance) -> Lead {
 
 /// Tells whether anything about a lead is not as its facts and the day have it.
 fn differs(lead: &Lead, now: Timestamp) -> bool {
-    let view = lead.view(now.day());
-    let fresh = score(playbook(), &view);
-    let view = View { score: Some(&fresh), stage: Some(lead.stage), ..view };
-    fresh.label != lead.score.label
-        || segments(playbook(), &view) != lead.segments
+    let fresh = Evaluation::of(lead, playbook(), now.day());
+    fresh.score.label != lead.score.label
+        || fresh.persona != lead.persona
+        || fresh.phase != lead.phase
+        || fresh.segments != lead.segments
         || is_ready(lead, playbook(), now.day()) != lead.ready
 }
 

@@ -36,6 +36,8 @@ use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Touch};
 use domain::money::{Currency, Money};
+use domain::phase::Phase;
+use domain::reason::Reason;
 use domain::sales::DeliveryId;
 use domain::score::{Label, Score};
 use domain::stage::Stage;
@@ -606,8 +608,20 @@ fn effect_to_doc(effect: &Effect) -> Doc {
             .with_slug("territory", territory.as_ref())
             .with_time("promise_due_at", Some(*promise_due_at)),
         Effect::Held { owner } => doc("held").with("owner", owner.as_str()),
-        Effect::SegmentEntered { segment } => doc("segment_entered").with("segment", segment.as_str()),
-        Effect::SegmentLeft { segment } => doc("segment_left").with("segment", segment.as_str()),
+        Effect::PersonaChanged { from, to, because } => doc("persona_changed")
+            .with_slug("from", from.as_ref())
+            .with_slug("to", to.as_ref())
+            .with_text("because", reasons_to_text(because).as_deref()),
+        Effect::PhaseChanged { from, to, because } => doc("phase_changed")
+            .with_text("from", from.map(Phase::as_str))
+            .with_text("to", to.map(Phase::as_str))
+            .with_text("because", reasons_to_text(because).as_deref()),
+        Effect::SegmentEntered { segment, because } => doc("segment_entered")
+            .with("segment", segment.as_str())
+            .with_text("because", reasons_to_text(because).as_deref()),
+        Effect::SegmentLeft { segment, because } => doc("segment_left")
+            .with("segment", segment.as_str())
+            .with_text("because", reasons_to_text(because).as_deref()),
         Effect::Impossible { step, stage } => {
             doc("impossible").with("step", step.as_str()).with("stage", stage.as_str())
         }
@@ -615,7 +629,21 @@ fn effect_to_doc(effect: &Effect) -> Doc {
     }
 }
 
+/// Writes the parts that decided a condition as numbers with a mark each, one after the other.
+fn reasons_to_text(reasons: &[Reason]) -> Option<String> {
+    let texts: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(" "))
+}
+
+fn phase(value: &Value) -> Option<Phase> {
+    Phase::parse(value.as_str()?)
+}
+
 fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
+    let because = || {
+        let parts = |value: &Value| value.as_str()?.split(' ').map(Reason::parse).collect();
+        Ok(doc.get("because", parts)?.unwrap_or_default())
+    };
     let name = |name| doc.need(name, |value| AttributeName::parse(value.as_str()?).ok());
     let a_slug = |name| required(name, doc.slug(name)?);
     Ok(match doc.need(EFFECT, Value::as_str)? {
@@ -651,8 +679,16 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
             promise_due_at: doc.need("promise_due_at", time)?,
         },
         "held" => Effect::Held { owner: a_slug("owner")? },
-        "segment_entered" => Effect::SegmentEntered { segment: a_slug("segment")? },
-        "segment_left" => Effect::SegmentLeft { segment: a_slug("segment")? },
+        "persona_changed" => {
+            Effect::PersonaChanged { from: doc.slug("from")?, to: doc.slug("to")?, because: because()? }
+        }
+        "phase_changed" => Effect::PhaseChanged {
+            from: doc.get("from", phase)?,
+            to: doc.get("to", phase)?,
+            because: because()?,
+        },
+        "segment_entered" => Effect::SegmentEntered { segment: a_slug("segment")?, because: because()? },
+        "segment_left" => Effect::SegmentLeft { segment: a_slug("segment")?, because: because()? },
         "impossible" => Effect::Impossible {
             step: doc.need("step", |value| step(value.as_str()?))?,
             stage: doc.need("stage", stage)?,

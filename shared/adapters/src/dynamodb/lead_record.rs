@@ -21,6 +21,7 @@
 //! | `c` | M | consent by purpose: `p` `c` `w` when pending, confirmed, withdrawn; `o` soft opt-in; `t` text; `s` source |
 //! | `ct` | N | created at, in milliseconds since the epoch; every other short-named time is in milliseconds after it |
 //! | `cf` | N | counts from |
+//! | `ch` | M | content had, by its id: N, the day, in days after that of `ct` |
 //! | `cy` | N | cycle; absent for the first |
 //! | `co` | M | company: `n` name, `d` domain, `s` and `i` system and id of its external id |
 //! | `d` | SS | possible duplicates |
@@ -32,7 +33,9 @@
 //! | `l`, `ls` | B | ledger, and ledger since `cf` |
 //! | `n` | N | number of activities |
 //! | `pe` | S | the person, outside of inbox stages; inside it is `owner` |
+//! | `ph` | N | phase, from 0 in the order of the journey |
 //! | `pr` | N | the promise to the millisecond |
+//! | `ps` | S | the persona that it mirrors |
 //! | `pv` | N | playbook version |
 //! | `r` | B | recent deliveries, 8 bytes each, oldest first |
 //! | `rd` | BOOL | ready |
@@ -60,10 +63,11 @@ use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Lead, Touch, Touches};
 use domain::ledger::Ledger;
 use domain::money::{Currency, Money};
+use domain::phase::Phase;
 use domain::sales::{DeliveryId, Move, SalesFact};
 use domain::score::{Label, Score};
 use domain::stage::{Stage, Step};
-use domain::time::Timestamp;
+use domain::time::{Day, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 use thiserror::Error;
@@ -78,6 +82,7 @@ mod name {
     pub(super) const CONSENTS: &str = "c";
     pub(super) const CREATED_AT: &str = "ct";
     pub(super) const COUNTS_FROM: &str = "cf";
+    pub(super) const CONTENT: &str = "ch";
     pub(super) const CYCLE: &str = "cy";
     pub(super) const COMPANY: &str = "co";
     pub(super) const DUPLICATES: &str = "d";
@@ -91,7 +96,9 @@ mod name {
     pub(super) const LEDGER_SINCE: &str = "ls";
     pub(super) const ACTIVITIES: &str = "n";
     pub(super) const PERSON: &str = "pe";
+    pub(super) const PHASE: &str = "ph";
     pub(super) const PROMISE: &str = "pr";
+    pub(super) const PERSONA: &str = "ps";
     pub(super) const PLAYBOOK: &str = "pv";
     pub(super) const RECENT: &str = "r";
     pub(super) const READY: &str = "rd";
@@ -298,6 +305,15 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     if lead.cycle != 1 {
         item.number(name::CYCLE, lead.cycle);
     }
+    item.optional_text(name::PERSONA, lead.persona.as_ref().map(Slug::as_str));
+    if let Some(place) = lead.phase.and_then(|phase| Phase::WORDS.iter().position(|(_, p)| *p == phase)) {
+        item.number(name::PHASE, place);
+    }
+    let days = lead.content.iter().map(|(content, day)| {
+        let after = i64::from(day.0) - i64::from(created_at.day().0);
+        (content.as_str().to_owned(), Stored::N(after.to_string()))
+    });
+    item.map(name::CONTENT, Writer(days.collect()));
     item.texts(name::SEGMENTS, lead.segments.iter().map(|slug| slug.as_str().to_owned()).collect());
     item.deliveries(name::RECENT, &lead.recent);
     let duplicates = lead.possible_duplicates.iter().map(|id| id.as_str().to_owned());
@@ -450,6 +466,29 @@ impl<'a> Reader<'a> {
         Ledger::decode(self.bytes(name)?).ok_or(Damage::new(name, UNREADABLE))
     }
 
+    fn phase(self) -> Result<Option<Phase>, Damage> {
+        let Some(place) = self.number::<usize>(name::PHASE)? else { return Ok(None) };
+        match Phase::WORDS.get(place) {
+            Some((_, phase)) => Ok(Some(*phase)),
+            None => Err(Damage::new(name::PHASE, UNREADABLE)),
+        }
+    }
+
+    /// Reads days that are counted from another one, by an id.
+    fn days(self, name: &'static str, from: Day) -> Result<BTreeMap<Slug, Day>, Damage> {
+        let days = match self.0.get(name) {
+            None => return Ok(BTreeMap::new()),
+            Some(Stored::M(days)) => days,
+            Some(_) => return Err(Damage::new(name, TYPE)),
+        };
+        let day = |(id, after): (&String, &Stored)| {
+            let Stored::N(after) = after else { return None };
+            let day = after.parse::<i64>().ok()?.checked_add(from.0.into())?;
+            Some((slug(id)?, Day(day.try_into().ok()?)))
+        };
+        days.iter().map(day).collect::<Option<_>>().ok_or_else(|| Damage::new(name, UNREADABLE))
+    }
+
     fn set<T: Ord>(
         self,
         name: &'static str,
@@ -569,7 +608,10 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         cycle: item.number(name::CYCLE)?.unwrap_or(1),
         person,
         promise_due_at: item.since(name::PROMISE, created_at)?,
+        persona: item.parsed(name::PERSONA, slug)?,
+        phase: item.phase()?,
         segments: item.set(name::SEGMENTS, slug)?,
+        content: item.days(name::CONTENT, created_at.day())?,
         due_at: due_at.map(|at| at.plus(due_millis)),
         recent: item.deliveries(name::RECENT)?,
         possible_duplicates: item.set(name::DUPLICATES, |text| LeadId::parse(text).ok())?,

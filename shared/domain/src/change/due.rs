@@ -1,10 +1,12 @@
 //! Whether a lead is ready, and on which day time alone changes that or anything else about it.
 
-use crate::condition::View;
+use crate::condition::{Level, View};
+use crate::evaluation::Evaluation;
+use crate::identity::Slug;
 use crate::lead::Lead;
+use crate::persona::persona;
 use crate::playbook::{LeadWhen, Playbook};
 use crate::score::{Engagement, score};
-use crate::segment::segments;
 use crate::stage::Stage;
 use crate::time::{Day, Timestamp};
 
@@ -34,13 +36,24 @@ pub fn is_ready(lead: &Lead, playbook: &Playbook, today: Day) -> bool {
     if lead.counts_from.is_some() && idle {
         return false;
     }
+    if !playbook.marketing_qualified.labels.contains(&score.label) {
+        return false;
+    }
+    let Some(condition) = &playbook.marketing_qualified.when else { return true };
     view.score = Some(&score);
-    playbook.marketing_qualified.labels.contains(&score.label)
-        && playbook.marketing_qualified.when.as_ref().is_none_or(|condition| condition.met(&view))
+    // Whom it mirrors, it does by all that it did, also before sales gave it back.
+    let mirrors = (condition.level() >= Level::Persona).then(|| mirrors(lead, playbook, today)).flatten();
+    condition.met(&View { persona: mirrors, ..view })
 }
 
-/// Finds the first day on which the label, the segments, the readiness or whether it is a lead at all differ with
-/// nothing happening.
+fn mirrors<'a>(lead: &Lead, playbook: &'a Playbook, today: Day) -> Option<&'a Slug> {
+    let facts = lead.view(today);
+    let score = score(playbook, &facts);
+    persona(playbook, &View { score: Some(&score), ..facts }).map(|persona| &persona.id)
+}
+
+/// Finds the first day on which the label, the persona, the phase, the segments, the readiness or whether it is a lead at
+/// all differ with nothing happening.
 #[must_use]
 pub fn next_review(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
     let today = now.day();
@@ -85,12 +98,12 @@ pub(crate) fn first_difference(lead: &Lead, playbook: &Playbook, after: Day, thr
     days.peek()?;
     let ready = is_ready(lead, playbook, after);
     days.find(|day| {
-        let view = lead.view(*day);
-        let score = score(playbook, &view);
-        score.label != lead.score.label
+        let then = Evaluation::of(lead, playbook, *day);
+        then.score.label != lead.score.label
+            || then.persona != lead.persona
+            || then.phase != lead.phase
+            || then.segments != lead.segments
             || becomes_a_lead(lead, playbook, *day)
             || is_ready(lead, playbook, *day) != ready
-            || segments(playbook, &View { score: Some(&score), stage: Some(lead.stage), ..view })
-                != lead.segments
     })
 }

@@ -2,7 +2,7 @@
 //! what is empty, and what arrives late never overwrites what is newer.
 
 use super::{Capture, Effect, Incoming};
-use crate::activity::Activity;
+use crate::activity::{Activity, content_of};
 use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
 use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
@@ -138,6 +138,9 @@ fn company_into(lead: &mut Lead, company: &Company, public: bool) {
 
 pub(super) fn activity_into(lead: &mut Lead, activity: &Activity, at: Timestamp, playbook: &Playbook) {
     lead.activities = lead.activities.saturating_add(1);
+    if let Some(content) = content_of(activity) {
+        lead.had(content, at.day());
+    }
     if playbook.responds(activity) {
         lead.responded_at = Some(lead.responded_at.map_or(at, |known| known.min(at)));
     }

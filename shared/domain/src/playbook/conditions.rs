@@ -11,6 +11,7 @@ use crate::consent::{ConsentStatus, Purpose};
 use crate::country::Country;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
+use crate::phase::Phase;
 use crate::reader::{Node, Object};
 use crate::score::Label;
 use crate::stage::{Stage, Team};
@@ -35,9 +36,11 @@ const WORDS: &[&str] = &[
     "label",
     "fit",
     "engagement",
+    "persona",
     "stage",
     "in_stage_days",
     "owner",
+    "phase",
     "segment",
 ];
 
@@ -69,7 +72,9 @@ const MOST_DAYS: i64 = 36_525;
 pub(super) struct Names<'a> {
     pub(super) signals: &'a BTreeMap<Slug, (usize, SignalKey)>,
     pub(super) regions: &'a [Region],
-    /// The segments of the playbook, where segments may be referred to.
+    /// The personas of the playbook.
+    pub(super) personas: &'a [Slug],
+    /// The segments of the playbook.
     pub(super) segments: &'a [Slug],
 }
 
@@ -94,12 +99,13 @@ impl Names<'_> {
     pub(super) fn condition(&self, node: &Node<'_>, level: Level) -> Option<Condition> {
         let condition = self.part(node, 0)?;
         if condition.level() > level {
+            let facts = "attributes, country, region, signals, source, consent";
             let may = match level {
-                Level::Facts => "attributes, country, region, signals, source, consent and sample",
-                Level::Score => {
-                    "attributes, country, region, signals, source, consent, sample, score and label"
-                }
-                Level::Stage | Level::Segments => "anything but segments",
+                Level::Facts => format!("{facts} and sample"),
+                Level::Score => format!("{facts}, sample, score and label"),
+                Level::Persona => format!("{facts}, sample, score, label and persona"),
+                Level::Stage => "anything but phase and segments".to_owned(),
+                Level::Phase | Level::Segments => "anything but segments".to_owned(),
             };
             node.fault(format!("uses what is decided only later; here a condition may use {may}"));
             return None;
@@ -173,6 +179,10 @@ impl Names<'_> {
                 .optional("engagement")
                 .and_then(|n| score_range(&n))
                 .map(|(a, b)| Condition::Engagement(a, b)),
+            "persona" => object.optional("persona").and_then(|node| self.personas(&node)),
+            "phase" => {
+                object.optional("phase").and_then(|node| words_of(&node, Phase::WORDS)).map(Condition::Phase)
+            }
             "stage" => {
                 object.optional("stage").and_then(|node| words_of(&node, Stage::WORDS)).map(Condition::Stage)
             }
@@ -192,6 +202,25 @@ impl Names<'_> {
         };
         object.finish();
         condition
+    }
+
+    /// Reads the ids of one persona or of several.
+    fn personas(&self, node: &Node<'_>) -> Option<Condition> {
+        let listed = node.list_or_one();
+        if listed.is_empty() {
+            node.fault("is an empty list; expected at least one persona");
+            return None;
+        }
+        let read = listed.iter().map(|node| {
+            let id = node.parsed(Slug::parse)?;
+            if !self.personas.contains(&id) {
+                node.fault("names no persona of this playbook");
+                return None;
+            }
+            Some(id)
+        });
+        let read: Vec<_> = read.collect();
+        read.into_iter().collect::<Option<_>>().map(Condition::Persona)
     }
 
     /// Reads the ids of one region or of several.

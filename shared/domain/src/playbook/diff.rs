@@ -5,21 +5,24 @@
 //! with words of its own or as "… changed", no change can hide behind words that nobody wrote for it.
 //!
 //! Who has to agree follows from the section alone: what marketing sends, and to whom, is marketing's; everything else
-//! decides which leads sales gets and what it owes them.
+//! decides which leads sales gets and what it owes them. One exception: where the definition of a ready lead asks for
+//! its persona, who mirrors which persona is both teams'.
 
 mod meaning;
 mod words;
 
 use crate::country::Country;
+use crate::persona::Aspect;
+use crate::phase::Phase;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use meaning::tests as meaning_of_tests;
-pub use words::in_words;
 use words::{Words, list, quoted};
+pub use words::{condition_of, in_words, reasons_in_words};
 
 /// The sections to which marketing agrees alone.
-const MARKETING: &[&str] = &["segments", "personas", "content", "programs"];
+const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "content", "programs"];
 
 /// The sections in the order in which people read them; others follow.
 const ORDER: &[&str] = &[
@@ -37,6 +40,9 @@ const ORDER: &[&str] = &[
     "promises",
     "consent",
     "forms",
+    "personas",
+    "phases",
+    "topics",
     "segments",
 ];
 
@@ -103,9 +109,8 @@ pub fn diff(from: &Value, to: &Value) -> Vec<Difference> {
     };
     let mut differences = Vec::new();
     for section in in_order(sides.from.keys().chain(sides.to.keys()).map(String::as_str)) {
-        let agree = if MARKETING.contains(&section) { Agree::Marketing } else { Agree::Both };
         differences.extend(sides.section(section).into_iter().map(|(subject, text)| Difference {
-            agree,
+            agree: sides.agree(section, subject.as_deref()),
             section: section.to_owned(),
             subject,
             text,
@@ -135,6 +140,25 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
+    /// Says who has to agree to what changed about a subject of a section.
+    fn agree(&self, section: &str, subject: Option<&str>) -> Agree {
+        if !MARKETING.contains(&section) {
+            return Agree::Both;
+        }
+        let mirrors = |side: &Fields| {
+            let persona = fields_of(inner(side, "personas").get(subject.unwrap_or_default()));
+            (persona.get("when").cloned(), persona.get("priority").cloned())
+        };
+        let decides = [&self.from, &self.to].into_iter().any(|side| {
+            let when = inner(side, "marketing_qualified").get("when").map(asks_for_personas);
+            when.unwrap_or_default()
+        });
+        if section == "personas" && decides && mirrors(&self.from) != mirrors(&self.to) {
+            return Agree::Both;
+        }
+        Agree::Marketing
+    }
+
     fn section(&self, section: &str) -> Vec<Line> {
         let (from, to) = (self.from.get(section), self.to.get(section));
         if from == to {
@@ -189,6 +213,25 @@ impl Sides<'_> {
                     .map(|text| format!("A tick is consent enough, {text}"))
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
+            "personas" => self.items(
+                "persona",
+                &before,
+                &after,
+                &|words, persona| persona.get("when").map(|when| words.condition(when)).unwrap_or_default(),
+                &|before, after| self.persona(before, after),
+            ),
+            "phases" => {
+                let order: Vec<&str> = Phase::WORDS.iter().map(|(word, _)| *word).collect();
+                lines(each(&before, &after, &order, |phase, from, to| {
+                    Some(self.conditions(&format!("{phase}:"), from, to))
+                }))
+            }
+            "topics" => self.items("topic", &before, &after, &|_, _| String::new(), &|before, after| {
+                each(before, after, &["title", "keywords"], |key, from, to| {
+                    let changed = || now_and_no_longer(&texts(from), &texts(to));
+                    (key == "keywords").then(changed)?.map(|text| format!("looked for by {text}"))
+                })
+            }),
             "segments" => self.items(
                 "segment",
                 &before,
@@ -315,6 +358,32 @@ impl Sides<'_> {
             },
         ));
         lines
+    }
+
+    fn persona(&self, before: &Fields, after: &Fields) -> Vec<String> {
+        const KEYS: &[&str] = &["title", "when", "priority", "portrait", "channels"];
+        each(before, after, KEYS, |key, from, to| {
+            if let Some((word, _)) = Aspect::WORDS.iter().find(|(word, _)| *word == key) {
+                let (from, to) = (fields_of(from), fields_of(to));
+                let said = |statements: &Fields| -> Vec<String> {
+                    let say = |(id, statement): (&String, &Value)| {
+                        let field = |key| said(statement.get(key));
+                        format!("{id} {} ({})", field("text"), field("basis"))
+                    };
+                    statements.iter().map(say).collect()
+                };
+                let changed = now_and_no_longer(&said(&from), &said(&to));
+                return changed.map(|text| format!("{word} {text}"));
+            }
+            match key {
+                "when" => Some(self.conditions("who:", from, to)),
+                "priority" => Some(arrow("priority", &said(from), &said(to), "")),
+                "channels" => {
+                    now_and_no_longer(&texts(from), &texts(to)).map(|text| format!("channels {text}"))
+                }
+                _ => None,
+            }
+        })
     }
 
     fn becomes_lead(&self, from: Option<&Value>, to: Option<&Value>) -> String {
@@ -470,6 +539,18 @@ fn title(item: &Fields) -> String {
 
 fn str_of(value: Option<&Value>) -> Option<&str> {
     value.and_then(Value::as_str)
+}
+
+/// Tells whether a condition asks for personas.
+fn asks_for_personas(condition: &Value) -> bool {
+    match condition {
+        Value::Object(object) => {
+            object.contains_key("persona")
+                || ["all", "any", "not"].iter().filter_map(|word| object.get(*word)).any(asks_for_personas)
+        }
+        Value::Array(parts) => parts.iter().any(asks_for_personas),
+        _ => false,
+    }
 }
 
 fn said(value: Option<&Value>) -> String {

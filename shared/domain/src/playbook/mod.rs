@@ -7,10 +7,11 @@
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section;
+//! * `read` – the document, section by section; `audience` – of it, personas, phases and topics;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
+mod audience;
 mod conditions;
 pub mod diff;
 mod read;
@@ -23,10 +24,12 @@ use crate::country::Country;
 use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
+use crate::persona::Persona;
+use crate::phase::Phases;
 use crate::reader::Node;
 use crate::score::{Engagement, Fit, HalfLife, Label};
 use crate::time::Day;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A named matcher of activities.
 #[derive(Clone, Debug)]
@@ -272,6 +275,17 @@ pub struct Segment {
     pub when: Condition,
 }
 
+/// What content is about, and the words by which people look for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its id.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// A keyword that people search for is about the topic when it contains one of these, whatever its case.
+    pub keywords: BTreeSet<String>,
+}
+
 /// Everything that marketing and sales agreed on.
 #[derive(Clone, Debug)]
 pub struct Playbook {
@@ -303,6 +317,12 @@ pub struct Playbook {
     pub single_opt_in: Vec<Country>,
     /// The forms.
     pub forms: Vec<Form>,
+    /// The personas, the first by priority first.
+    pub personas: Vec<Persona>,
+    /// The phases.
+    pub phases: Phases,
+    /// The topics.
+    pub topics: Vec<Topic>,
     /// The segments, each after those that it refers to.
     pub segments: Vec<Segment>,
     /// How many days back any rule or condition looks.
@@ -333,6 +353,8 @@ impl Playbook {
             }))
             .chain(lead_when)
             .chain(self.marketing_qualified.when.as_ref())
+            .chain(self.personas.iter().map(|persona| &persona.when))
+            .chain(self.phases.conditions.iter().map(|(_, when)| when))
             .chain(self.segments.iter().map(|segment| &segment.when))
     }
 
@@ -341,15 +363,33 @@ impl Playbook {
     #[must_use]
     pub fn condition(&self, node: &Node<'_>, level: Level) -> Option<Condition> {
         let signals = self.signals.iter().enumerate().map(|(at, s)| (s.id.clone(), (at, s.key))).collect();
+        let personas: Vec<Slug> = self.personas.iter().map(|persona| persona.id.clone()).collect();
         let segments: Vec<Slug> = self.segments.iter().map(|segment| segment.id.clone()).collect();
-        conditions::Names { signals: &signals, regions: &self.regions, segments: &segments }
-            .condition(node, level)
+        conditions::Names {
+            signals: &signals,
+            regions: &self.regions,
+            personas: &personas,
+            segments: &segments,
+        }
+        .condition(node, level)
     }
 
     /// Gives the form with an id.
     #[must_use]
     pub fn form(&self, id: &str) -> Option<&Form> {
         self.forms.iter().find(|form| form.id.as_str() == id)
+    }
+
+    /// Gives the persona with an id.
+    #[must_use]
+    pub fn persona(&self, id: &str) -> Option<&Persona> {
+        self.personas.iter().find(|persona| persona.id.as_str() == id)
+    }
+
+    /// Gives the topic with an id.
+    #[must_use]
+    pub fn topic(&self, id: &str) -> Option<&Topic> {
+        self.topics.iter().find(|topic| topic.id.as_str() == id)
     }
 
     /// Gives the segment with an id.

@@ -1,5 +1,6 @@
 //! The playbook's document, section by section.
 
+use super::audience::{ids, personas, phases, topics};
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::{
@@ -21,7 +22,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest title, in characters.
-const TITLE: usize = 200;
+pub(super) const TITLE: usize = 200;
 
 /// The fields that Leadloop's own page script sends with every form; a form cannot use them for anything else.
 pub(crate) const RESERVED_FIELDS: &[&str] = &[
@@ -60,7 +61,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         by_id.insert(signal.id.clone(), (at, signal.key));
     }
     let regions = regions(&object);
-    let names = Names { signals: &by_id, regions: &regions, segments: &[] };
+    let (persona_ids, segment_ids) = (ids(&object, "personas"), ids(&object, "segments"));
+    let names = Names { signals: &by_id, regions: &regions, personas: &persona_ids, segments: &segment_ids };
     let mut rule_ids = BTreeSet::new();
     let fit = groups(&object, "fit", &mut rule_ids, |rule, id, title, points| {
         let when = rule.required("when").and_then(|node| names.condition(&node, Level::Facts));
@@ -82,7 +84,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let marketing_qualified = object.required("marketing_qualified").and_then(|node| {
         let object = node.object()?;
         let labels = object.required("labels").and_then(|node| conditions::labels(&node));
-        let when = object.optional("when").map(|node| names.condition(&node, Level::Score));
+        let when = object.optional("when").map(|node| names.condition(&node, Level::Persona));
         object.finish();
         Some(Definition { labels: labels?, when: when.map_or(Some(None), |when| when.map(Some))? })
     });
@@ -104,6 +106,9 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
             countries
         });
     let forms = forms(&object);
+    let personas = personas(&object, &names);
+    let phases = phases(&object, &names);
+    let topics = topics(&object);
     let segments = segments(&object, &names);
     object.finish();
     let mut playbook = Playbook {
@@ -121,6 +126,9 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         first_answer_hours: u16::try_from(first_answer_hours?).ok()?,
         single_opt_in,
         forms,
+        personas,
+        phases,
+        topics,
         segments,
         lookback_days: 0,
     };
@@ -129,7 +137,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
 }
 
 /// Reads the items of a list, each an object with an id that is unique in `seen`.
-fn items<'a>(
+pub(super) fn items<'a>(
     object: &Object<'a>,
     key: &'static str,
     seen: &mut BTreeSet<Slug>,
@@ -153,7 +161,7 @@ fn items<'a>(
     }
 }
 
-fn title(object: &Object<'_>, id: &Slug) -> String {
+pub(super) fn title(object: &Object<'_>, id: &Slug) -> String {
     object
         .optional("title")
         .and_then(|node| node.text(TITLE).map(str::to_owned))
@@ -465,14 +473,6 @@ fn fields(node: &Node<'_>) -> BTreeMap<String, FormTarget> {
 }
 
 fn segments(object: &Object<'_>, names: &Names<'_>) -> Vec<Segment> {
-    let ids: Vec<Slug> = object
-        .optional("segments")
-        .and_then(|node| node.value().as_array())
-        .into_iter()
-        .flatten()
-        .filter_map(|segment| Slug::parse(segment.get("id")?.as_str()?).ok())
-        .collect();
-    let names = Names { segments: &ids, ..*names };
     let mut segments = Vec::new();
     items(object, "segments", &mut BTreeSet::new(), |item, id| {
         let title = title(item, &id);

@@ -11,6 +11,7 @@ use domain::fault::Faults;
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
 use domain::lead::{Company, Lead, Touch};
 use domain::money::{Currency, Money};
+use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::reader::Node;
 use domain::sales::{DeliveryId, Move};
@@ -547,8 +548,16 @@ fn shown(effect: &Effect) -> Option<String> {
         Effect::HandedOff { to, territory: Some(territory), .. } => format!("handed to {to} for {territory}"),
         Effect::HandedOff { to, territory: None, .. } => format!("handed to {to}"),
         Effect::Held { owner } => format!("held for {owner}"),
-        Effect::SegmentEntered { segment } => format!("into {segment}"),
-        Effect::SegmentLeft { segment } => format!("out of {segment}"),
+        Effect::PersonaChanged { from, to, .. } => {
+            let name = |id: &Option<Slug>| id.as_ref().map_or("none".to_owned(), ToString::to_string);
+            format!("persona {} to {}", name(from), name(to))
+        }
+        Effect::PhaseChanged { from, to, .. } => {
+            let name = |phase: &Option<Phase>| phase.map_or("none", Phase::as_str);
+            format!("phase {} to {}", name(from), name(to))
+        }
+        Effect::SegmentEntered { segment, .. } => format!("into {segment}"),
+        Effect::SegmentLeft { segment, .. } => format!("out of {segment}"),
         Effect::Impossible { step, stage } => format!("{} makes no sense in {stage}", step.as_str()),
         Effect::PlaybookChanged { from, to } => format!("playbook {from} to {to}"),
     })

@@ -3,11 +3,9 @@
 use crate::case::playbook;
 use crate::drawn::{any_playbook, arrive, some_facts};
 use domain::change::{LOOK_AHEAD_DAYS, advance};
-use domain::condition::View;
+use domain::evaluation::Evaluation;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::score::score;
-use domain::segment::segments;
 use domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 
@@ -25,7 +23,7 @@ fn reviewed(lead: &mut Lead, playbook: &Playbook, now: Timestamp) -> bool {
 /// What of a lead may change by time alone, the bare numbers of its score left out, which are computed on read.
 fn shown(lead: &Lead) -> impl PartialEq + std::fmt::Debug + '_ {
     (
-        (lead.score.label, &lead.segments, lead.ready),
+        (lead.score.label, &lead.persona, lead.phase, &lead.segments, lead.ready),
         (lead.stage, lead.stage_since, lead.cycle, &lead.person, lead.promise_due_at),
         (lead.responded_at, &lead.sales, &lead.ledger_since),
     )
@@ -48,11 +46,10 @@ proptest! {
                 reviewed(&mut due, &playbook, now);
             }
             prop_assert_eq!(shown(&due), shown(&daily), "on {}", now);
-            let view = due.view(now.day());
-            let score = score(&playbook, &view);
-            prop_assert_eq!(score.label, due.score.label, "on {}", now);
-            let view = View { score: Some(&score), stage: Some(due.stage), ..view };
-            prop_assert_eq!(&segments(&playbook, &view), &due.segments, "on {}", now);
+            let found = Evaluation::of(&due, &playbook, now.day());
+            prop_assert_eq!(found.score.label, due.score.label, "on {}", now);
+            prop_assert_eq!((&found.persona, found.phase), (&due.persona, due.phase), "on {}", now);
+            prop_assert_eq!(&found.segments, &due.segments, "on {}", now);
         }
         let horizon = playbook.horizon(now.plus(i64::from(LOOK_AHEAD_DAYS) * DAY_MS).day());
         prop_assert_eq!(due.ledger.folded(horizon), daily.ledger.folded(horizon));

@@ -101,12 +101,9 @@ fn the_first_playbook_is_new_in_each_section_and_needs_both() {
 #[test]
 fn sections_of_marketing_s_own_that_are_yet_to_come_need_marketing_alone_and_unknown_ones_both() {
     let from = document();
-    for (section, agree) in [
-        ("personas", Agree::Marketing),
-        ("content", Agree::Marketing),
-        ("programs", Agree::Marketing),
-        ("prices", Agree::Both),
-    ] {
+    for (section, agree) in
+        [("content", Agree::Marketing), ("programs", Agree::Marketing), ("prices", Agree::Both)]
+    {
         let to = patched(from.clone(), &json!({section: [{"id": "a"}]}));
         for (from, to) in [(&from, &to), (&to, &from)] {
             let differences = diff(from, to);
@@ -127,11 +124,16 @@ fn a_field_that_has_no_words_yet_has_changed_all_the_same() {
             object.insert("zzz".to_owned(), json!("new"));
             let differences = diff(&from, &to);
             assert!(!differences.is_empty(), "{pointer}");
-            assert_eq!(needs_sales(&differences), !pointer.starts_with("/segments"), "{pointer}");
+            assert_eq!(needs_sales(&differences), !is_marketings(&pointer), "{pointer}");
             found += 1;
         }
     }
     assert!(found > 100, "{found} objects");
+}
+
+/// Tells whether a place lies in a section to which marketing agrees alone.
+fn is_marketings(pointer: &str) -> bool {
+    ["/segments", "/personas", "/phases", "/topics"].iter().any(|section| pointer.starts_with(section))
 }
 
 /// Gives every value of a document with its pointer.
@@ -174,6 +176,7 @@ fn rich() -> Value {
 - {id: r16, when: {signal: pricing_viewed, first_seen: {after: 2026-01-31}}}
 - {id: r17, when: {signal: pricing_viewed, last_seen: {older_than_days: 30}}}
 - {id: r18, when: {all: [{in_stage_days: {at_least: 7, at_most: 30}}, {owner: {team: sales}}]}}
+- {id: r20, when: {any: [{persona: [olga, nils]}, {phase: [decision, customer]}, {not: {phase: awareness}}]}}
 - {id: r19, when: {any: [{owner: {person: [at-1, de-1]}}, {in_stage_days: {at_least: 90}}, {region: alps}]}}
 ",
     );
@@ -185,8 +188,34 @@ fn rich() -> Value {
     let facts =
         "{all: [{any: [{consent: marketing}, {signal: demo}]}, {not: {source: channel, equals: paid}}]}";
     document["fit"][0]["rules"][0]["when"] = yaml(facts);
-    let score = "{all: [{any: [{fit: {at_least: 20}}, {label: A1}, {engagement: {at_least: 5}}]}, {not: {label: D4}}]}";
+    let score = "{all: [{any: [{fit: {at_least: 20}}, {label: A1}, {engagement: {at_least: 5}}]}, {not: {persona: nils}}]}";
     document["marketing_qualified"]["when"] = yaml(score);
+    document["personas"] = yaml(
+        "
+- id: olga
+  name: Olga, who runs the plant
+  portrait: Comes in at six.
+  history: [{id: came_up, text: Came up from the floor, basis: evidence}]
+  goals: [{id: uptime, text: No stop longer than an hour}]
+  pains: [{id: paper, text: Everything is on paper, basis: speculation}]
+  motivations: [{id: pride, text: Is proud of her people}]
+  concerns: [{id: it, text: Fears the project with IT}]
+  objections: [{id: price, text: Too dear for one plant}]
+  channels: [phone, email]
+  when: {all: [{any: [{attribute: job_title, contains: plant}, {fit: {at_least: 60}}]}, {not: {label: D4}}]}
+  priority: 7
+- {id: nils, name: Nils, when: {engagement: {at_least: 10}}}
+",
+    );
+    document["phases"] = yaml(
+        "
+awareness: {not: {stage: disqualified}}
+consideration: {signal: product_viewed}
+decision: {all: [{any: [{persona: [olga, nils]}, {in_stage_days: {at_most: 9}}]}, {not: {owner: {team: sales}}}]}
+customer: {stage: customer}
+",
+    );
+    document["topics"] = yaml("[{id: pricing, title: Prices, keywords: [price, Cost]}, {id: safety}]");
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
@@ -284,8 +313,13 @@ proptest! {
         for difference in &differences {
             let own = pointer.is_empty() || pointer.starts_with(&format!("/{}", difference.section));
             prop_assert!(own, "{pointer}: {difference:?}");
-            let alone = difference.section == "segments";
-            prop_assert_eq!(difference.agree == Agree::Marketing, alone, "{}", pointer);
+            // Who mirrors a persona decides here who is ready; the rest of a persona does not.
+            let mirrors = pointer.ends_with("/priority") || pointer.contains("/when");
+            let whole = pointer.matches('/').count() <= 2 || pointer.ends_with("/id");
+            let both = difference.section == "personas" && (mirrors || whole);
+            let alone = is_marketings(&format!("/{}", difference.section));
+            prop_assert!(both || (difference.agree == Agree::Marketing) == alone, "{pointer}");
+            prop_assert!(!(alone && mirrors && both) || difference.agree == Agree::Both, "{pointer}");
         }
     }
 

@@ -333,6 +333,12 @@ fn about_scores(pace: u16) -> BoxedStrategy<Value> {
     nested(simple.boxed())
 }
 
+/// Draws what the definition of a ready lead may ask besides its label.
+fn about_definitions(pace: u16) -> BoxedStrategy<Value> {
+    let persona = prop_oneof![Just(json!({"persona": "p1"})), Just(json!({"not": {"persona": "p2"}}))];
+    nested(prop_oneof![3 => about_scores(pace), 1 => persona].boxed())
+}
+
 fn nested(simple: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let two = prop::collection::vec(simple.clone(), 1..3);
     prop_oneof![
@@ -372,6 +378,41 @@ fn bands(words: [&'static str; 3]) -> impl Strategy<Value = Value> {
         .prop_map(move |begins| json!({words[0]: begins[2], words[1]: begins[1], words[2]: begins[0]}))
 }
 
+/// Draws a condition that may look at what is known once the stage is.
+fn about_standing(pace: u16) -> BoxedStrategy<Value> {
+    let stages: Vec<&str> = Stage::WORDS.iter().map(|(word, _)| *word).collect();
+    let simple = prop_oneof![
+        3 => about_scores(pace),
+        1 => subsequence(stages, 1..4).prop_map(|stages| json!({"stage": stages})),
+        1 => (0_u16..=20).prop_map(move |days| json!({"in_stage_days": {"at_least": days * pace}})),
+        1 => Just(json!({"persona": "p1"})),
+    ];
+    nested(simple.boxed())
+}
+
+/// Draws two personas, the second of which may come first.
+fn some_personas(pace: u16) -> impl Strategy<Value = Value> {
+    (about_scores(pace), about_scores(pace), any::<bool>()).prop_map(|(a, b, turned)| {
+        json!([
+            {"id": "p1", "name": "One", "when": a, "priority": if turned { 2 } else { 1 }},
+            {"id": "p2", "name": "Two", "when": b, "priority": 1},
+        ])
+    })
+}
+
+/// Draws phases, some of which have a condition.
+fn some_phases(pace: u16) -> impl Strategy<Value = Value> {
+    let when = || prop::option::of(about_standing(pace));
+    (when(), when(), when(), prop::option::weighted(0.2, about_standing(pace))).prop_map(
+        |(consideration, decision, customer, awareness)| {
+            json!({
+                "consideration": consideration, "decision": decision, "customer": customer,
+                "awareness": awareness,
+            })
+        },
+    )
+}
+
 /// Draws segments, each of which may ask for those before it.
 fn some_segments(pace: u16) -> impl Strategy<Value = Vec<Value>> {
     let stages: Vec<&str> = Stage::WORDS.iter().map(|(word, _)| *word).collect();
@@ -381,6 +422,12 @@ fn some_segments(pace: u16) -> impl Strategy<Value = Vec<Value>> {
         1 => (0_u16..=20, 0_u16..=20).prop_map(move |(least, more)| {
             json!({"in_stage_days": {"at_least": least * pace, "at_most": (least + more) * pace}})
         }),
+        1 => prop_oneof![
+            Just(json!({"persona": "p1"})),
+            Just(json!({"persona": ["p1", "p2"]})),
+            Just(json!({"phase": ["awareness", "decision"]})),
+            Just(json!({"phase": "consideration"})),
+        ],
         1 => prop_oneof![
             Just(json!({"owner": {"team": "sales"}})),
             Just(json!({"owner": {"team": "marketing"}})),
@@ -415,12 +462,15 @@ fn a_playbook(pace: u16) -> impl Strategy<Value = Value> {
         groups("engagement", prop_oneof![3 => hits, 1 => when()].boxed()),
         bands(["A", "B", "C"]),
         bands(["1", "2", "3"]),
-        (some_labels(), prop::option::of(about_scores(pace))),
+        (some_labels(), prop::option::of(about_definitions(pace))),
         prop::option::weighted(0.3, about_facts(pace)),
-        some_segments(pace),
+        (some_personas(pace), prop::option::of(some_phases(pace)), some_segments(pace)),
     );
-    parts.prop_map(|(fit, engagement, fit_bands, engagement_bands, (labels, when), lead_when, segments)| {
+    parts.prop_map(|(fit, engagement, fit_bands, engagement_bands, (labels, when), lead_when, audience)| {
+        let (personas, phases, segments) = audience;
         let mut document = yaml(BRISK);
+        document["personas"] = personas;
+        document["phases"] = json!(phases);
         document["fit"] = fit;
         document["engagement"] = engagement;
         document["bands"] = json!({"fit": fit_bands, "engagement": engagement_bands});

@@ -3,7 +3,8 @@
 use crate::case::{lead_id, playbook, yaml};
 use crate::drawn::{BRISK, any_playbook, arrive, brisk, deliver, delivery, some_facts, start, subject};
 use domain::change::{
-    Capture, Effect, Entry, Fact, Incoming, Outcome, Pace, STALE_MS, advance, count_signals, decide, review,
+    Capture, Change, Effect, Entry, Fact, Incoming, Outcome, Pace, STALE_MS, advance, count_signals, decide,
+    review,
 };
 use domain::condition::{TouchField, View};
 use domain::consent::Purpose;
@@ -87,6 +88,20 @@ fn shuffled(document: &Value, seed: u64) -> Value {
     }
 }
 
+/// Leaves out why something changed: a reason names a part of a condition by its number.
+fn unreasoned(mut change: Change) -> Change {
+    for effect in change.entries.iter_mut().flat_map(|entry| &mut entry.effects) {
+        match effect {
+            Effect::PersonaChanged { because, .. }
+            | Effect::PhaseChanged { because, .. }
+            | Effect::SegmentEntered { because, .. }
+            | Effect::SegmentLeft { because, .. } => because.clear(),
+            _ => {}
+        }
+    }
+    change
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -125,7 +140,8 @@ proptest! {
         prop_assert_eq!(&a, &b);
         for ahead in [1, 2, 10] {
             let later = now.plus(ahead * DAY_MS);
-            prop_assert_eq!(advance(&a, &there, 1, None, later), advance(&b, &here, 1, None, later));
+            let review = |lead, playbook| advance(lead, playbook, 1, None, later).map(unreasoned);
+            prop_assert_eq!(review(&a, &there), review(&b, &here));
         }
     }
 

@@ -21,6 +21,7 @@ const ONLY_THE_READER: &[&str] = &[
     "names no signal",
     "names no segment",
     "names no region",
+    "names no persona",
     "is no day of the calendar",
     "refer to each other in a circle",
     "means the same as the signal",

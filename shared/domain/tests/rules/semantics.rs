@@ -13,6 +13,8 @@ use domain::fault::Faults;
 use domain::identity::{LeadId, Slug};
 use domain::lead::{Touch, Touches};
 use domain::ledger::Ledger;
+use domain::persona::persona;
+use domain::phase::{Phase, phase};
 use domain::playbook::Playbook;
 use domain::reader::Node;
 use domain::score::{Label, Score};
@@ -152,6 +154,7 @@ impl Known {
         }
         let score = Score { fit: self.fit, engagement: self.engagement, label: self.label(playbook) };
         let person = self.person.as_deref().map(|person| Slug::parse(person).unwrap());
+        let stage = Stage::WORDS.iter().find(|(word, _)| *word == self.stage).unwrap().1;
         let (id, none) = (self.lead_id(), BTreeSet::new());
         let view = View {
             id: &id,
@@ -161,11 +164,16 @@ impl Known {
             consents: &consents,
             today,
             score: Some(&score),
-            stage: Some(Stage::WORDS.iter().find(|(word, _)| *word == self.stage).unwrap().1),
+            persona: None,
+            stage: None,
             stage_since: time(&self.since),
             person: person.as_ref(),
+            phase: None,
             segments: &none,
         };
+        let mirrors = persona(playbook, &view).map(|persona| &persona.id);
+        let view = View { persona: mirrors, stage: Some(stage), ..view };
+        let view = View { phase: phase(playbook, &view), ..view };
         let found = segments(playbook, &view);
         condition.eval(&View { segments: &found, ..view })
     }
@@ -405,6 +413,7 @@ fn a_simple_condition() -> impl Strategy<Value = Value> {
     let statuses = prop::option::of(subsequence(vec!["pending", "confirmed", "withdrawn"], 1..3));
     let labels: Vec<String> = "ABCD".chars().flat_map(|f| (1..=4).map(move |n| format!("{f}{n}"))).collect();
     let stages: Vec<&str> = Stage::WORDS.iter().map(|(word, _)| *word).collect();
+    let phases: Vec<&str> = Phase::WORDS.iter().map(|(word, _)| *word).collect();
     let range = |most: u16| {
         prop_oneof![
             (0..=most).prop_map(|n| json!({"at_least": n})),
@@ -430,6 +439,8 @@ fn a_simple_condition() -> impl Strategy<Value = Value> {
         1 => subsequence(labels, 1..6).prop_map(|labels| json!({"label": labels})),
         1 => range(100).prop_map(|range| json!({"fit": range})),
         1 => range(100).prop_map(|range| json!({"engagement": range})),
+        1 => subsequence(vec!["olga", "nils", "olaf"], 1..3).prop_map(|ids| json!({"persona": ids})),
+        1 => subsequence(phases, 1..3).prop_map(|phases| json!({"phase": phases})),
         1 => subsequence(stages, 1..4).prop_map(|stages| json!({"stage": stages})),
         2 => range(50).prop_map(|range| json!({"in_stage_days": range})),
         1 => prop::sample::select(vec!["marketing", "sales"]).prop_map(|team| json!({"owner": {"team": team}})),

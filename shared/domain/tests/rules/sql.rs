@@ -204,6 +204,12 @@ impl Translator<'_> {
             range(&when["fit"], "fit")
         } else if has("engagement") {
             range(&when["engagement"], "engagement")
+        } else if has("persona") {
+            let asked = literals(listed(&when["persona"]).into_iter().map(text));
+            format!("coalesce({} IN ({asked}), 0)", self.persona())
+        } else if has("phase") {
+            let asked = literals(listed(&when["phase"]).into_iter().map(text));
+            format!("coalesce({} IN ({asked}), 0)", self.phase())
         } else if has("stage") {
             format!("stage IN ({})", literals(listed(&when["stage"]).into_iter().map(text)))
         } else if has("in_stage_days") {
@@ -223,6 +229,34 @@ impl Translator<'_> {
                 literal(text(&sample["of"]))
             )
         }
+    }
+
+    /// The persona with the lowest priority, 100 where it says none, of those that are certainly met; the first by id
+    /// of those that share it.
+    fn persona(&self) -> String {
+        let mut personas: Vec<&Value> = self.playbook["personas"].as_array().unwrap().iter().collect();
+        personas.sort_by_key(|persona| {
+            (persona.get("priority").map_or(100, |n| n.as_i64().unwrap()), text(&persona["id"]))
+        });
+        let cases = personas.iter().map(|persona| {
+            format!(
+                "WHEN ({}) IS TRUE THEN {}",
+                self.condition(&persona["when"]),
+                literal(text(&persona["id"]))
+            )
+        });
+        format!("(CASE {} END)", cases.collect::<Vec<_>>().join(" "))
+    }
+
+    /// The furthest phase that is certainly met; the first one where it has no condition.
+    fn phase(&self) -> String {
+        let phases = &self.playbook["phases"];
+        let cases = ["customer", "decision", "consideration", "awareness"].iter().filter_map(|word| {
+            let when = phases.get(word)?;
+            Some(format!("WHEN ({}) IS TRUE THEN '{word}'", self.condition(when)))
+        });
+        let last = if phases.get("awareness").is_none() { "ELSE 'awareness'" } else { "" };
+        format!("(CASE {} {last} END)", cases.collect::<Vec<_>>().join(" "))
     }
 
     fn owner(&self, owner: &Value) -> String {

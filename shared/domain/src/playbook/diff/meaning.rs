@@ -6,16 +6,19 @@
 
 use crate::attribute::{COUNTRY, number_to_json};
 use crate::country::Country;
+use crate::persona::Aspect;
 use serde_json::{Map, Value, json};
 
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "regions", "territories", "forms", "segments"] {
+    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments"] {
         let item = match key {
             "signals" => signal,
             "regions" | "territories" => territory,
             "forms" => form,
+            "personas" => persona,
+            "topics" => topic,
             _ => segment,
         };
         let items = by_id(sections.remove(key), item);
@@ -24,6 +27,10 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     for key in ["fit", "engagement"] {
         let groups = groups(sections.remove(key));
         sections.insert(key.to_owned(), groups);
+    }
+    let phases = sections.entry("phases").or_insert_with(|| json!({}));
+    for when in phases.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        *when = condition(when);
     }
     sections
         .entry("timezone")
@@ -85,7 +92,7 @@ pub(super) fn condition(written: &Value) -> Value {
     if object.contains_key("consent") {
         object.entry("status").or_insert_with(|| json!("confirmed"));
     }
-    for word in ["status", "label", "stage", "region"] {
+    for word in ["status", "label", "persona", "stage", "phase", "region"] {
         if object.contains_key(word) {
             change(&mut object, word, sorted);
         }
@@ -221,6 +228,29 @@ fn segment(segment: &mut Map<String, Value>) {
     if let Some(when) = segment.get_mut("when") {
         *when = condition(when);
     }
+}
+
+fn persona(persona: &mut Map<String, Value>) {
+    // A persona has a name where others have a title.
+    if let Some(name) = persona.remove("name") {
+        persona.insert("title".to_owned(), name);
+    }
+    for (word, _) in Aspect::WORDS {
+        let statements = by_id(persona.remove(*word), |statement| {
+            statement.remove("title");
+            statement.entry("basis").or_insert_with(|| json!("speculation"));
+        });
+        persona.insert((*word).to_owned(), statements);
+    }
+    change(persona, "channels", sorted);
+    persona.entry("priority").or_insert_with(|| json!(100));
+    segment(persona);
+}
+
+fn topic(topic: &mut Map<String, Value>) {
+    let keyword =
+        |keyword: Value| keyword.as_str().map_or(keyword.clone(), |text| json!(text.to_lowercase()));
+    change(topic, "keywords", |list| sorted(list.into_iter().map(keyword)));
 }
 
 fn form(form: &mut Map<String, Value>) {

@@ -4,7 +4,8 @@
 //! quotes, and a title that two signals share comes with the id.
 
 use super::{country_name, meaning};
-use serde_json::{Map, Value};
+use crate::reason::{Reason, part};
+use serde_json::{Map, Value, json};
 
 /// Says a condition as an English sentence, without a capital and a full stop: it goes on after "when".
 ///
@@ -12,6 +13,33 @@ use serde_json::{Map, Value};
 #[must_use]
 pub fn in_words(condition: &Value, playbook: &Value) -> String {
     Words::of(playbook).condition(&meaning::condition(condition))
+}
+
+/// Gives the condition of an item of a playbook's document, as it is written: of a segment or persona by its id, or of a
+/// phase by its word.
+#[must_use]
+pub fn condition_of<'a>(document: &'a Value, section: &str, id: &str) -> Option<&'a Value> {
+    match document.get(section)? {
+        Value::Array(items) => {
+            let named = |item: &&Value| item.get("id").and_then(Value::as_str).map(str::trim) == Some(id);
+            items.iter().find(named)?.get("when")
+        }
+        phases => phases.get(id),
+    }
+}
+
+/// Says the parts of a condition that decided it, each as a sentence.
+#[must_use]
+pub fn reasons_in_words(reasons: &[Reason], condition: &Value, playbook: &Value) -> Vec<String> {
+    let say = |reason: &Reason| {
+        let part = part(condition, reason.part)?;
+        Some(match reason.answer {
+            Some(true) => in_words(part, playbook),
+            Some(false) => in_words(&json!({ "not": part }), playbook),
+            None => format!("nobody knows whether {}", in_words(part, playbook)),
+        })
+    };
+    reasons.iter().filter_map(say).collect()
 }
 
 /// Says what a playbook has, by the titles of its document.
@@ -29,7 +57,8 @@ impl<'a> Words<'a> {
     pub(super) fn title(&self, section: &str, id: &str) -> String {
         let items = self.playbook.get(section).and_then(Value::as_array).into_iter().flatten();
         let title = |item: &Value| {
-            let said = item.get("title").and_then(Value::as_str).map(|text| text.trim().to_owned());
+            let said = item.get("title").or_else(|| item.get("name"));
+            let said = said.and_then(Value::as_str).map(|text| text.trim().to_owned());
             said.or_else(|| Some(item.get("id")?.as_str()?.replace(['_', '-'], " ")))
         };
         let mut with_id = items.clone().filter(|item| item.get("id").is_some_and(|known| known == id));
@@ -104,7 +133,18 @@ impl<'a> Words<'a> {
         if let Some(Value::Object(days)) = object.get("in_stage_days") {
             return test(days, "the number of days in its stage", not);
         }
-        for word in ["label", "stage"] {
+        if let Some(Value::Array(personas)) = object.get("persona") {
+            let titles = personas.iter().filter_map(Value::as_str).map(|id| self.title("personas", id));
+            let titles: Vec<String> = titles.collect();
+            let mirrors = match (titles.as_slice(), not) {
+                ([_], false) => "mirrors",
+                ([_], true) => "does not mirror",
+                (_, false) => "mirrors one of",
+                (_, true) => "mirrors none of",
+            };
+            return format!("{mirrors} {}", titles.join(", "));
+        }
+        for word in ["label", "stage", "phase"] {
             if object.contains_key(word) {
                 return one_of(object.get(word), &format!("the {word}"), not);
             }
