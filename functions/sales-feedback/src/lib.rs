@@ -186,8 +186,8 @@ async fn lookup(
     Ok(http::json(StatusCode::OK, &response::found(lead.as_ref())))
 }
 
-/// Gives everything known of a lead: profile, score with its explanation, stage, owner, segments, consent, deals,
-/// timeline. Roles: marketing, sales, admin.
+/// Gives everything known of a lead: profile, score with its explanation, stage, owner, persona, phase, segments, consent,
+/// content had, deals, timeline; where a fact of the timeline changed persona, phase or segments, also why. Roles: marketing, sales, admin.
 #[utoipa::path(get, path = "/v1/leads/{lead_id}", tag = "leads", security(("token" = ["marketing", "sales"])),
     params(("lead_id" = String, Path, description = "The lead"), TimelineQuery),
     responses((status = 200, description = "The dossier"), (status = 404, description = "No such lead")))]
@@ -265,8 +265,8 @@ async fn labels(
     Ok(http::json(StatusCode::OK, &response::labels(version, &points)))
 }
 
-/// Lists the segments that a lead is in, now or on another day, under its own or any other playbook version. Roles:
-/// marketing, sales, admin.
+/// Lists the segments that a lead is in, with the persona that it mirrors and the phase that it is in, now or on another
+/// day, under its own or any other playbook version. Roles: marketing, sales, admin.
 ///
 /// A past day is counted from the facts of the timeline up to then; on a day to come it is in the stage that it is in now, and
 /// nothing more has happened. Each segment says its condition as a sentence.

@@ -611,7 +611,7 @@ impl Condition {
     }
 
     /// Calls `visit` with every simple test in the condition.
-    pub fn visit(&self, visit: &mut impl FnMut(&Self)) {
+    pub fn visit<'c>(&'c self, visit: &mut impl FnMut(&'c Self)) {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(visit)),
             Self::Not(part) => part.visit(visit),

@@ -23,7 +23,7 @@
 
 use crate::attribute::{Attribute, AttributeName, AttributeValue, normalise};
 use crate::change::{LOOK_AHEAD_DAYS, is_ready};
-use crate::condition::{Condition, Test, same};
+use crate::condition::{Condition, Level, Test, same};
 use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use crate::identity::Slug;
 use crate::lead::Lead;
@@ -313,6 +313,9 @@ fn options<'p>(lead: &Lead, playbook: &'p Playbook) -> Vec<Candidate<'p>> {
     }
     if let Some(condition) = &playbook.marketing_qualified.when {
         take_all(condition, true, &mut hear);
+        if condition.level() >= Level::Persona {
+            playbook.personas.iter().for_each(|persona| take_all(&persona.when, true, &mut hear));
+        }
     }
     let heard = playbook.signals.iter().filter_map(|signal| {
         let most = hits.get(&signal.key).copied().filter(|most| *most > 0)?;

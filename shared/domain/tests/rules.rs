@@ -8,6 +8,7 @@
 //!
 //! # Layout
 //!
+//! * `rules/audience.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
@@ -15,7 +16,6 @@
 //! * `rules/properties.rs` – the properties of facts;
 //! * `rules/days.rs` – the properties of time;
 //! * `rules/diff.rs` – what changed between two playbooks, and conditions as sentences;
-//! * `rules/properties.rs` – the properties;
 //! * `rules/schema.rs` – the published schema of the playbook says what its reader says;
 //! * `rules/semantics.rs` – what each word of a condition means, by two readers; `rules/sql.rs` is the second one;
 //! * `rules/starter.rs` – the starter playbook and the examples of `docs/playbook.md`.
@@ -28,6 +28,8 @@
     reason = "a test that cannot go on has failed; .clippy.toml allows it only inside of test functions"
 )]
 
+#[path = "rules/audience.rs"]
+mod audience;
 #[path = "rules/case.rs"]
 mod case;
 #[path = "rules/cases.rs"]

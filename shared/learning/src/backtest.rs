@@ -27,9 +27,10 @@
 use crate::measure::{Class, Histogram, Rate, Tally, auc, auc_json, float, lift, rounded, tenths, too_few};
 use domain::attribute::AttributeName;
 use domain::change::{Fact, Incoming};
-use domain::condition::Condition;
+use domain::condition::{Condition, Level};
 use domain::identity::LeadId;
 use domain::lead::Lead;
+use domain::phase::Phases;
 use domain::playbook::{EngagementRule, FitRule, Group, How, LeadWhen, Playbook};
 use domain::replay::{Crossing, Declared, Replay, as_known, first_contact, is_of_sales};
 use domain::sales::{DeliveryId, Outcome};
@@ -247,19 +248,15 @@ pub struct LeftOut {
     pub rule: String,
 }
 
-/// Names the attributes that a condition looks at.
-fn attributes_of(condition: &Condition) -> BTreeSet<&AttributeName> {
-    fn collect<'c>(condition: &'c Condition, found: &mut BTreeSet<&'c AttributeName>) {
-        match condition {
-            Condition::All(parts) | Condition::Any(parts) => {
-                parts.iter().for_each(|part| collect(part, found));
-            }
-            Condition::Not(part) => collect(part, found),
-            simple => found.extend(simple.attributes()),
+/// Names the attributes that a condition looks at; one that asks for personas looks at all that make one.
+fn attributes_of<'c>(condition: &'c Condition, playbook: &'c Playbook) -> BTreeSet<&'c AttributeName> {
+    let mut found = BTreeSet::new();
+    condition.visit(&mut |part| found.extend(part.attributes()));
+    if condition.level() >= Level::Persona {
+        for persona in &playbook.personas {
+            persona.when.visit(&mut |part| found.extend(part.attributes()));
         }
     }
-    let mut found = BTreeSet::new();
-    collect(condition, &mut found);
     found
 }
 
@@ -279,7 +276,7 @@ fn uses(playbook: &Playbook) -> Vec<(&str, BTreeSet<&AttributeName>)> {
         }))
         .chain(definition.map(|condition| ("marketing_qualified", condition)))
         .chain(lead_when.map(|condition| ("lead_when", condition)))
-        .map(|(what, condition)| (what, attributes_of(condition)))
+        .map(|(what, condition)| (what, attributes_of(condition, playbook)))
         .collect()
 }
 
@@ -307,24 +304,25 @@ impl Version {
                 }
             }
         }
-        let rests = |condition: &Condition| attributes_of(condition).iter().any(|name| known.refuses(name));
-        let mut playbook = without_segments(playbook);
-        keep(&mut playbook.fit, |rule: &FitRule| !rests(&rule.when));
+        let mut cleaned = without_segments(playbook);
+        let rests =
+            |condition: &Condition| attributes_of(condition, playbook).iter().any(|name| known.refuses(name));
+        keep(&mut cleaned.fit, |rule: &FitRule| !rests(&rule.when));
         keep(
-            &mut playbook.engagement,
+            &mut cleaned.engagement,
             |rule: &EngagementRule| !matches!(&rule.how, How::When(condition) if rests(condition)),
         );
-        playbook.marketing_qualified.when.take_if(|condition| rests(condition));
-        if matches!(&playbook.lead_when, LeadWhen::Met(condition) if rests(condition)) {
-            playbook.lead_when = LeadWhen::AnyResponse;
+        cleaned.marketing_qualified.when.take_if(|condition| rests(condition));
+        if matches!(&cleaned.lead_when, LeadWhen::Met(condition) if rests(condition)) {
+            cleaned.lead_when = LeadWhen::AnyResponse;
         }
-        Self { playbook, left_out, notes: notes.into_iter().collect() }
+        Self { playbook: cleaned, left_out, notes: notes.into_iter().collect() }
     }
 }
 
-/// Copies a playbook without its segments: neither a score nor the line depends on them, and they take time.
+/// Copies a playbook without its segments and phases: neither a score nor the line depends on them, and they take time.
 pub(crate) fn without_segments(playbook: &Playbook) -> Playbook {
-    Playbook { segments: Vec::new(), ..playbook.clone() }
+    Playbook { segments: Vec::new(), phases: Phases::default(), ..playbook.clone() }
 }
 
 /// Keeps some rules of groups.
@@ -1127,6 +1125,21 @@ pub(crate) mod tests {
         assert_eq!(declared["refused"], json!([]));
         assert_eq!(declared["tested"]["moments"]["day_0"]["labels"][0]["label"], "B1");
         assert_eq!(declared["tested"]["moments"]["first_crossing"]["line"]["precision"]["rate"], 1.0);
+    }
+
+    #[test]
+    fn a_definition_that_asks_for_a_persona_rests_on_what_makes_one() {
+        let mut document = document();
+        document["personas"] = json!([
+            {"id": "rich", "name": "Rich", "when": {"attribute": "budget", "at_least": 50}},
+            {"id": "poor", "name": "Poor", "when": {"attribute": "country", "exists": true}},
+        ]);
+        document["marketing_qualified"]["when"] = json!({"not": {"persona": "poor"}});
+        let stories = [Story::new(1).given(0, "budget", 60.0, None)];
+        let version = Version::new(&Playbook::parse(&document).unwrap(), &known(&stories, &at_capture(&[])));
+        let named = |left: &LeftOut| left.rule == "marketing_qualified" && left.attribute == "budget";
+        assert!(version.left_out.iter().any(named), "{:?}", version.left_out);
+        assert!(version.playbook.marketing_qualified.when.is_none());
     }
 
     #[test]

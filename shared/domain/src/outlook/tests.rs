@@ -124,6 +124,19 @@ fn ways(playbook: &Playbook, facts: &[(i64, Fact)]) -> Vec<String> {
     sentences(&ways_to_qualify(&lead(playbook, facts), playbook, today()))
 }
 
+#[test]
+fn a_definition_that_asks_for_a_persona_is_met_by_what_makes_one() {
+    let mut document = document();
+    document["personas"] = json!([
+        {"id": "olga", "name": "Olga", "when": {"attribute": "department", "equals": "plant"}},
+    ]);
+    document["marketing_qualified"]["when"] = json!({"persona": "olga"});
+    let known =
+        [("industry", text("Food")), ("company_size", AttributeValue::Number(60.0)), ("country", text("AT"))];
+    let found = ways(&playbook(&document), &[(5, profile(&known)), (0, activity("asked"))]);
+    assert_eq!(found, ["department becomes known as plant"]);
+}
+
 /// Takes a step by hand.
 fn apply(step: &Step, lead: &mut Lead, playbook: &Playbook) {
     match step {

@@ -89,6 +89,36 @@ async fn a_dossier_holds_everything_known() {
 }
 
 #[tokio::test]
+async fn a_timeline_says_why_a_lead_came_to_a_persona_a_phase_and_a_segment() {
+    let world = World::new().await;
+    let mut fields = ada();
+    fields["job_title"] = json!("Plant manager");
+    world.submit("contact", &fields).await;
+    let lead = world.dossier("ada@company.example").await;
+    assert_eq!((&lead["persona"], &lead["phase"]), (&json!("plant_manager"), &json!("decision")));
+    let effects = lead["timeline"]["items"][0]["effects"].as_array().unwrap().clone();
+    let effect = |name: &str| effects.iter().find(|effect| effect["effect"] == name).unwrap().clone();
+    let persona = effect("persona_changed");
+    assert_eq!((&persona["from"], &persona["to"]), (&Value::Null, &json!("plant_manager")));
+    assert!(persona["because"][0].as_str().unwrap().starts_with("job title contains"), "{persona}");
+    assert_eq!(
+        effect("phase_changed")["because"],
+        json!(["\"contact requested\" at least once within 60 days"])
+    );
+    assert_eq!(
+        effect("segment_entered"),
+        json!({"effect": "segment_entered", "segment": "dach_active",
+            "because": ["country is one of AT, CH, DE", "the engagement is at least 10"]})
+    );
+    let id = lead["lead_id"].as_str().unwrap();
+    world.later(70 * 24 * 60 * MINUTE_MS);
+    let then = world.get(Role::Sales, &format!("/v1/leads/{id}/segments?at=2026-11-23")).await;
+    assert_eq!((&then["persona"], &then["phase"]), (&json!("plant_manager"), &json!("decision")), "{then}");
+    let now = world.get(Role::Sales, &format!("/v1/leads/{id}/segments")).await;
+    assert_eq!(now["phase"], "awareness", "the request has grown old: {now}");
+}
+
+#[tokio::test]
 async fn a_timeline_reads_in_pages_latest_first() {
     let world = World::new().await;
     world.submit("contact", &ada()).await;
