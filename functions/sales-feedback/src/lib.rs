@@ -210,7 +210,10 @@ async fn dossier(
     for version in deciders.map(|entry| entry.playbook_version).collect::<BTreeSet<_>>() {
         documents.insert(version, app.document(version).await?);
     }
-    Ok(http::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, &documents, now)))
+    Ok(http::json(
+        StatusCode::OK,
+        &response::dossier(&lead, &playbook, &explanation, &entries, &documents, now),
+    ))
 }
 
 /// Gives a lead's score and its explanation, now or on another day, under its own or any other playbook version. Roles:
@@ -460,6 +463,12 @@ async fn record_group(app: &App, group: Vec<(usize, Feedback)>) -> Vec<(usize, V
 
 /// Records a fact, once it is certain that what it names exists.
 async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Problem> {
+    if let Fact::Sales { what, .. } = &sent.fact.fact
+        && !sent.fact.history
+    {
+        // What was written long ago need not be in today's words.
+        request::reason(what, &app.playbooks.active().await?.playbook)?;
+    }
     match &sent.fact.fact {
         Fact::Withdrawn { id, .. } => {
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;

@@ -15,9 +15,9 @@ use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::playbook::diff::{condition_of, in_words, reasons_in_words};
 use domain::reason::Reason;
-use domain::sales::{Deal, DealState, Move};
+use domain::sales::{Deal, DealState, Move, Stay, stays};
 use domain::score::{Basis, Explanation, Score, explain};
-use domain::time::{Day, Timestamp};
+use domain::time::{DAY_MS, Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -135,6 +135,7 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
 #[must_use]
 pub fn dossier(
     lead: &Lead,
+    playbook: &Playbook,
     explanation: &Explanation,
     entries: &Page<Entry>,
     documents: &Documents,
@@ -164,7 +165,9 @@ pub fn dossier(
         "stage": lead.stage.as_str(),
         "stage_since": lead.stage_since.to_string(),
         "cycle": lead.cycle,
+        "stages": stages(lead, now),
         "legal_feedback": lead.stage.legal(),
+        "reasons": reasons(lead, playbook),
         "owner": wire::owner_json(lead),
         "ready": lead.ready,
         "held_for": lead.held_for.as_ref().map(Slug::as_str),
@@ -193,6 +196,34 @@ pub fn dossier(
             "next_cursor": entries.next,
         },
     })
+}
+
+/// Tells how long the lead was in each stage, in whole days; until now in the last one.
+fn stages(lead: &Lead, now: Timestamp) -> Vec<Value> {
+    let stays = stays(lead);
+    let ends = stays.iter().skip(1).map(|next| Some(next.since)).chain([None]);
+    let stay = |(stay, until): (&Stay, Option<Timestamp>)| {
+        json!({
+            "stage": stay.stage.as_str(), "cycle": stay.cycle, "since": stay.since.to_string(),
+            "until": until.map(|at| at.to_string()),
+            "days": until.unwrap_or(now).since(stay.since).max(0) / DAY_MS,
+        })
+    };
+    stays.iter().zip(ends).map(stay).collect()
+}
+
+/// Lists the reasons that sales may give by now, by the kind of feedback; any text where a kind has none.
+fn reasons(lead: &Lead, playbook: &Playbook) -> Value {
+    let legal = lead.stage.legal();
+    let legal = playbook.reasons.iter().filter(|(step, _)| legal.contains(&step.as_str()));
+    let list = legal.map(|(step, reasons)| {
+        let reasons = reasons.iter().map(|reason| {
+            let then = if reason.disqualifies { "disqualify" } else { "nurture" };
+            json!({ "id": reason.id.as_str(), "title": reason.title, "then": then })
+        });
+        (step.as_str().to_owned(), reasons.collect::<Vec<_>>().into())
+    });
+    Value::Object(list.collect())
 }
 
 fn deal(deal: &Deal) -> Value {

@@ -698,6 +698,7 @@ impl Worker<'_> {
                     id: incoming.delivery,
                     by: by.clone(),
                     what: what.clone(),
+                    ends: self.playbook.ends(what),
                 };
                 match self.sales(lead, fact, incoming.strict, &mut effects) {
                     Ok(inserted) => new = inserted,
@@ -849,7 +850,7 @@ impl Worker<'_> {
             let what = Move::MarketingQualified { owner: owner.clone(), promise_due_at };
             // Behind every fact that is known, also one whose sender's clock ran ahead.
             let at = lead.sales.last().map_or(self.now, |last| self.now.max(last.at.plus(1)));
-            insert(&mut lead.sales, SalesFact { at, id, by: None, what });
+            insert(&mut lead.sales, SalesFact { at, id, by: None, what, ends: false });
             self.stand(lead);
             lead.ready = self.is_ready(lead, today);
             effects.push(Effect::HandedOff { to: owner.clone(), territory, promise_due_at });

@@ -183,12 +183,8 @@ pub(crate) mod generators {
     }
 
     fn sales_fact() -> impl Strategy<Value = SalesFact> {
-        (any_time(), delivery(), of(slug()), a_move()).prop_map(|(at, id, by, what)| SalesFact {
-            at,
-            id,
-            by,
-            what,
-        })
+        (any_time(), delivery(), of(slug()), a_move(), any::<bool>())
+            .prop_map(|(at, id, by, what, ends)| SalesFact { at, id, by, what, ends })
     }
 
     pub(crate) fn ledger() -> impl Strategy<Value = Ledger> {
@@ -681,7 +677,7 @@ fn handed_over() -> Lead {
     lead.person = Some(slug("at-1"));
     lead.promise_due_at = Some(due);
     let what = Move::MarketingQualified { owner: slug("at-1"), promise_due_at: due };
-    lead.sales.push(SalesFact { at, id: DeliveryId::default(), by: None, what });
+    lead.sales.push(SalesFact { at, id: DeliveryId::default(), by: None, what, ends: false });
     lead
 }
 
@@ -724,6 +720,7 @@ fn a_lead_with_much_sales_history_stays_within_4_kb() {
             id: DeliveryId::default(),
             by: Some(slug("at-1")),
             what,
+            ends: false,
         });
     }
     assert!(item_size(&to_item(&lead)) <= 4_096, "{}", item_size(&to_item(&lead)));

@@ -38,6 +38,7 @@ const ORDER: &[&str] = &[
     "territories",
     "default_qualifier",
     "promises",
+    "reasons",
     "consent",
     "forms",
     "personas",
@@ -206,6 +207,7 @@ impl Sides<'_> {
                 let what = "First answer promised within";
                 (key == "first_answer_hours").then(|| arrow(what, &said(from), &said(to), " hours"))
             })),
+            "reasons" => self.reasons(&before, &after),
             "consent" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&countries(from), &countries(to));
                 (key == "single_opt_in")
@@ -358,6 +360,30 @@ impl Sides<'_> {
             },
         ));
         lines
+    }
+
+    fn reasons(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        let kinds = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+        let then = |then: Option<&Value>| match str_of(then) {
+            Some("disqualify") => "then disqualified".to_owned(),
+            Some("nurture") => "then kept warm".to_owned(),
+            _ => String::new(),
+        };
+        let of_kind = |kind: &String| {
+            let noun = format!("reason for {}", kind.replace('_', " "));
+            self.items(
+                &noun,
+                &inner(before, kind),
+                &inner(after, kind),
+                &|_, reason| then(reason.get("then")),
+                &|before, after| {
+                    each(before, after, &["title", "then"], |key, from, to| {
+                        (key == "then").then(|| format!("{} → {}", then(from), then(to)))
+                    })
+                },
+            )
+        };
+        kinds.into_iter().flat_map(of_kind).collect()
     }
 
     fn persona(&self, before: &Fields, after: &Fields) -> Vec<String> {

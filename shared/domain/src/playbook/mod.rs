@@ -27,7 +27,9 @@ use crate::ledger::SignalKey;
 use crate::persona::Persona;
 use crate::phase::Phases;
 use crate::reader::Node;
+use crate::sales::Move;
 use crate::score::{Engagement, Fit, HalfLife, Label};
+use crate::stage::Step;
 use crate::time::Day;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -275,6 +277,17 @@ pub struct Segment {
     pub when: Condition,
 }
 
+/// Why sales gives a lead back, of a list that both teams agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedbackReason {
+    /// Its id, which stands in the feedback.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// Whether it ends the matter for good, so that the lead is disqualified rather than kept warm.
+    pub disqualifies: bool,
+}
+
 /// What content is about, and the words by which people look for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -313,6 +326,8 @@ pub struct Playbook {
     pub default_qualifier: Slug,
     /// Within how many hours sales promises a first answer.
     pub first_answer_hours: u16,
+    /// The reasons that sales may give, by the step that they are given for; any text where a step has none.
+    pub reasons: BTreeMap<Step, Vec<FeedbackReason>>,
     /// Countries in which a ticked box needs no confirmation by mail.
     pub single_opt_in: Vec<Country>,
     /// The forms.
@@ -372,6 +387,16 @@ impl Playbook {
             segments: &segments,
         }
         .condition(node, level)
+    }
+
+    /// Tells whether a fact gives a lead back for a reason that ends the matter for good.
+    #[must_use]
+    pub fn ends(&self, what: &Move) -> bool {
+        let known = self.reasons.get(&what.step()).into_iter().flatten();
+        let given = what.reason().map(str::trim);
+        given.is_some_and(|given| {
+            known.clone().any(|reason| reason.disqualifies && reason.id.as_str() == given)
+        })
     }
 
     /// Gives the form with an id.

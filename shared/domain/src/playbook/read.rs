@@ -4,8 +4,8 @@ use super::audience::{ids, personas, phases, topics};
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::{
-    Bands, ConsentBox, Definition, EngagementRule, FitRule, Form, FormTarget, Group, How, LeadWhen, Playbook,
-    Region, Segment, Signal, Territory,
+    Bands, ConsentBox, Definition, EngagementRule, FeedbackReason, FitRule, Form, FormTarget, Group, How,
+    LeadWhen, Playbook, Region, Segment, Signal, Territory,
 };
 use crate::activity::parse_kind;
 use crate::attribute::AttributeName;
@@ -17,6 +17,7 @@ use crate::identity::Slug;
 use crate::ledger::SignalKey;
 use crate::reader::{Node, Object};
 use crate::score::HalfLife;
+use crate::stage::Step;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +106,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
             consent.finish();
             countries
         });
+    let reasons = reasons(&object);
     let forms = forms(&object);
     let personas = personas(&object, &names);
     let phases = phases(&object, &names);
@@ -124,6 +126,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         territories,
         default_qualifier: default_qualifier?,
         first_answer_hours: u16::try_from(first_answer_hours?).ok()?,
+        reasons,
         single_opt_in,
         forms,
         personas,
@@ -343,6 +346,34 @@ fn territories(object: &Object<'_>) -> Vec<Territory> {
         }
     });
     territories
+}
+
+/// Reads the reasons that sales may give. Only who is rejected or lost may be kept warm or not; who is not ready is kept
+/// warm, and who is disqualified is not.
+fn reasons(object: &Object<'_>) -> BTreeMap<Step, Vec<FeedbackReason>> {
+    let mut all = BTreeMap::new();
+    let Some(section) = object.optional("reasons").and_then(|node| node.object()) else { return all };
+    for step in [Step::Reject, Step::NotReady, Step::Lose, Step::Disqualify] {
+        let mut reasons = Vec::new();
+        items(&section, step.as_str(), &mut BTreeSet::new(), |item, id| {
+            let title = title(item, &id);
+            let chosen = matches!(step, Step::Reject | Step::Lose);
+            let then = chosen.then(|| item.optional("then")).flatten();
+            let then = then.and_then(|node| node.one_of(&[("nurture", false), ("disqualify", true)]));
+            let disqualifies = then.unwrap_or(step == Step::Disqualify);
+            reasons.push(FeedbackReason { id, title, disqualifies });
+        });
+        if let Some(list) =
+            section.optional(step.as_str()).filter(|node| node.value().as_array().is_some_and(Vec::is_empty))
+        {
+            list.fault("is an empty list; expected at least one reason");
+        }
+        if section.has(step.as_str()) {
+            all.insert(step, reasons);
+        }
+    }
+    section.finish();
+    all
 }
 
 fn forms(object: &Object<'_>) -> Vec<Form> {

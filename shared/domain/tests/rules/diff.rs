@@ -215,6 +215,14 @@ decision: {all: [{any: [{persona: [olga, nils]}, {in_stage_days: {at_most: 9}}]}
 customer: {stage: customer}
 ",
     );
+    document["reasons"] = yaml(
+        "
+rejected: [{id: wrong_size, title: Wrong size}, {id: rival, then: disqualify}]
+not_ready: [{id: budget}, {id: later, title: Next year}]
+lost: [{id: later, then: nurture}, {id: closed, title: Closed down, then: disqualify}]
+disqualified: [{id: student}]
+",
+    );
     document["topics"] = yaml("[{id: pricing, title: Prices, keywords: [price, Cost]}, {id: safety}]");
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);

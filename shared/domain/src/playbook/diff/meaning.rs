@@ -28,6 +28,14 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
         let groups = groups(sections.remove(key));
         sections.insert(key.to_owned(), groups);
     }
+    let reasons = sections.entry("reasons").or_insert_with(|| json!({}));
+    for (kind, list) in reasons.as_object_mut().into_iter().flatten() {
+        *list = by_id(Some(list.take()), |reason| {
+            if ["rejected", "lost"].contains(&kind.as_str()) {
+                reason.entry("then").or_insert_with(|| json!("nurture"));
+            }
+        });
+    }
     let phases = sections.entry("phases").or_insert_with(|| json!({}));
     for when in phases.as_object_mut().into_iter().flat_map(Map::values_mut) {
         *when = condition(when);
