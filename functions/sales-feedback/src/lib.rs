@@ -111,12 +111,6 @@ impl App {
         Ok(self.playbooks.version(version).await?)
     }
 
-    /// Gives a playbook as it is written.
-    async fn document(&self, version: u32) -> Result<Value, Problem> {
-        let stored = self.playbooks.stored(version).await?;
-        Ok(stored.map(|stored| stored.document).unwrap_or_default())
-    }
-
     /// Finds what a question about a lead on a day, under a version, is about.
     async fn asked(&self, id: &str, query: &ScoreQuery) -> Result<Asked, Problem> {
         let lead = self.lead(id).await?;
@@ -208,7 +202,7 @@ async fn dossier(
     let mut documents = response::Documents::new();
     let deciders = entries.items.iter().filter(|entry| response::says_why(entry));
     for version in deciders.map(|entry| entry.playbook_version).collect::<BTreeSet<_>>() {
-        documents.insert(version, app.document(version).await?);
+        documents.insert(version, app.playbooks.document(version).await?);
     }
     Ok(http::json(
         StatusCode::OK,
@@ -293,7 +287,7 @@ async fn lead_segments(
         }
         None => Some(lead),
     };
-    let document = app.document(version).await?;
+    let document = app.playbooks.document(version).await?;
     Ok(http::json(StatusCode::OK, &response::segments(then.as_ref(), &playbook, &document, version, at)))
 }
 

@@ -333,6 +333,14 @@ mod tests {
             "bands": {"fit": {"A": 60, "B": 40, "C": 20}, "engagement": {"1": 60, "2": 30, "3": 10}},
             "marketing_qualified": {"labels": ["A1", "A2", "B1", "B2"]},
             "default_qualifier": "eu-1",
+            "personas": [
+                {"id": "rich", "name": "Rich", "when": {"attribute": "budget", "at_least": 100}, "priority": 1},
+                {"id": "keen", "name": "Keen", "when": {"engagement": {"at_least": 30}}}
+            ],
+            "phases": {
+                "consideration": {"signal": "looked", "within_days": 5},
+                "decision": {"any": [{"in_stage_days": {"at_least": 9}}, {"persona": "keen"}]}
+            },
             "segments": [{"id": "warm", "when": {"engagement": {"at_least": 20}}}]
         }))
         .unwrap()
@@ -446,7 +454,8 @@ mod tests {
             prop_assert_eq!(&lead.attributes, &stored.attributes);
             prop_assert_eq!(lead.score.label, stored.score.label);
             prop_assert_eq!((lead.stage, lead.cycle, lead.ready), (stored.stage, stored.cycle, stored.ready));
-            prop_assert_eq!(lead.segments.clone(), stored.segments);
+            prop_assert_eq!((&lead.persona, lead.phase), (&stored.persona, stored.phase));
+            prop_assert_eq!((&lead.segments, &lead.content), (&stored.segments, &stored.content));
         }
 
         #[test]

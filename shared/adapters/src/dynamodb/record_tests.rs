@@ -209,6 +209,10 @@ pub(crate) mod generators {
         vec((any::<u16>(), any::<Option<bool>>()).prop_map(|(part, answer)| Reason { part, answer }), 0..4)
     }
 
+    fn instead() -> impl Strategy<Value = domain::reason::Because> {
+        (any::<bool>(), reasons()).prop_map(|(ended, parts)| domain::reason::Because { ended, parts })
+    }
+
     pub(crate) fn stage() -> impl Strategy<Value = Stage> {
         select(Stage::WORDS).prop_map(|(_, stage)| stage)
     }
@@ -339,12 +343,12 @@ pub(crate) mod generators {
                 promise_due_at
             }),
             slug().prop_map(|owner| Effect::Held { owner }),
-            (of(slug()), of(slug()), reasons()).prop_map(|(from, to, because)| Effect::PersonaChanged {
+            (of(slug()), of(slug()), instead()).prop_map(|(from, to, because)| Effect::PersonaChanged {
                 from,
                 to,
                 because
             }),
-            (of(phase()), of(phase()), reasons()).prop_map(|(from, to, because)| Effect::PhaseChanged {
+            (of(phase()), of(phase()), instead()).prop_map(|(from, to, because)| Effect::PhaseChanged {
                 from,
                 to,
                 because

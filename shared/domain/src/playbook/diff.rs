@@ -215,13 +215,9 @@ impl Sides<'_> {
                     .map(|text| format!("A tick is consent enough, {text}"))
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
-            "personas" => self.items(
-                "persona",
-                &before,
-                &after,
-                &|words, persona| persona.get("when").map(|when| words.condition(when)).unwrap_or_default(),
-                &|before, after| self.persona(before, after),
-            ),
+            "personas" => self.items("persona", &before, &after, &|_, _| String::new(), &|before, after| {
+                self.persona(before, after)
+            }),
             "phases" => {
                 let order: Vec<&str> = Phase::WORDS.iter().map(|(word, _)| *word).collect();
                 lines(each(&before, &after, &order, |phase, from, to| {
@@ -231,7 +227,7 @@ impl Sides<'_> {
             "topics" => self.items("topic", &before, &after, &|_, _| String::new(), &|before, after| {
                 each(before, after, &["title", "keywords"], |key, from, to| {
                     let changed = || now_and_no_longer(&texts(from), &texts(to));
-                    (key == "keywords").then(changed)?.map(|text| format!("looked for by {text}"))
+                    (key == "keywords").then(changed)?.map(|text| format!("keywords {text}"))
                 })
             }),
             "segments" => self.items(
@@ -402,7 +398,9 @@ impl Sides<'_> {
                 return changed.map(|text| format!("{word} {text}"));
             }
             match key {
+                "when" if from.is_none() => to.map(|when| format!("who: {}", self.words_to.condition(when))),
                 "when" => Some(self.conditions("who:", from, to)),
+                "priority" if from.is_none() => Some(format!("priority {}", said(to))),
                 "priority" => Some(arrow("priority", &said(from), &said(to), "")),
                 "channels" => {
                     now_and_no_longer(&texts(from), &texts(to)).map(|text| format!("channels {text}"))

@@ -7,6 +7,7 @@ use domain::change::{Capture, Change, Effect, Fact, Incoming, Subject, advance, 
 use domain::lead::Lead;
 use domain::phase::Phase;
 use domain::playbook::diff::{Agree, condition_of, diff, needs_sales, reasons_in_words};
+use domain::reason::Reason;
 use domain::sales::DeliveryId;
 use domain::time::{DAY_MS, Timestamp};
 use serde_json::{Value, json};
@@ -92,24 +93,21 @@ impl World {
     }
 
     fn words(&self, effect: &Effect) -> Option<String> {
-        let because = |section: &str, id: &str, reasons| {
+        let because = |section: &str, id: &str, reasons: &[Reason]| {
             let written = condition_of(&self.document, section, id).unwrap();
             reasons_in_words(reasons, written, &self.document).join("; ")
         };
         Some(match effect {
             Effect::PersonaChanged { from, to, because: why } => {
-                let id = to.as_ref().or(from.as_ref()).unwrap();
-                format!(
-                    "mirrors {:?}: {}",
-                    to.as_ref().map(|id| id.as_str()),
-                    because("personas", id.as_str(), why)
-                )
+                let of = if why.ended { from } else { to };
+                let said = of.as_ref().map(|id| because("personas", id.as_str(), &why.parts));
+                format!("mirrors {:?}: {}", to.as_ref().map(|id| id.as_str()), said.unwrap_or_default())
             }
             Effect::PhaseChanged { from, to, because: why } => {
-                let condition = [to, from].into_iter().flatten().map(|phase| phase.as_str());
-                let named = condition.filter(|phase| condition_of(&self.document, "phases", phase).is_some());
-                let why = named.map(|phase| because("phases", phase, why)).next().unwrap_or_default();
-                format!("in {:?}: {why}", to.map(Phase::as_str))
+                let of = if why.ended { from } else { to };
+                let of = of.filter(|_| !why.parts.is_empty());
+                let said = of.map(|phase| because("phases", phase.as_str(), &why.parts));
+                format!("in {:?}: {}", to.map(Phase::as_str), said.unwrap_or_default())
             }
             Effect::SegmentEntered { segment, because: why } => {
                 format!("into {segment}: {}", because("segments", segment.as_str(), why))
@@ -150,6 +148,31 @@ fn a_new_lead_is_told_all_that_holds_it_and_a_fact_only_what_it_turned() {
 }
 
 #[test]
+fn a_phase_that_runs_out_says_so_and_not_that_the_one_before_it_is_met() {
+    let mut world = World::new();
+    world.document["phases"]["decision"] = json!({"signal": "asked", "within_days": 3});
+    world.document["phases"]["consideration"] = json!({"signal": "visit"});
+    world.take(is(&[("job", "plant")]));
+    world.take(does("page_viewed"));
+    world.take(does("asked"));
+    assert_eq!(world.wait(4), [r#"in Some("consideration"): "Asked" never within 3 days"#]);
+}
+
+#[test]
+fn where_time_turns_several_parts_all_that_decide_are_told() {
+    let mut world = World::new();
+    let either = json!([{"engagement": {"at_least": 40}}, {"signal": "visit", "within_days": 3}]);
+    world.document["segments"] = json!([{"id": "warm", "when": {"any": either}}]);
+    world.document["engagement"][0]["rules"][0]["half_life_days"] = json!(3);
+    world.take(is(&[("job", "plant")]));
+    world.take(does("asked"));
+    world.take(does("page_viewed"));
+    let said = world.wait(4);
+    let segment = said.iter().find(|said| said.starts_with("out of warm")).unwrap();
+    assert_eq!(segment, r#"out of warm: the engagement is less than 40; "Came by" never within 3 days"#);
+}
+
+#[test]
 fn what_time_alone_ends_names_each_part_that_no_longer_holds() {
     let mut world = World::new();
     world.take(is(&[("country", "AT"), ("job", "plant")]));
@@ -183,7 +206,7 @@ fn the_first_persona_by_priority_is_mirrored_and_the_definition_may_ask_for_it()
     let lead = world.lead.as_ref().unwrap();
     assert!(lead.person.is_some(), "it was handed off: {lead:?}");
     let said = world.take(is(&[("job", "office")]));
-    assert_eq!(said[0], r#"mirrors Some("nils"): "#.to_owned() + "job is known; the fit is at least 40");
+    assert_eq!(said[0], r#"mirrors Some("nils"): job is not plant"#, "nils was met before: olga ended");
 }
 
 #[test]
@@ -210,26 +233,72 @@ fn a_persona_that_the_definition_asks_for_is_both_teams_in_who_mirrors_it_and_ma
     assert!(differences.iter().any(|difference| difference.agree == Agree::Both), "{differences:?}");
 }
 
+fn had(content: &str, kind: &str) -> Fact {
+    let properties = [("content".to_owned(), AttributeValue::Text(content.to_owned()))].into();
+    Fact::Activity(Activity { kind: kind.to_owned(), properties })
+}
+
+fn remembered(world: &World) -> Vec<&str> {
+    world.lead.as_ref().unwrap().content.keys().map(|id| id.as_str()).collect()
+}
+
 #[test]
 fn content_that_a_lead_had_is_remembered_with_the_latest_day_and_the_oldest_goes_first() {
     let mut world = World::new();
     world.take(is(&[("country", "AT")]));
-    let had = |content: &str, kind: &str| {
-        let properties = [("content".to_owned(), AttributeValue::Text(content.to_owned()))].into();
-        Fact::Activity(Activity { kind: kind.to_owned(), properties })
-    };
     world.take(had("guide", "content_downloaded"));
-    world.take(had("bounced", "email_bounced"));
     world.take(had("A title, no id", "content_downloaded"));
     world.take(had("Guide", "email_opened"));
     let content = &world.lead.as_ref().unwrap().content;
     assert_eq!(
         content.iter().map(|(id, day)| (id.as_str(), *day)).collect::<Vec<_>>(),
-        [("guide", at(4).day())]
+        [("guide", at(3).day())]
     );
     for n in 0..64 {
         world.take(had(&format!("paper-{n}"), "email_sent"));
     }
-    let content = &world.lead.as_ref().unwrap().content;
-    assert!(content.len() == 64 && content.keys().all(|id| id.as_str() != "guide"));
+    assert!(remembered(&world).len() == 64 && !remembered(&world).contains(&"guide"));
+    for n in 0..40 {
+        world.take(had(&format!("{n}-{}", "x".repeat(50)), "email_sent"));
+    }
+    let bytes: usize = remembered(&world).iter().map(|id| id.len()).sum();
+    assert!(bytes <= 1_024 && remembered(&world).len() >= 18, "{bytes}");
+    assert!(remembered(&world).iter().any(|id| id.starts_with("39-")), "the latest is there");
+}
+
+#[test]
+fn content_whose_mail_came_back_was_not_had() {
+    let mut world = World::new();
+    world.take(is(&[("country", "AT")]));
+    world.take(had("guide", "email_sent"));
+    world.take(had("guide", "email_bounced"));
+    assert!(remembered(&world).is_empty());
+    world.take(had("guide", "content_downloaded"));
+    assert_eq!(remembered(&world), ["guide"]);
+}
+
+#[test]
+fn a_stranger_tells_of_content_only_by_a_form_that_asks_and_drives_nothing_out() {
+    let mut world = World::new();
+    world.document["forms"] = json!([
+        {"id": "paper", "fields": {"email": "email", "content": "properties.content"}},
+        {"id": "contact", "fields": {"email": "email"}},
+    ]);
+    world.take(is(&[("country", "AT")]));
+    world.take(had("guide", "email_sent"));
+    let playbook = playbook(&world.document);
+    let mut told = |by: &str, content: &str| {
+        let lead = world.lead.take().unwrap();
+        let fact = Incoming { by: by.to_owned(), ..incoming(world.n, had(content, "content_downloaded")) };
+        world.n += 1;
+        let subject = Subject::Existing(Box::new(lead));
+        world.lead = Some(decide(subject, Vec::new(), &[], &[fact], &playbook, at(world.n)).lead);
+        world.lead.as_ref().unwrap().content.len()
+    };
+    assert_eq!(told("page:contact", "a"), 1);
+    assert_eq!(told("form:contact", "a"), 1);
+    assert_eq!(told("form:paper", "a"), 2);
+    let most = (0..100).map(|n| told("form:paper", &format!("p-{n}"))).max();
+    assert_eq!(most, Some(domain::lead::MOST_TOLD));
+    assert!(remembered(&world).contains(&"guide"));
 }

@@ -407,6 +407,10 @@ fn some_phases(pace: u16) -> impl Strategy<Value = Value> {
     let when = || prop::option::of(about_standing(pace));
     (when(), when(), when(), prop::option::weighted(0.2, about_standing(pace))).prop_map(
         |(consideration, decision, customer, awareness)| {
+            let all = [&consideration, &decision, &customer, &awareness];
+            if all.iter().all(|when| when.is_none()) {
+                return Value::Null;
+            }
             json!({
                 "consideration": consideration, "decision": decision, "customer": customer,
                 "awareness": awareness,

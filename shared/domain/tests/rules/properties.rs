@@ -92,10 +92,10 @@ fn shuffled(document: &Value, seed: u64) -> Value {
 fn unreasoned(mut change: Change) -> Change {
     for effect in change.entries.iter_mut().flat_map(|entry| &mut entry.effects) {
         match effect {
-            Effect::PersonaChanged { because, .. }
-            | Effect::PhaseChanged { because, .. }
-            | Effect::SegmentEntered { because, .. }
-            | Effect::SegmentLeft { because, .. } => because.clear(),
+            Effect::PersonaChanged { because, .. } | Effect::PhaseChanged { because, .. } => {
+                because.parts.clear();
+            }
+            Effect::SegmentEntered { because, .. } | Effect::SegmentLeft { because, .. } => because.clear(),
             _ => {}
         }
     }

@@ -248,7 +248,9 @@ fn persona(persona: &mut Map<String, Value>) {
             statement.remove("title");
             statement.entry("basis").or_insert_with(|| json!("speculation"));
         });
-        persona.insert((*word).to_owned(), statements);
+        if statements.as_object().is_some_and(|statements| !statements.is_empty()) {
+            persona.insert((*word).to_owned(), statements);
+        }
     }
     change(persona, "channels", sorted);
     persona.entry("priority").or_insert_with(|| json!(100));
