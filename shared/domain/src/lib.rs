@@ -15,7 +15,8 @@
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
-//! * [`segment`], [`report`] – questions over many leads.
+//! * [`segment`], [`report`] – questions over many leads; [`export`] – what a file of a segment holds, and when it is made;
+//!   [`audience`] – what advertisers' audiences are matched by.
 //!
 //! # The invariant not to break
 //!
@@ -25,10 +26,12 @@
 pub mod activity;
 pub mod agreement;
 pub mod attribute;
+pub mod audience;
 pub mod change;
 pub mod condition;
 pub mod consent;
 pub mod country;
+pub mod export;
 pub mod fault;
 pub mod identity;
 pub mod lead;

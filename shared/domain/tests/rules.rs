@@ -8,6 +8,7 @@
 //!
 //! # Layout
 //!
+//! * `rules/audience.rs` – the hashes that the destinations of audiences publish;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
@@ -28,6 +29,8 @@
     reason = "a test that cannot go on has failed; .clippy.toml allows it only inside of test functions"
 )]
 
+#[path = "rules/audience.rs"]
+mod audience;
 #[path = "rules/case.rs"]
 mod case;
 #[path = "rules/cases.rs"]

@@ -20,6 +20,7 @@ use crate::attribute::AttributeValue;
 use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
 use crate::country::Country;
+use crate::export::schedule::Scheduled;
 use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
@@ -305,6 +306,8 @@ pub struct Playbook {
     pub forms: Vec<Form>,
     /// The segments, each after those that it refers to.
     pub segments: Vec<Segment>,
+    /// The exports that are made by themselves.
+    pub exports: Vec<Scheduled>,
     /// How many days back any rule or condition looks.
     pub lookback_days: i32,
 }

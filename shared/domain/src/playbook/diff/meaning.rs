@@ -6,16 +6,18 @@
 
 use crate::attribute::{COUNTRY, number_to_json};
 use crate::country::Country;
+use crate::export::FIXED;
 use serde_json::{Map, Value, json};
 
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "regions", "territories", "forms", "segments"] {
+    for key in ["signals", "regions", "territories", "forms", "segments", "exports"] {
         let item = match key {
             "signals" => signal,
             "regions" | "territories" => territory,
             "forms" => form,
+            "exports" => export,
             _ => segment,
         };
         let items = by_id(sections.remove(key), item);
@@ -220,6 +222,16 @@ fn territory(territory: &mut Map<String, Value>) {
 fn segment(segment: &mut Map<String, Value>) {
     if let Some(when) = segment.get_mut("when") {
         *when = condition(when);
+    }
+}
+
+fn export(export: &mut Map<String, Value>) {
+    export.entry("since").or_insert_with(|| json!("nothing"));
+    if export.contains_key("preset") {
+        export.entry("format").or_insert_with(|| json!("csv"));
+        export.entry("purpose").or_insert_with(|| json!("ad_audience"));
+    } else {
+        export.entry("columns").or_insert_with(|| json!(FIXED));
     }
 }
 
