@@ -106,6 +106,15 @@ impl FileStore for Nothing {
     async fn complete(&self, _: &Upload) -> Result<(), StoreError> {
         nothing()
     }
+    async fn put(&self, _: &str, _: &str, _: &str, _: Vec<u8>) -> Result<(), StoreError> {
+        nothing()
+    }
+    async fn read(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        nothing()
+    }
+    async fn remove(&self, _: &str) -> Result<(), StoreError> {
+        nothing()
+    }
     async fn link(&self, _: &str) -> Result<String, StoreError> {
         nothing()
     }

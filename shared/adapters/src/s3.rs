@@ -36,6 +36,10 @@ impl S3Files {
     }
 }
 
+fn attachment(file_name: &str) -> String {
+    format!("attachment; filename=\"{file_name}\"")
+}
+
 fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
     let code = error.code().unwrap_or("no code");
     match (error, code) {
@@ -56,7 +60,7 @@ impl FileStore for S3Files {
             .bucket(&self.bucket)
             .key(key)
             .content_type(content_type)
-            .content_disposition(format!("attachment; filename=\"{file_name}\""))
+            .content_disposition(attachment(file_name))
             .send()
             .await
             .map_err(|error| store_error(&error))?;
@@ -98,6 +102,41 @@ impl FileStore for S3Files {
             .await
             .map_err(|error| store_error(&error))?;
         Ok(())
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        file_name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(content_type)
+            .content_disposition(attachment(file_name))
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(|error| store_error(&error))?;
+        Ok(())
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let answer = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(store_error(&error)),
+        };
+        let body = answer.body.collect().await;
+        body.map(|body| Some(body.to_vec())).map_err(|error| StoreError::Busy(format!("S3: {error}")))
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        let answer = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+        answer.map(drop).map_err(|error| store_error(&error))
     }
 
     async fn link(&self, key: &str) -> Result<String, StoreError> {

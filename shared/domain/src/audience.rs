@@ -18,9 +18,8 @@
 //! # By what somebody is matched
 //!
 //! A destination finds a person by an e-mail address, by a phone number, or by a postal address, which is first name,
-//! last name, country and postal code together. Who has none of the three whole is [not matched](Destination::matches)
-//! by anything, and need not be sent. The three are also what is taken back, each by itself, where it holds no longer
-//! ([`Destination::no_longer`]).
+//! last name, country and postal code together ([`MATCHED_BY`]). Who has none of the three whole is matched by nothing
+//! and need not be sent. The three are also what is taken back, each by itself, where it holds no longer.
 
 use crate::attribute::AttributeValue;
 use crate::country::Country;
@@ -36,11 +35,12 @@ pub enum Destination {
     MetaCustomAudiences,
 }
 
-/// A field of a row, which a destination may not have.
+/// A field of a row, where there is something for it.
 type Field = Option<String>;
 
-/// The places of a row's fields by which a destination matches: each group for itself, and only whole.
-const MATCHED_BY: [&[usize]; 3] = [&[0], &[1], &[2, 3, 4, 5]];
+/// The places in a row of what a destination matches by: an e-mail address, a phone number, a postal address. Each is for
+/// itself, and only whole.
+pub const MATCHED_BY: [&[usize]; 3] = [&[0], &[1], &[2, 3, 4, 5]];
 
 impl Destination {
     /// Every destination with its word in the API.
@@ -94,37 +94,6 @@ impl Destination {
             ],
         }
     }
-
-    /// Tells whether the destination could find anybody by a row.
-    #[must_use]
-    pub fn matches<T>(row: &[Option<T>]) -> bool {
-        MATCHED_BY.iter().any(|group| whole(row, group))
-    }
-
-    /// Gives of a row that was sent what no longer holds now that another one is: the addresses to be taken back. `None`
-    /// where there is nothing to take back.
-    #[must_use]
-    pub fn no_longer<T: Clone + PartialEq>(
-        before: &[Option<T>],
-        now: &[Option<T>],
-    ) -> Option<Vec<Option<T>>> {
-        let mut row: Vec<Option<T>> = before.iter().map(|_| None).collect();
-        let field = |row: &[Option<T>], at: usize| row.get(at).cloned().flatten();
-        for group in MATCHED_BY {
-            if whole(before, group) && group.iter().any(|at| field(before, *at) != field(now, *at)) {
-                for at in group {
-                    if let Some(to) = row.get_mut(*at) {
-                        *to = field(before, *at);
-                    }
-                }
-            }
-        }
-        row.iter().any(Option::is_some).then_some(row)
-    }
-}
-
-fn whole<T>(row: &[Option<T>], group: &[usize]) -> bool {
-    group.iter().all(|at| row.get(*at).is_some_and(Option::is_some))
 }
 
 /// Gives the SHA-256 of a text in hexadecimal; of a blank one there is none, since it would match every other.
@@ -343,39 +312,5 @@ mod tests {
         for name in ["", "Ada", "Dr. Ada", ", Ada", "Lovelace,"] {
             assert_eq!(split_name(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn who_has_neither_an_address_nor_a_number_nor_a_whole_postal_address_is_matched_by_nothing() {
-        let row = |there: &[usize]| (0..6).map(|at| there.contains(&at).then_some(at)).collect::<Vec<_>>();
-        for there in [&[0][..], &[1], &[2, 3, 4, 5], &[0, 2]] {
-            assert!(Destination::matches(&row(there)), "{there:?}");
-        }
-        for there in [&[][..], &[2, 3, 4], &[4, 5]] {
-            assert!(!Destination::matches(&row(there)), "{there:?}");
-        }
-    }
-
-    #[test]
-    fn only_what_no_longer_holds_is_taken_back() {
-        let row = |fields: [&str; 6]| fields.map(|f| (!f.is_empty()).then(|| f.to_owned()));
-        let before = row(["e", "p", "f", "l", "AT", "1010"]);
-        let taken_back = |now: [&str; 6]| Destination::no_longer(&before, &row(now));
-        assert_eq!(taken_back(["e", "p", "f", "l", "AT", "1010"]), None);
-        assert_eq!(
-            taken_back(["x", "p", "f", "l", "AT", "1010"]),
-            Some(row(["e", "", "", "", "", ""]).to_vec())
-        );
-        assert_eq!(
-            taken_back(["e", "", "f", "l", "AT", "1010"]),
-            Some(row(["", "p", "", "", "", ""]).to_vec())
-        );
-        assert_eq!(
-            taken_back(["e", "p", "f", "l", "AT", "8010"]),
-            Some(row(["", "", "f", "l", "AT", "1010"]).to_vec())
-        );
-        // What never matched anybody need not be taken back.
-        let name_only = row(["e", "", "f", "", "AT", ""]);
-        assert_eq!(Destination::no_longer(&name_only, &row(["e", "p", "g", "", "AT", ""])), None);
     }
 }

@@ -13,7 +13,7 @@
 pub mod schedule;
 
 use crate::attribute::{AttributeName, AttributeValue};
-use crate::audience::{Destination, Person};
+use crate::audience::{Destination, MATCHED_BY, Person};
 use crate::condition::TouchField;
 use crate::consent::{ConsentStatus, Purpose};
 use crate::fault::Faults;
@@ -288,9 +288,46 @@ impl Spec {
             }
             Contents::Audience(destination) => {
                 let row = destination.row(&Person::of(lead));
-                Destination::matches(&row).then(|| row.into_iter().map(|field| json!(field)).collect())
+                let row: Vec<Value> = row.into_iter().map(|field| json!(field)).collect();
+                self.known_by(&row).iter().any(Option::is_some).then_some(row)
             }
         }
+    }
+
+    /// Gives the places in a row of what somebody is known by to whoever takes the file, each for itself: what an
+    /// audience is matched by; the lead's id; or, where that is no column, all that says who somebody is.
+    fn known_at(&self) -> Vec<Vec<usize>> {
+        match &self.contents {
+            Contents::Audience(_) => MATCHED_BY.iter().map(|places| places.to_vec()).collect(),
+            Contents::Columns(columns) => {
+                let id = columns.iter().position(|column| matches!(column, Column::Fixed("lead_id")));
+                let all = (0..).zip(columns).filter(|(_, column)| column.is_identifying()).map(|(at, _)| at);
+                vec![id.map_or_else(|| all.collect(), |at| vec![at])]
+            }
+        }
+    }
+
+    /// Gives what a row's person is known by, each for itself: if one of these is another one later, what it was has to be
+    /// taken back. `None` where an audience could not be matched by it.
+    #[must_use]
+    pub fn known_by<'a>(&self, row: &'a [Value]) -> Vec<Option<Vec<&'a Value>>> {
+        let whole = matches!(self.contents, Contents::Audience(_));
+        let fields = |places: &Vec<usize>| {
+            let fields: Vec<&Value> = places.iter().filter_map(|at| row.get(*at)).collect();
+            (!whole || fields.iter().all(|field| !field.is_null())).then_some(fields)
+        };
+        self.known_at().iter().map(fields).collect()
+    }
+
+    /// Gives of a row some of what [`Spec::known_by`] gives, and null for the rest.
+    #[must_use]
+    pub fn only(&self, row: &[Value], wanted: impl Fn(usize) -> bool) -> Vec<Value> {
+        let known_at = self.known_at();
+        let places: Vec<usize> =
+            (0..).zip(known_at).filter(|(n, _)| wanted(*n)).flat_map(|(_, places)| places).collect();
+        let field =
+            |(at, value): (usize, &Value)| if places.contains(&at) { value.clone() } else { Value::Null };
+        (0..).zip(row).map(field).collect()
     }
 
     /// Gives of a row what says who somebody is, and null for the rest: all that has to be remembered of somebody to
@@ -306,6 +343,61 @@ impl Spec {
                 columns.iter().zip(row).map(of).collect()
             }
         }
+    }
+}
+
+/// An export that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The segment.
+    pub segment: String,
+    /// The playbook version that says who is in it.
+    pub playbook_version: u32,
+    /// What it is to hold.
+    pub spec: Spec,
+    /// The playbook's export that asks for it by itself.
+    pub scheduled: Option<String>,
+}
+
+impl Asked {
+    /// Tells whether the same was asked for, whatever playbook version was active.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { segment, playbook_version: _, spec, scheduled: _ } = self;
+        (segment, spec) == (&other.segment, &other.spec)
+    }
+
+    /// Gives the id of what exports like this one keep up to date.
+    #[must_use]
+    pub fn target(&self) -> String {
+        self.spec.target(&self.segment)
+    }
+
+    /// Gives it as JSON, for the job.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut json = self.spec.to_json();
+        let more = [
+            ("segment", json!(self.segment)),
+            ("playbook_version", json!(self.playbook_version)),
+            ("scheduled", json!(self.scheduled)),
+        ];
+        if let Value::Object(fields) = &mut json {
+            fields.extend(more.map(|(key, value)| (key.to_owned(), value)));
+        }
+        json
+    }
+
+    /// Reads it from a job.
+    #[must_use]
+    pub fn from_json(json: &Value) -> Option<Self> {
+        let text = |key: &str| json.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            segment: text("segment")?,
+            playbook_version: u32::try_from(json.get("playbook_version")?.as_u64()?).ok()?,
+            spec: Spec::from_json(json)?,
+            scheduled: text("scheduled"),
+        })
     }
 }
 
@@ -346,6 +438,8 @@ pub enum Reason {
     LeftSegment,
     /// There is no such lead any more.
     Erased,
+    /// They are known by something else now, and another row says by what.
+    Replaced,
 }
 
 impl Reason {
@@ -357,6 +451,7 @@ impl Reason {
         ("nothing_to_match_by", Self::NothingToMatchBy),
         ("left_segment", Self::LeftSegment),
         ("erased", Self::Erased),
+        ("replaced", Self::Replaced),
     ];
 
     /// The reasons for which somebody in the segment is left out, in the order in which they are counted.
@@ -411,7 +506,10 @@ mod tests {
             json!({"preset": "meta_custom_audiences", "format": "csv", "purpose": "ad_audience", "since": "last"}),
         ] {
             let spec = read(&json).unwrap();
-            assert_eq!(Spec::from_json(&spec.to_json()), Some(spec));
+            assert_eq!(Spec::from_json(&spec.to_json()), Some(spec.clone()));
+            let asked =
+                Asked { segment: "a".to_owned(), playbook_version: 3, spec, scheduled: Some("b".to_owned()) };
+            assert_eq!(Asked::from_json(&asked.to_json()), Some(asked));
         }
         assert_eq!(Spec::from_json(&json!({"format": "csv"})), None);
     }
@@ -435,6 +533,34 @@ mod tests {
         let asked = |since: &str, column: &str| json!({"format": "csv", "purpose": "marketing", "since": since, "columns": [column, "label"]});
         assert_eq!(pointers(&asked("last", "stage")), ["/columns"]);
         assert!(read(&asked("last", "phone")).is_ok() && read(&asked("nothing", "stage")).is_ok());
+    }
+
+    #[test]
+    fn somebody_is_known_by_each_way_in_which_an_audience_matches_and_only_whole() {
+        let spec = read(&json!({"preset": "google_customer_match"})).unwrap();
+        let row = [json!("e"), Value::Null, json!("f"), json!("l"), json!("AT"), json!("1010")];
+        let whole: Vec<bool> = spec.known_by(&row).iter().map(Option::is_some).collect();
+        assert_eq!(whole, [true, false, true]);
+        let name_only = [Value::Null, Value::Null, json!("f"), json!("l"), json!("AT"), Value::Null];
+        assert!(spec.known_by(&name_only).iter().all(Option::is_none));
+        let address = spec.only(&row, |n| n == 2);
+        assert_eq!(address, [Value::Null, Value::Null, json!("f"), json!("l"), json!("AT"), json!("1010")]);
+    }
+
+    #[test]
+    fn somebody_in_columns_is_known_by_the_id_or_by_all_that_says_who_it_is() {
+        let spec = |columns: Value| {
+            read(&json!({"format": "csv", "purpose": "marketing", "columns": columns})).unwrap()
+        };
+        let row = [json!("1"), json!("2"), json!("3")];
+        let known_by = |columns: Value| -> Vec<Value> {
+            let spec = spec(columns);
+            spec.known_by(&row).into_iter().flatten().flatten().cloned().collect()
+        };
+        assert_eq!(known_by(json!(["email", "label", "lead_id"])), [json!("3")]);
+        assert_eq!(known_by(json!(["email", "label", "phone"])), [json!("1"), json!("3")]);
+        let remembered = spec(json!(["email", "label", "lead_id"])).identifying(&row);
+        assert_eq!(remembered, [json!("1"), Value::Null, json!("3")]);
     }
 
     #[test]
