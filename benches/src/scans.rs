@@ -112,6 +112,9 @@ impl FileStore for Nothing {
     async fn read(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
         nothing()
     }
+    async fn size(&self, _: &str) -> Result<Option<u64>, StoreError> {
+        nothing()
+    }
     async fn remove(&self, _: &str) -> Result<(), StoreError> {
         nothing()
     }

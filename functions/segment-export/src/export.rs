@@ -9,7 +9,7 @@
 //!
 //! # What changed
 //!
-//! Every export leaves a [ledger](crate::ledger) of what it said of whom, and the target's [mark](crate::mark) says which
+//! Every export leaves a ledger (`ledger`) of what it said of whom, and the target's mark (`mark`) says which
 //! export was the last. One of what changed holds its rows against that ledger while it reads the leads, and then goes
 //! through the ledger for those of whom it saw nothing, or something else than before: they left the segment, withdrew
 //! their consent, are known by another address, or were erased. What a removal says of them comes from the ledger.
@@ -487,11 +487,13 @@ async fn finish(app: &App, job: &mut Job, asked: &Asked, state: &State) -> Resul
     }
     let mut shown = Vec::new();
     for output in &state.outputs {
-        match files.complete(&output.upload).await {
-            Ok(()) => {}
-            // A worker before this one completed it and died before it could say so.
-            Err(StoreError::Refused(code)) if code == "NoSuchUpload" => {}
-            Err(error) => return Err(error),
+        if let Err(error) = files.complete(&output.upload).await {
+            // A worker before this one may have completed it and died before it could say so. S3 knows no such upload then,
+            // and the embedded one refuses it.
+            let gone = matches!(&error, StoreError::Refused(code) if code == "NoSuchUpload" || code == "AccessDenied");
+            if !gone || files.size(&output.upload.key).await? != Some(output.bytes) {
+                return Err(error);
+            }
         }
         let manifest = response::manifest(job.id(), asked, state, output);
         let key = format!("{}.manifest.json", output.upload.key);

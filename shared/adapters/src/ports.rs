@@ -251,6 +251,8 @@ pub trait FileStore: Send + Sync + Debug {
     ) -> Result<(), StoreError>;
     /// Reads a small file; `None` where there is none.
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Tells how many bytes a file has; `None` where there is none.
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError>;
     /// Removes a file; one that is not there is removed already.
     async fn remove(&self, key: &str) -> Result<(), StoreError>;
     /// Signs a link that works for 15 minutes.

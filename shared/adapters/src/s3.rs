@@ -4,6 +4,7 @@ use crate::ports::{FileStore, StoreError, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -132,6 +133,14 @@ impl FileStore for S3Files {
         };
         let body = answer.body.collect().await;
         body.map(|body| Some(body.to_vec())).map_err(|error| StoreError::Busy(format!("S3: {error}")))
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => Ok(answer.content_length.and_then(|bytes| u64::try_from(bytes).ok())),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Err(error) => Err(store_error(&error)),
+        }
     }
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {

@@ -213,3 +213,39 @@ async fn an_export_whose_worker_dies_goes_on_and_leaves_no_half_file() {
     emails.dedup();
     assert_eq!(emails.len(), 100, "no row is lost or doubled");
 }
+
+#[tokio::test]
+async fn what_the_playbook_wants_exported_is_made_by_itself_and_tells_who_withdrew() {
+    let setting = Setting::new().await;
+    leads(&setting, 9).await;
+    let mut document = testkit::test_playbook();
+    document["timezone"] = json!("Europe/Vienna");
+    document["exports"] = json!([
+        {"id": "daily", "segment": "newsletter", "format": "csv", "purpose": "marketing", "columns": ["email"],
+            "since": "last", "every": "day", "at": "06:00"},
+    ]);
+    let version = testkit::builders::agree(&document, &setting.rescore.playbooks).await;
+    let tick = || rescore::handle(&setting.rescore, json!({"action": "due"}));
+    let mut made = Vec::new();
+    for day in 22..24 {
+        setting.later(60_000);
+        let ordered = tick().await.unwrap()["ordered"].clone();
+        let id = format!("export-daily-2026-11-{day}");
+        assert_eq!(ordered, json!([id]));
+        assert_eq!(tick().await.unwrap()["ordered"], json!([]), "once a day");
+        segment_export::run_job(&setting.export, &id).await.unwrap();
+        let done = look(&setting, &id).await;
+        assert_eq!((&done["status"], &done["scheduled"]), (&json!("done"), &json!("daily")), "{done}");
+        assert_eq!(done["playbook_version"], version);
+        made.push(done);
+        let body = json!({"leads": [{"email": "p3@company.example", "consent": [{"purpose": "marketing", "status": "withdrawn"}]}]});
+        setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&body)).await;
+        setting.later(domain::time::DAY_MS);
+    }
+    assert_eq!(made[0]["changes"], json!({"added": 3, "changed": 0, "removed": 0, "replaced": 0}));
+    assert_eq!(made[1]["changes"], json!({"added": 0, "changed": 0, "removed": 1, "replaced": 0}));
+    assert_eq!(made[1]["changes_since"]["export_id"], made[0]["export_id"]);
+    let file = setting.files.file("exports/export-daily-2026-11-23-changes.csv").unwrap();
+    let text = String::from_utf8(file.bytes).unwrap();
+    assert_eq!(text, "change,reason,email\r\nremoved,consent_withdrawn,p3@company.example\r\n");
+}

@@ -126,6 +126,11 @@ impl FileStore for MemoryFiles {
         Ok(lock(&self.0).files.get(key).map(|file| file.bytes.clone()))
     }
 
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(lock(&self.0).files.get(key).and_then(|file| u64::try_from(file.bytes.len()).ok()))
+    }
+
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         tokio::task::yield_now().await;
         lock(&self.0).files.remove(key);
