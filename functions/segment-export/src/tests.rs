@@ -33,6 +33,8 @@ struct Many {
     template: Lead,
     /// Stands in every row, and may change meanwhile.
     says: Mutex<&'static str>,
+    /// Every lead whose number can be divided by this is there no more.
+    without: Mutex<Option<usize>>,
 }
 
 impl Many {
@@ -43,7 +45,7 @@ impl Many {
             template.attributes.insert(name(&format!("n{n}")), value(AttributeValue::Text(text.clone())));
         }
         consent(&mut template, ConsentStatus::Confirmed);
-        Self { leads, template, says: Mutex::new("at first") }
+        Self { leads, template, says: Mutex::new("at first"), without: Mutex::new(None) }
     }
 
     fn one(&self, n: usize) -> Lead {
@@ -76,7 +78,10 @@ impl LeadLists for Many {
         tokio::task::yield_now().await;
         let (segment, of) = (segment as usize, of as usize);
         let first: usize = cursor.map_or(segment, |cursor| cursor.parse().unwrap());
-        let items: Vec<Lead> = (first..self.leads).step_by(of).take(PAGE).map(|n| self.one(n)).collect();
+        let without = *self.without.lock().unwrap();
+        let there = |n: &usize| without.is_none_or(|by| !n.is_multiple_of(by));
+        let numbers = (first..self.leads).step_by(of).take(PAGE).filter(there);
+        let items: Vec<Lead> = numbers.map(|n| self.one(n)).collect();
         let next = first + of * PAGE;
         Ok(Page { items, next: (next < self.leads).then(|| next.to_string()) })
     }

@@ -307,6 +307,49 @@ async fn of_two_exports_of_changes_at_once_the_later_one_begins_anew_from_the_ea
     sound(&world, &second);
 }
 
+#[tokio::test]
+async fn an_export_of_changes_goes_through_many_hands() {
+    let many = Arc::new(Many::new(LEADS));
+    let mut world = World::over(Arc::clone(&many)).await;
+    world.app.work_for = Duration::ZERO;
+    let body = json!({"format": "csv", "purpose": "marketing", "since": "last", "columns": ["lead_id", "attributes.says"]});
+    let made = async |world: &World| {
+        world.later(1_000);
+        let id = world.export(body.clone()).await;
+        let mut workers = 0;
+        while world.app.jobs.get(&id).await.unwrap().unwrap().status != JobStatus::Done {
+            world.work().await;
+            workers += 1;
+            assert!(workers < 40, "it comes to an end");
+        }
+        let answer = world.look(&id).await;
+        sound(world, &answer);
+        (answer, workers)
+    };
+    let (base, workers) = made(&world).await;
+    assert!(workers > 3, "{workers}");
+    assert_eq!(base["rows"], many.expected().len());
+    assert_eq!(made(&world).await.0["rows"], 0, "nobody is new to one who took over");
+    (*many.says.lock().unwrap(), *many.without.lock().unwrap()) = ("later", Some(7));
+    let (answer, hands) = made(&world).await;
+    assert!(hands > workers, "the removals went through several hands too: {hands}");
+    let gone: BTreeSet<String> = (0..LEADS)
+        .step_by(7)
+        .map(|n| many.one(n).id.as_str().to_owned())
+        .filter(|id| many.expected().contains(id))
+        .collect();
+    let (mut changed, mut removed) = (BTreeSet::new(), BTreeSet::new());
+    for row in world.rows(&answer, 0) {
+        let (set, rest) = match row[0].as_str() {
+            "changed" => (&mut changed, ["", "later"]),
+            _ => (&mut removed, ["erased", ""]),
+        };
+        assert_eq!([row[1].as_str(), row[3].as_str()], rest);
+        assert!(set.insert(row[2].clone()), "nobody twice");
+    }
+    assert_eq!((&removed, changed), (&gone, many.expected().difference(&gone).cloned().collect()));
+}
+
 /// Leads of whom every seventh is gone, and every eleventh says something else, since the first export.
 async fn changed_since(happens: impl FnOnce(&World)) -> World {
     let mut world = World::new().await;
