@@ -142,6 +142,8 @@ pub enum CatalogKind {
     Release,
     /// What people declared about an attribute.
     Attribute,
+    /// What the last export of each target held.
+    Mark,
 }
 
 impl CatalogKind {
@@ -153,6 +155,7 @@ impl CatalogKind {
         ("job", Self::Job),
         ("release", Self::Release),
         ("attribute", Self::Attribute),
+        ("mark", Self::Mark),
     ];
 
     /// Gives the word in the key.
@@ -238,6 +241,20 @@ pub trait FileStore: Send + Sync + Debug {
     async fn add(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), StoreError>;
     /// Completes the upload: only now the file exists.
     async fn complete(&self, upload: &Upload) -> Result<(), StoreError>;
+    /// Writes a small file whole; one of that key is replaced.
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        file_name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError>;
+    /// Reads a small file; `None` where there is none.
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Tells how many bytes a file has; `None` where there is none.
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError>;
+    /// Removes a file; one that is not there is removed already.
+    async fn remove(&self, key: &str) -> Result<(), StoreError>;
     /// Signs a link that works for 15 minutes.
     async fn link(&self, key: &str) -> Result<String, StoreError>;
 }

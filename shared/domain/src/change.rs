@@ -11,11 +11,11 @@
 //!
 //! * this file – facts, effects and events, and how one follows from the other;
 //! * `profile` – what a delivery says of a lead, taken in;
-//! * `audience` – which persona, phase and segments it came to or left, and why;
+//! * `moves` – which persona, phase and segments it came to or left, and why;
 //! * `due` – whether a lead is ready, and when time alone changes something.
 
-mod audience;
 mod due;
+mod moves;
 mod profile;
 
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
@@ -36,9 +36,9 @@ use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::{Stage, Step};
 use crate::time::{DAY_MS, Day, HOUR_MS, Timestamp};
-use audience::{Cause, moves};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
+use moves::{Cause, moves};
 use profile::{activity_into, capture_into, consent_into, content_into, unsubscribed};
 use std::collections::{BTreeMap, BTreeSet};
 

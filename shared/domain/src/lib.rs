@@ -17,6 +17,8 @@
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
+//!   matched by.
 //!
 //! # The invariant not to break
 //!
@@ -26,11 +28,13 @@
 pub mod activity;
 pub mod agreement;
 pub mod attribute;
+pub mod audience;
 pub mod change;
 pub mod condition;
 pub mod consent;
 pub mod country;
 pub mod evaluation;
+pub mod export;
 pub mod fault;
 pub mod identity;
 pub mod lead;

@@ -12,6 +12,7 @@ mod meaning;
 mod words;
 
 use crate::country::Country;
+use crate::export::FIXED;
 use crate::persona::Aspect;
 use crate::phase::Phase;
 use serde_json::{Map, Value};
@@ -22,7 +23,7 @@ use words::{Words, list, quoted};
 pub use words::{condition_of, in_words, reasons_in_words};
 
 /// The sections to which marketing agrees alone.
-const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "content", "programs"];
+const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "exports", "content", "programs"];
 
 /// The sections in the order in which people read them; others follow.
 const ORDER: &[&str] = &[
@@ -45,6 +46,7 @@ const ORDER: &[&str] = &[
     "phases",
     "topics",
     "segments",
+    "exports",
 ];
 
 /// Who has to agree to a change.
@@ -241,6 +243,36 @@ impl Sides<'_> {
                     })
                 },
             ),
+            "exports" => self.items("export", &before, &after, &export, &|before, after| {
+                const KEYS: &[&str] = &[
+                    "title", "segment", "preset", "columns", "format", "purpose", "since", "every",
+                    "weekday", "at",
+                ];
+                each(before, after, KEYS, |key, from, to| match key {
+                    "segment" => {
+                        let title =
+                            |words: Words<'_>, id| words.title("segments", str_of(id).unwrap_or_default());
+                        let (a, b) = (title(self.words_from, from), title(self.words_to, to));
+                        let (a, b) = if a == b { (said(from), said(to)) } else { (a, b) };
+                        Some(arrow("segment", &a, &b, ""))
+                    }
+                    "columns" if from.is_some() && to.is_some() => {
+                        let changed = now_and_no_longer(&texts(from), &texts(to));
+                        Some(
+                            changed.map_or("columns in another order".to_owned(), |text| {
+                                format!("columns {text}")
+                            }),
+                        )
+                    }
+                    // A preset says what stands in it.
+                    "columns" => {
+                        Some(format!("{} columns of one's own", if to.is_some() { "now" } else { "no" }))
+                    }
+                    "purpose" => Some(arrow("for the purpose", &said(from), &said(to), "")),
+                    "since" => Some(arrow("holds", holds(from), holds(to), "")),
+                    _ => Some(arrow(key, &said(from), &said(to), "")),
+                })
+            }),
             _ => Vec::new(),
         };
         if lines.is_empty() { one(format!("{} changed", section.replace('_', " "))) } else { lines }
@@ -712,6 +744,25 @@ fn form(before: &Fields, after: &Fields) -> Vec<String> {
             _ => None,
         }
     })
+}
+
+fn holds(since: Option<&Value>) -> &'static str {
+    if str_of(since) == Some("last") { "what changed since the last one" } else { "everybody" }
+}
+
+fn export(words: &Words<'_>, export: &Fields) -> String {
+    let field = |key| said(export.get(key));
+    let segment = words.title("segments", str_of(export.get("segment")).unwrap_or_default());
+    let what = match export.get("preset") {
+        Some(preset) => said(Some(preset)),
+        None if texts(export.get("columns")) == FIXED => {
+            format!("{} with the usual columns", field("format"))
+        }
+        None => format!("{} with {}", field("format"), list(values(export.get("columns")))),
+    };
+    let day = export.get("weekday").map_or_else(|| "day".to_owned(), |day| said(Some(day)));
+    let (holds, purpose) = (holds(export.get("since")), field("purpose"));
+    format!("{holds} of {segment} as {what}, for the purpose {purpose}, every {day} at {}", field("at"))
 }
 
 fn consent_box(written: &Value) -> String {

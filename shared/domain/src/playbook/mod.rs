@@ -7,13 +7,13 @@
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section; `audience` – of it, personas, phases and topics;
+//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
-mod audience;
 mod conditions;
 pub mod diff;
+mod personas;
 mod read;
 
 use crate::activity::{Activity, is_response};
@@ -21,6 +21,7 @@ use crate::attribute::AttributeValue;
 use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
 use crate::country::Country;
+use crate::export::schedule::Scheduled;
 use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
@@ -340,6 +341,8 @@ pub struct Playbook {
     pub topics: Vec<Topic>,
     /// The segments, each after those that it refers to.
     pub segments: Vec<Segment>,
+    /// The exports that are made by themselves.
+    pub exports: Vec<Scheduled>,
     /// How many days back any rule or condition looks.
     pub lookback_days: i32,
 }

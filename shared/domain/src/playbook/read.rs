@@ -1,8 +1,8 @@
 //! The playbook's document, section by section.
 
-use super::audience::{ids, personas, phases, topics};
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
+use super::personas::{ids, personas, phases, topics};
 use super::{
     Bands, ConsentBox, Definition, EngagementRule, FeedbackReason, FitRule, Form, FormTarget, Group, How,
     LeadWhen, Playbook, Region, Segment, Signal, Territory,
@@ -12,6 +12,8 @@ use crate::attribute::AttributeName;
 use crate::condition::{Condition, Level};
 use crate::consent::Purpose;
 use crate::country::Country;
+use crate::export::Spec;
+use crate::export::schedule::{Every, Scheduled, WEEKDAYS, parse_time};
 use crate::fault::{Fault, Faults};
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
@@ -112,6 +114,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let phases = phases(&object, &names);
     let topics = topics(&object);
     let segments = segments(&object, &names);
+    let exports = exports(&object, &segment_ids);
     object.finish();
     let mut playbook = Playbook {
         name: name?,
@@ -133,6 +136,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         phases,
         topics,
         segments,
+        exports,
         lookback_days: 0,
     };
     playbook.lookback_days = lookback(&playbook);
@@ -534,6 +538,44 @@ fn segments(object: &Object<'_>, names: &Names<'_>) -> Vec<Segment> {
         }
     }
     ordered
+}
+
+fn exports(object: &Object<'_>, segments: &[Slug]) -> Vec<Scheduled> {
+    const EVERY: &[(&str, bool)] = &[("day", false), ("week", true)];
+    let mut exports = Vec::new();
+    items(object, "exports", &mut BTreeSet::new(), |item, id| {
+        let title = title(item, &id);
+        let segment = item.required("segment").and_then(|node| {
+            let segment = node.parsed(Slug::parse)?;
+            if !segments.contains(&segment) {
+                node.fault("names no segment of this playbook");
+            }
+            Some(segment)
+        });
+        let spec = Spec::read(item);
+        let every = item.required("every").and_then(|node| node.one_of(EVERY)).and_then(|weekly| {
+            if weekly {
+                return item.required("weekday").and_then(|node| node.one_of(WEEKDAYS)).map(Every::Week);
+            }
+            if let Some(node) = item.optional("weekday") {
+                node.fault("says nothing of what is made every day; expected it beside every: week only");
+            }
+            Some(Every::Day)
+        });
+        // Where `every` is wrong, `weekday` is a field all the same.
+        let _seen = item.optional("weekday");
+        let at = item.required("at").and_then(|node| node.parsed(parse_time));
+        let read = segment.zip(spec).zip(every.zip(at));
+        exports.extend(read.map(|((segment, spec), (every, at))| Scheduled {
+            id,
+            title,
+            segment,
+            spec,
+            every,
+            at,
+        }));
+    });
+    exports
 }
 
 /// Finds how many days back any rule or condition counts.

@@ -133,7 +133,9 @@ fn a_field_that_has_no_words_yet_has_changed_all_the_same() {
 
 /// Tells whether a place lies in a section to which marketing agrees alone.
 fn is_marketings(pointer: &str) -> bool {
-    ["/segments", "/personas", "/phases", "/topics"].iter().any(|section| pointer.starts_with(section))
+    ["/segments", "/exports", "/personas", "/phases", "/topics"]
+        .iter()
+        .any(|section| pointer.starts_with(section))
 }
 
 /// Gives every value of a document with its pointer.
@@ -227,6 +229,13 @@ disqualified: [{id: student}]
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
+    // One column only: the order of columns is the file's, so it says something.
+    document["exports"] = yaml(
+        "
+- {id: e1, title: One, segment: r1, format: csv, purpose: marketing, columns: [email], since: last, every: day, at: '05:00'}
+- {id: e2, segment: r2, preset: meta_custom_audiences, every: week, weekday: friday, at: '23:59'}
+",
+    );
     document["regions"] =
         yaml("[{id: alps, title: The Alps, countries: [AT, CH]}, {id: nordics, countries: [Denmark, SE]}]");
     document

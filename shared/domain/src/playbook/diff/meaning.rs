@@ -6,19 +6,21 @@
 
 use crate::attribute::{COUNTRY, number_to_json};
 use crate::country::Country;
+use crate::export::FIXED;
 use crate::persona::Aspect;
 use serde_json::{Map, Value, json};
 
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments"] {
+    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments", "exports"] {
         let item = match key {
             "signals" => signal,
             "regions" | "territories" => territory,
             "forms" => form,
             "personas" => persona,
             "topics" => topic,
+            "exports" => export,
             _ => segment,
         };
         let items = by_id(sections.remove(key), item);
@@ -261,6 +263,16 @@ fn topic(topic: &mut Map<String, Value>) {
     let keyword =
         |keyword: Value| keyword.as_str().map_or(keyword.clone(), |text| json!(text.to_lowercase()));
     change(topic, "keywords", |list| sorted(list.into_iter().map(keyword)));
+}
+
+fn export(export: &mut Map<String, Value>) {
+    export.entry("since").or_insert_with(|| json!("nothing"));
+    if export.contains_key("preset") {
+        export.entry("format").or_insert_with(|| json!("csv"));
+        export.entry("purpose").or_insert_with(|| json!("ad_audience"));
+    } else {
+        export.entry("columns").or_insert_with(|| json!(FIXED));
+    }
 }
 
 fn form(form: &mut Map<String, Value>) {
