@@ -15,7 +15,7 @@
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
-//! * [`segment`], [`report`] – questions over many leads.
+//! * [`segment`], [`report`] – questions over many leads; [`membership`] – since when a lead was in which segment.
 //!
 //! # The invariant not to break
 //!
@@ -33,6 +33,7 @@ pub mod fault;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
+pub mod membership;
 pub mod money;
 pub mod outlook;
 pub mod playbook;

@@ -136,6 +136,15 @@ impl<'a> Replay<'a> {
         self.lead.as_ref()
     }
 
+    /// Plays up to a moment, included, and shows the lead after each moment at which something changed.
+    pub fn watch(&mut self, at: Timestamp, see: &mut dyn FnMut(&Lead)) {
+        while self.step(at) {
+            if let Some(lead) = &self.lead {
+                see(lead);
+            }
+        }
+    }
+
     /// Gives the score on the day of a moment, with all facts up to it; none before the first fact.
     pub fn score(&mut self, at: Timestamp) -> Option<Score> {
         let playbook = self.playbook;
@@ -307,7 +316,7 @@ pub fn as_known(facts: &[Incoming], declared: &dyn Fn(&AttributeName) -> Declare
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::activity::Activity;
     use crate::attribute::AttributeValue;
@@ -317,7 +326,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn playbook() -> Playbook {
+    pub(crate) fn playbook() -> Playbook {
         Playbook::parse(&json!({
             "name": "Replayed",
             "signals": [{"id": "asked", "kind": "asked"}, {"id": "looked", "kind": "page_viewed"}],
@@ -333,16 +342,22 @@ mod tests {
             "bands": {"fit": {"A": 60, "B": 40, "C": 20}, "engagement": {"1": 60, "2": 30, "3": 10}},
             "marketing_qualified": {"labels": ["A1", "A2", "B1", "B2"]},
             "default_qualifier": "eu-1",
-            "segments": [{"id": "warm", "when": {"engagement": {"at_least": 20}}}]
+            "segments": [
+                {"id": "warm", "when": {"engagement": {"at_least": 20}}},
+                {"id": "at_sales", "when": {"stage": ["marketing_qualified", "sales_accepted"]}},
+                {"id": "new_here", "when": {"all": [
+                    {"signal": "looked", "at_least": 1, "within_days": 4}, {"not": {"segment": "warm"}}
+                ]}}
+            ]
         }))
         .unwrap()
     }
 
-    fn day(n: i64) -> Timestamp {
+    pub(crate) fn day(n: i64) -> Timestamp {
         Timestamp::parse("2026-03-01T09:00:00Z").unwrap().plus(n * DAY_MS)
     }
 
-    fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {
+    pub(crate) fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {
         let delivery = DeliveryId::new("test", id);
         Incoming { delivery, occurred_at: at, history: false, by: "api:t".to_owned(), strict: false, fact }
     }
@@ -356,7 +371,7 @@ mod tests {
         AttributeName::parse(text).unwrap()
     }
 
-    fn given(id: &str, at: Timestamp, values: &[(&str, f64, Option<Timestamp>)]) -> Incoming {
+    pub(crate) fn given(id: &str, at: Timestamp, values: &[(&str, f64, Option<Timestamp>)]) -> Incoming {
         let value = |(text, n, known_at): &(&str, f64, Option<Timestamp>)| {
             (name(text), NewAttribute { value: AttributeValue::Number(*n), known_at: *known_at })
         };
@@ -369,12 +384,16 @@ mod tests {
         incoming(id, at, Fact::Sales { what, by: Slug::parse("eu-1").ok(), note: None })
     }
 
-    fn id() -> LeadId {
+    pub(crate) fn id() -> LeadId {
         LeadId::from_bytes([7; 16])
     }
 
     /// Lets facts arrive as they happen, reviews the lead when it is due, and gives it with its timeline.
-    fn live(facts: &[Incoming], playbook: &Playbook, until: Timestamp) -> (Option<Lead>, Vec<Entry>) {
+    pub(crate) fn live(
+        facts: &[Incoming],
+        playbook: &Playbook,
+        until: Timestamp,
+    ) -> (Option<Lead>, Vec<Entry>) {
         let (mut lead, mut entries): (Option<Lead>, Vec<Entry>) = (None, Vec::new());
         let review = |lead: &mut Option<Lead>, entries: &mut Vec<Entry>, until: Timestamp| {
             while let Some((current, due)) = lead.as_ref().and_then(|l| Some((l, l.due_at?))) {
@@ -403,7 +422,7 @@ mod tests {
         (lead, entries)
     }
 
-    fn any_fact() -> impl Strategy<Value = Fact> {
+    pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
         let at = day(0);
         prop_oneof![
             6 => prop_oneof![Just("asked"), Just("page_viewed")].prop_map(move |kind| did("", at, kind).fact),

@@ -234,7 +234,7 @@ impl Known {
     }
 }
 
-fn said(name: &AttributeName, declared: &BTreeSet<AttributeName>) -> Declared {
+pub(crate) fn said(name: &AttributeName, declared: &BTreeSet<AttributeName>) -> Declared {
     if declared.contains(name) { Declared::AtCapture } else { Declared::Nothing }
 }
 
@@ -248,7 +248,7 @@ pub struct LeftOut {
 }
 
 /// Names the attributes that a condition looks at.
-fn attributes_of(condition: &Condition) -> BTreeSet<&AttributeName> {
+pub(crate) fn attributes_of(condition: &Condition) -> BTreeSet<&AttributeName> {
     fn collect<'c>(condition: &'c Condition, found: &mut BTreeSet<&'c AttributeName>) {
         match condition {
             Condition::All(parts) | Condition::Any(parts) => {
@@ -264,7 +264,7 @@ fn attributes_of(condition: &Condition) -> BTreeSet<&AttributeName> {
 }
 
 /// Names everything in a playbook that has a condition on attributes, with those.
-fn uses(playbook: &Playbook) -> Vec<(&str, BTreeSet<&AttributeName>)> {
+pub(crate) fn uses(playbook: &Playbook) -> Vec<(&str, BTreeSet<&AttributeName>)> {
     let fit = playbook.fit.iter().flat_map(|group| &group.rules);
     let engagement = playbook.engagement.iter().flat_map(|group| &group.rules);
     let definition = playbook.marketing_qualified.when.as_ref();
@@ -957,6 +957,10 @@ pub(crate) mod tests {
 
         fn lost(self, at: i64) -> Self {
             self.sales(at, Move::Lost { deal: None, reason: None })
+        }
+
+        pub(crate) fn id(&self) -> LeadId {
+            self.id.clone()
         }
 
         /// The lead as it is stored.
