@@ -44,9 +44,11 @@ UTC = datetime.timezone.utc
 
 def report(server, **words):
     path = "/v1/reports/segments?" + urllib.parse.urlencode(words)
+    started = time.monotonic()
     for _ in range(600):
         answer = server.call("GET", path)
         if "segments" in answer:
+            print(f"        the report took {time.monotonic() - started:.1f} s")
             return answer
         time.sleep(1)
     raise SystemExit("the report does not come to an end")
@@ -65,7 +67,7 @@ def cohort_of(leads):
     won, lost = leads[leads.outcome == "won"], leads[leads.outcome == "lost"]
     low, high = wilson(len(won), len(won) + len(lost))
     days = (won.decided - won.captured).dt.days.sort_values()
-    days = days.where(days <= 180, days // 7 * 7)
+    days = days.where(days <= 90, days // 7 * 7)
     return {
         "leads": len(leads), "won": len(won), "lost": len(lost), "open": len(leads) - len(won) - len(lost),
         "low": low, "high": high, "cents": int(won.cents.sum()),

@@ -35,7 +35,7 @@ const USUAL_PERIODS: i32 = 12;
 /// The most periods of a segments report.
 const MOST_PERIODS: usize = 400;
 /// The most periods, times the segments of the playbook: a job notes a few numbers of each.
-const MOST_CELLS: usize = 10_000;
+const MOST_CELLS: usize = 6_000;
 /// For how long a report that took long is given to whoever asks the same, in milliseconds.
 pub const FRESH_MS: i64 = 10 * MINUTE_MS;
 /// For how many such stretches a question that is still worked on is met by whoever asks it again: an hour.
@@ -255,7 +255,7 @@ pub struct SegmentsQuery {
     pub tz: Option<String>,
     /// The periods: `month` unless said, `week` or `day`.
     pub per: Option<String>,
-    /// What is compared, up to four with `|` between them: segments with commas between them (each lead falls in the
+    /// What is compared, up to four with `|` (`%7C`) between them: segments with commas between them (each lead falls in the
     /// first that holds it), `label`, `channel`, `country`, or `attribute:NAME`.
     pub compare: Option<String>,
 }

@@ -325,6 +325,7 @@ pub(crate) mod tests {
     use crate::time::{DAY_MS, HOUR_MS};
     use proptest::prelude::*;
     use serde_json::json;
+    use std::collections::BTreeSet;
 
     pub(crate) fn playbook() -> Playbook {
         Playbook::parse(&json!({
@@ -492,6 +493,31 @@ pub(crate) mod tests {
                 at = at.plus(HOUR_MS);
             };
             prop_assert_eq!(found, looked);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whoever_watches_misses_no_segment_that_looking_at_every_hour_finds(
+            drawn in prop::collection::vec((0_i64..100, any_fact()), 1..12), from in 0_i64..20, days in 0_i64..30
+        ) {
+            let (playbook, mut now) = (playbook(), day(0));
+            let facts: Vec<Incoming> = drawn.into_iter().enumerate().map(|(n, (hours, fact))| {
+                now = now.plus(hours * HOUR_MS);
+                incoming(&n.to_string(), now, fact)
+            }).collect();
+            let (from, end) = (day(from), day(from + days));
+            let mut watched = Replay::new(id(), &playbook, &facts);
+            let mut seen = watched.until(from).map(|lead| lead.segments.clone()).unwrap_or_default();
+            watched.watch(end, &mut |lead| seen.extend(lead.segments.iter().cloned()));
+            let (mut by_hours, mut at, mut looked) = (Replay::new(id(), &playbook, &facts), from, BTreeSet::new());
+            while at <= end {
+                looked.extend(by_hours.until(at).iter().flat_map(|lead| lead.segments.iter().cloned()));
+                at = at.plus(HOUR_MS);
+            }
+            prop_assert_eq!(seen, looked);
         }
     }
 

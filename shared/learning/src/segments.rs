@@ -21,7 +21,8 @@
 //!
 //! # Memory
 //!
-//! What is kept are sums: by segment and period, by segment, and by pairs of groups; so a job can note it after each page.
+//! What is kept are sums: by segment and period, by segment, and by pairs of groups; so a job can note it after each page,
+//! in less than the 400 KB that an item of DynamoDB may have.
 //! Whose revenue a deal is has to be known beforehand ([`Ground`]), since a deal counts once, however many leads report
 //! it.
 
@@ -51,9 +52,9 @@ pub const MOST_SEGMENTATIONS: usize = 4;
 /// The most groups of a segmentation that have a name of their own.
 pub const MOST_GROUPS: usize = 24;
 /// Up to how many days the time to win is kept to the day; beyond, to the week.
-const TO_THE_DAY: i64 = 180;
+const TO_THE_DAY: i64 = 90;
 /// The longest time to win that is told from longer ones, in days.
-const LONGEST_DAYS: i64 = 3_650;
+const LONGEST_DAYS: i64 = 1_095;
 
 /// The group of those who are in none of the segments.
 const NONE_OF_THESE: &str = "none of these";
@@ -1103,6 +1104,35 @@ mod tests {
             .map(|g| g["group"].as_str().unwrap())
             .collect();
         assert_eq!(groups, ["not given", "anything else"]);
+    }
+
+    #[test]
+    fn what_a_job_notes_fits_into_an_item_however_much_there_is_of_everything() {
+        let (segments, periods, places) = (60, 100, MOST_GROUPS + 2);
+        let cohort = Cohort {
+            outcomes: Tally { positive: 1_000_000, negative: 1_000_000, censored: 1_000_000 },
+            revenue: [("EUR".to_owned(), i64::MAX)].into(),
+            days: (0..=LONGEST_DAYS).filter(|d| *d <= TO_THE_DAY || d % 7 == 0).map(|d| (d, 1_000)).collect(),
+            ..Cohort::default()
+        };
+        let counted = Counted {
+            labels: (0..16).map(|n| (format!("L{n}"), 1_000_000)).collect(),
+            flow: (0..periods).map(|period| (period, [10_000, 10_000])).collect(),
+            cohort,
+            ..Counted::default()
+        };
+        let tally = Tally { positive: 1_000_000, negative: 1_000_000, censored: 1_000_000 };
+        let crossed = || (0..places * places).map(|n| (n / places * PLACES + n % places, [10_000, 10_000]));
+        let tallies = Tallies {
+            segments: (0..segments)
+                .map(|n| (format!("a_segment_with_a_name_{n}"), counted.clone()))
+                .collect(),
+            groups: vec![(0..places).map(|place| (place, tally)).collect(); MOST_SEGMENTATIONS],
+            pairs: pairs(MOST_SEGMENTATIONS).map(|_| crossed().collect()).collect(),
+            ..Tallies::default()
+        };
+        let size = tallies.to_json().to_string().len();
+        assert!((250_000..390_000).contains(&size), "{size}");
     }
 
     #[test]
