@@ -410,14 +410,17 @@ pub(crate) mod tests {
         };
         for fact in facts {
             review(&mut lead, &mut entries, fact.occurred_at.plus(-1));
-            let subject = match lead.take() {
+            let subject = match lead.clone() {
                 Some(lead) => Subject::Existing(Box::new(lead)),
                 None => Subject::New { id: id(), playbook_version: 1 },
             };
             let change =
                 decide(subject, Vec::new(), &[], std::slice::from_ref(fact), playbook, fact.occurred_at);
-            entries.extend(change.entries);
-            lead = Some(change.lead);
+            // What says nothing new is not stored, nor is when the lead would be due by it.
+            if !change.is_empty() {
+                entries.extend(change.entries);
+                lead = Some(change.lead);
+            }
         }
         review(&mut lead, &mut entries, until);
         (lead, entries)

@@ -805,14 +805,16 @@ mod tests {
         };
         for fact in &story.facts {
             review(&mut lead, &mut entries, fact.occurred_at.plus(-1));
-            let subject = match lead.take() {
+            let subject = match lead.clone() {
                 Some(lead) => Subject::Existing(Box::new(lead)),
                 None => Subject::New { id: story.id(), playbook_version: 1 },
             };
             let facts = std::slice::from_ref(fact);
             let change = decide(subject, Vec::new(), &[], facts, &playbook, fact.occurred_at);
-            entries.extend(change.entries);
-            lead = Some(change.lead);
+            if !change.is_empty() {
+                entries.extend(change.entries);
+                lead = Some(change.lead);
+            }
         }
         review(&mut lead, &mut entries, now);
         let moves = Moves::of(&entries);
