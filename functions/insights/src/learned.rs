@@ -6,7 +6,7 @@
 
 use crate::backtest::{FirstPass, Seen};
 use crate::request::{self, CharacteristicsQuery, SpanAsked, SuggestAsked};
-use crate::walk::{Selection, Stand, Study, page, walk};
+use crate::walk::{Selection, Stand, Story, Study, page, walk};
 use crate::{App, Worked, begin, response, timely};
 use adapters::attributes::known_at_capture;
 use adapters::http::auth::MarketingAndSales;
@@ -18,7 +18,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::attribute::AttributeName;
-use domain::change::Incoming;
 use domain::identity::Slug;
 use domain::lead::Lead;
 use domain::money::Currency;
@@ -143,7 +142,7 @@ impl Gathered<'_> {
 }
 
 impl Study for Gathered<'_> {
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]) {
+    fn add(&mut self, Story { lead, facts, .. }: &Story) {
         let Ground { known, declared, now, .. } = self.ground;
         let Ok(past) = Past::of(lead, facts, *now) else { return };
         let at = past.after(DAYS);
@@ -199,7 +198,7 @@ pub(crate) async fn report(app: &App, asked: &Value) -> Result<Value, StoreError
     let (mut known, mut stand, mut judged) = (Known::default(), Stand::default(), 0);
     let mut currencies: BTreeMap<Currency, u64> = BTreeMap::new();
     while !stand.done {
-        for (lead, facts) in page(app, &selection, &mut stand, now).await? {
+        for Story { lead, facts, .. } in page(app, &selection, &mut stand, now).await? {
             known.add(&lead, &facts, &declared, now);
             judged += u64::from(Past::of(&lead, &facts, now).is_ok());
             for deal in lead.standing().deals.iter().filter(|deal| deal.state == DealState::Won) {
@@ -215,8 +214,8 @@ pub(crate) async fn report(app: &App, asked: &Value) -> Result<Value, StoreError
     let mut gathered = gather(&ground, &active.playbook);
     let mut stand = Stand::default();
     while !stand.done {
-        for (lead, facts) in page(app, &selection, &mut stand, now).await? {
-            gathered.add(&lead, &facts);
+        for story in page(app, &selection, &mut stand, now).await? {
+            gathered.add(&story);
         }
     }
     let target = asked.get("target").and_then(Value::as_str);

@@ -6,6 +6,7 @@
 //! * [`campaigns`] – which campaigns brought leads and revenue;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
+//! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
 //! * [`quality`] – how good the active score was, month by month;
 //! * [`walk`] – every lead with its facts, page by page, to go on with where it stopped;
 //! * [`request`], [`response`] – the wire;
@@ -22,6 +23,7 @@ pub mod learned;
 pub mod quality;
 pub mod request;
 pub mod response;
+pub mod segments;
 pub mod walk;
 
 pub use config::Config;
@@ -125,6 +127,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
         .routes(routes!(learned::suggest))
+        .routes(routes!(segments::segments))
         .routes(routes!(quality::score_quality))
         .with_state(app)
 }
@@ -237,6 +240,7 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
             let asked = job.request.clone();
             let report = match asked.get("report").and_then(Value::as_str) {
                 Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
+                Some("segments") => return Ok(Worked::is_done(segments::work(app, job, until).await?)),
                 Some("score-quality") => return Ok(Worked::is_done(quality::work(app, job, until).await?)),
                 _ => {
                     let asked = CampaignsAsked::from_json(&asked);
@@ -254,17 +258,18 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
 }
 
 /// Waits for work that notes nothing by itself, and keeps the job while it lasts.
-async fn alive(
+pub(crate) async fn alive<T>(
     app: &App,
     job: &mut Job,
-    work: impl Future<Output = Result<Value, StoreError>>,
-) -> Result<Value, StoreError> {
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let mut work = std::pin::pin!(work);
     loop {
         if let Ok(done) = tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
             return done;
         }
-        if !app.jobs.checkpoint(job, Value::Null).await? {
+        let state = job.state.clone();
+        if !app.jobs.checkpoint(job, state).await? {
             return Err(StoreError::Busy(format!("somebody else works on the job {}", job.id())));
         }
     }

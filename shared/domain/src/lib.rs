@@ -19,6 +19,7 @@
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
+//! * [`membership`] – since when a lead was in which segment.
 //!
 //! # The invariant not to break
 //!
@@ -39,6 +40,7 @@ pub mod fault;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
+pub mod membership;
 pub mod money;
 pub mod outlook;
 pub mod persona;

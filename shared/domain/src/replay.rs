@@ -136,6 +136,15 @@ impl<'a> Replay<'a> {
         self.lead.as_ref()
     }
 
+    /// Plays up to a moment, included, and shows the lead after each moment at which something changed.
+    pub fn watch(&mut self, at: Timestamp, see: &mut dyn FnMut(&Lead)) {
+        while self.step(at) {
+            if let Some(lead) = &self.lead {
+                see(lead);
+            }
+        }
+    }
+
     /// Gives the score on the day of a moment, with all facts up to it; none before the first fact.
     pub fn score(&mut self, at: Timestamp) -> Option<Score> {
         let playbook = self.playbook;
@@ -307,7 +316,7 @@ pub fn as_known(facts: &[Incoming], declared: &dyn Fn(&AttributeName) -> Declare
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::activity::Activity;
     use crate::attribute::AttributeValue;
@@ -316,8 +325,9 @@ mod tests {
     use crate::time::{DAY_MS, HOUR_MS};
     use proptest::prelude::*;
     use serde_json::json;
+    use std::collections::BTreeSet;
 
-    fn playbook() -> Playbook {
+    pub(crate) fn playbook() -> Playbook {
         Playbook::parse(&json!({
             "name": "Replayed",
             "signals": [{"id": "asked", "kind": "asked"}, {"id": "looked", "kind": "page_viewed"}],
@@ -341,16 +351,22 @@ mod tests {
                 "consideration": {"signal": "looked", "within_days": 5},
                 "decision": {"any": [{"in_stage_days": {"at_least": 9}}, {"persona": "keen"}]}
             },
-            "segments": [{"id": "warm", "when": {"engagement": {"at_least": 20}}}]
+            "segments": [
+                {"id": "warm", "when": {"engagement": {"at_least": 20}}},
+                {"id": "at_sales", "when": {"stage": ["marketing_qualified", "sales_accepted"]}},
+                {"id": "new_here", "when": {"all": [
+                    {"signal": "looked", "at_least": 1, "within_days": 4}, {"not": {"segment": "warm"}}
+                ]}}
+            ]
         }))
         .unwrap()
     }
 
-    fn day(n: i64) -> Timestamp {
+    pub(crate) fn day(n: i64) -> Timestamp {
         Timestamp::parse("2026-03-01T09:00:00Z").unwrap().plus(n * DAY_MS)
     }
 
-    fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {
+    pub(crate) fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {
         let delivery = DeliveryId::new("test", id);
         Incoming { delivery, occurred_at: at, history: false, by: "api:t".to_owned(), strict: false, fact }
     }
@@ -364,7 +380,7 @@ mod tests {
         AttributeName::parse(text).unwrap()
     }
 
-    fn given(id: &str, at: Timestamp, values: &[(&str, f64, Option<Timestamp>)]) -> Incoming {
+    pub(crate) fn given(id: &str, at: Timestamp, values: &[(&str, f64, Option<Timestamp>)]) -> Incoming {
         let value = |(text, n, known_at): &(&str, f64, Option<Timestamp>)| {
             (name(text), NewAttribute { value: AttributeValue::Number(*n), known_at: *known_at })
         };
@@ -377,12 +393,16 @@ mod tests {
         incoming(id, at, Fact::Sales { what, by: Slug::parse("eu-1").ok(), note: None })
     }
 
-    fn id() -> LeadId {
+    pub(crate) fn id() -> LeadId {
         LeadId::from_bytes([7; 16])
     }
 
     /// Lets facts arrive as they happen, reviews the lead when it is due, and gives it with its timeline.
-    fn live(facts: &[Incoming], playbook: &Playbook, until: Timestamp) -> (Option<Lead>, Vec<Entry>) {
+    pub(crate) fn live(
+        facts: &[Incoming],
+        playbook: &Playbook,
+        until: Timestamp,
+    ) -> (Option<Lead>, Vec<Entry>) {
         let (mut lead, mut entries): (Option<Lead>, Vec<Entry>) = (None, Vec::new());
         let review = |lead: &mut Option<Lead>, entries: &mut Vec<Entry>, until: Timestamp| {
             while let Some((current, due)) = lead.as_ref().and_then(|l| Some((l, l.due_at?))) {
@@ -398,20 +418,23 @@ mod tests {
         };
         for fact in facts {
             review(&mut lead, &mut entries, fact.occurred_at.plus(-1));
-            let subject = match lead.take() {
+            let subject = match lead.clone() {
                 Some(lead) => Subject::Existing(Box::new(lead)),
                 None => Subject::New { id: id(), playbook_version: 1 },
             };
             let change =
                 decide(subject, Vec::new(), &[], std::slice::from_ref(fact), playbook, fact.occurred_at);
-            entries.extend(change.entries);
-            lead = Some(change.lead);
+            // What says nothing new is not stored, nor is when the lead would be due by it.
+            if !change.is_empty() {
+                entries.extend(change.entries);
+                lead = Some(change.lead);
+            }
         }
         review(&mut lead, &mut entries, until);
         (lead, entries)
     }
 
-    fn any_fact() -> impl Strategy<Value = Fact> {
+    pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
         let at = day(0);
         prop_oneof![
             6 => prop_oneof![Just("asked"), Just("page_viewed")].prop_map(move |kind| did("", at, kind).fact),
@@ -482,6 +505,31 @@ mod tests {
                 at = at.plus(HOUR_MS);
             };
             prop_assert_eq!(found, looked);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whoever_watches_misses_no_segment_that_looking_at_every_hour_finds(
+            drawn in prop::collection::vec((0_i64..100, any_fact()), 1..12), from in 0_i64..20, days in 0_i64..30
+        ) {
+            let (playbook, mut now) = (playbook(), day(0));
+            let facts: Vec<Incoming> = drawn.into_iter().enumerate().map(|(n, (hours, fact))| {
+                now = now.plus(hours * HOUR_MS);
+                incoming(&n.to_string(), now, fact)
+            }).collect();
+            let (from, end) = (day(from), day(from + days));
+            let mut watched = Replay::new(id(), &playbook, &facts);
+            let mut seen = watched.until(from).map(|lead| lead.segments.clone()).unwrap_or_default();
+            watched.watch(end, &mut |lead| seen.extend(lead.segments.iter().cloned()));
+            let (mut by_hours, mut at, mut looked) = (Replay::new(id(), &playbook, &facts), from, BTreeSet::new());
+            while at <= end {
+                looked.extend(by_hours.until(at).iter().flat_map(|lead| lead.segments.iter().cloned()));
+                at = at.plus(HOUR_MS);
+            }
+            prop_assert_eq!(seen, looked);
         }
     }
 

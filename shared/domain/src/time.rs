@@ -163,6 +163,62 @@ impl fmt::Display for Day {
     }
 }
 
+/// A period of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// A calendar month.
+    Month,
+    /// A week, from Monday on.
+    Week,
+    /// A day.
+    Day,
+}
+
+impl Per {
+    /// Every period with its word in the API, the usual one first.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("month", Self::Month), ("week", Self::Week), ("day", Self::Day)];
+
+    /// Gives the first day of the period `later` periods after the one of a date; before it, where that is negative.
+    fn first_of(self, date: jiff::civil::Date, later: i32) -> Option<jiff::civil::Date> {
+        let (first, step) = match self {
+            Self::Month => (date.first_of_month(), jiff::Span::new().try_months(later)),
+            Self::Week => {
+                let monday = jiff::Span::new().days(date.weekday().to_monday_zero_offset());
+                (date.checked_sub(monday).ok()?, jiff::Span::new().try_weeks(later))
+            }
+            Self::Day => (date, jiff::Span::new().try_days(later)),
+        };
+        first.checked_add(step.ok()?).ok()
+    }
+
+    /// Gives when a period begins in a time zone: so many periods after the one in which a moment lies, or before it.
+    #[must_use]
+    pub fn start(self, at: Timestamp, later: i32, zone: &TimeZone) -> Option<Timestamp> {
+        let time = jiff::Timestamp::from_millisecond(at.0).ok()?;
+        let first = self.first_of(time.to_zoned(zone.clone()).date(), later)?;
+        let start = first.to_zoned(zone.clone()).ok()?;
+        Some(Timestamp(start.timestamp().as_millisecond()))
+    }
+
+    /// Cuts a time into its periods in a time zone: its beginning, each beginning of a period within it, and its end.
+    /// None where that makes more than `most` periods.
+    #[must_use]
+    pub fn cut(self, from: Timestamp, to: Timestamp, zone: &TimeZone, most: usize) -> Option<Vec<Timestamp>> {
+        let mut bounds = vec![from];
+        let mut last = from;
+        while let Some(next) = self.start(last, 1, zone).filter(|next| *next < to) {
+            if bounds.len() >= most {
+                return None;
+            }
+            bounds.push(next);
+            last = next;
+        }
+        bounds.push(to);
+        Some(bounds)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +255,24 @@ mod tests {
         let zone = TimeZone::get("Europe/Vienna").unwrap();
         assert_eq!(Timestamp::parse_in("2026-07-01", &zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
         assert_eq!(Timestamp::parse("2018-02-01T12:00:00Z").unwrap().day().to_string(), "2018-02-01");
+    }
+
+    #[test]
+    fn a_time_is_cut_into_the_periods_of_its_zone() {
+        let zone = TimeZone::get("Europe/Vienna").unwrap();
+        let at = |text: &str| Timestamp::parse_in(text, &zone).unwrap();
+        let cut = |per: Per, from, to| per.cut(at(from), at(to), &zone, 400).unwrap();
+        let days = |days: &[&str]| days.iter().map(|day| at(day)).collect::<Vec<_>>();
+        // Clocks go forward on 29 March, a Sunday: that day and its week are an hour shorter.
+        let march = ["2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"];
+        assert_eq!(cut(Per::Day, "2026-03-28", "2026-03-31"), days(&march));
+        let weeks = ["2026-03-20", "2026-03-23", "2026-03-30", "2026-03-31"];
+        assert_eq!(cut(Per::Week, "2026-03-20", "2026-03-31"), days(&weeks));
+        let months = ["2025-12-31", "2026-01-01", "2026-02-01", "2026-02-02"];
+        assert_eq!(cut(Per::Month, "2025-12-31", "2026-02-02"), days(&months));
+        assert_eq!(Per::Month.start(at("2026-03-31"), -1, &zone), Some(at("2026-02-01")));
+        assert_eq!(Per::Week.start(at("2026-03-31"), -11, &zone), Some(at("2026-01-12")));
+        assert_eq!(Per::Day.cut(at("2026-01-01"), at("2026-01-05"), &zone, 3), None);
+        assert!(Per::Day.cut(at("2026-01-01"), at("2026-01-04"), &zone, 3).is_some());
     }
 }

@@ -8,6 +8,7 @@
 //! * [`measure`] – intervals, the area under the curve, lift;
 //! * [`backtest`] – a playbook confronted with outcomes, lead by lead, as of then;
 //! * [`quality`] – how good the active score was, by month;
+//! * [`segments`] – what became of the leads of each segment; [`separation`] – how well groups tell won from lost;
 //! * [`dataset`] – leads with what was known of them, in columns; [`bins`] – weight of evidence;
 //! * [`characteristics`] – what best and worst have in common;
 //! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from.
@@ -19,4 +20,6 @@ pub mod dataset;
 mod fit;
 pub mod measure;
 pub mod quality;
+pub mod segments;
+pub mod separation;
 pub mod suggest;
