@@ -142,6 +142,8 @@ pub enum CatalogKind {
     Release,
     /// What people declared about an attribute.
     Attribute,
+    /// What personas stand on.
+    Evidence,
 }
 
 impl CatalogKind {
@@ -153,6 +155,7 @@ impl CatalogKind {
         ("job", Self::Job),
         ("release", Self::Release),
         ("attribute", Self::Attribute),
+        ("evidence", Self::Evidence),
     ];
 
     /// Gives the word in the key.
@@ -209,6 +212,16 @@ pub trait Catalog: Send + Sync + Debug {
     async fn list(
         &self,
         kind: CatalogKind,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<Record>, StoreError> {
+        self.list_under(kind, "", limit, cursor).await
+    }
+    /// Lists those records of a kind whose ids start with a text, by id.
+    async fn list_under(
+        &self,
+        kind: CatalogKind,
+        start: &str,
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError>;
