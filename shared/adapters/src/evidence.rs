@@ -106,7 +106,9 @@ fn ids_json(ids: &BTreeSet<Slug>) -> Value {
     ids.iter().map(|id| Value::from(id.as_str())).collect()
 }
 
-fn detail_json(detail: &Detail) -> Map<String, Value> {
+/// Writes what evidence has by its kind.
+#[must_use]
+pub fn detail_json(detail: &Detail) -> Map<String, Value> {
     let json = match detail {
         Detail::InterviewProspect(with) => json!({ "with": with.as_str() }),
         Detail::InterviewSales | Detail::InterviewCustomerService => json!({}),

@@ -10,6 +10,7 @@
 //! * [`quality`] – how good the active score was, by month;
 //! * [`dataset`] – leads with what was known of them, in columns; [`bins`] – weight of evidence;
 //! * [`characteristics`] – what best and worst have in common;
+//! * [`mining`] – what the database shows of a persona;
 //! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from.
 
 pub mod backtest;
@@ -18,5 +19,6 @@ pub mod characteristics;
 pub mod dataset;
 mod fit;
 pub mod measure;
+pub mod mining;
 pub mod quality;
 pub mod suggest;
