@@ -99,6 +99,12 @@ impl Api {
         Self { functions: Vec::new(), router }
     }
 
+    /// Gives all routes, to be served.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Starts a request.
     ///
     /// # Panics

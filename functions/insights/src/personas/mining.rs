@@ -156,7 +156,7 @@ pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Wor
     }
     let mined = learning::mining::mine(&gathered.among, &gathered.base, &asked_for);
     cautions.extend(mined.cautions);
-    let source = format!("The database, {} leads as they were on their thirtieth day", gathered.base.len());
+    let source = format!("{} leads as they were on their thirtieth day", gathered.base.len());
     let (among, base) = (gathered.among.len(), gathered.base.len());
     let findings: Vec<Evidence> = mined
         .findings

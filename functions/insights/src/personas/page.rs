@@ -88,7 +88,7 @@ fn as_of(card: &CardShown) -> String {
 fn plain(text: &str) -> String {
     let mut out = String::new();
     for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '!') {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#') {
             out.push('\\');
         }
         out.push(c);
@@ -114,7 +114,8 @@ pub fn markdown(card: &CardShown) -> String {
     for aspect in card.aspects.iter().filter(|aspect| !aspect.statements.is_empty()) {
         lines.extend([format!("## {}", headline(aspect.aspect)), String::new()]);
         for statement in &aspect.statements {
-            lines.push(format!("* **{}** – {} (`{}`)", plain(&statement.text), statement.says, statement.id));
+            lines.push(format!("* **{}** – {}", plain(&statement.text), statement.says));
+            lines.push(format!("  * `{}`: {}", statement.id, balance(statement)));
             lines.extend(statement.supports.evidence.iter().map(|piece| format!("  * for: {}", line(piece))));
             lines.extend(more(&statement.supports).map(|more| format!("  * for: {more}")));
             lines.extend(
