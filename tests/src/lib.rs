@@ -100,7 +100,6 @@ impl Api {
     }
 
     /// Gives all routes, to be served.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

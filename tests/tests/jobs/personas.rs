@@ -23,7 +23,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// The tests' playbook with the personas of the fixtures.
-fn playbook() -> Value {
+pub(crate) fn playbook() -> Value {
     let mut playbook = test_playbook();
     let ours: Value = serde_json::from_str(&std::fs::read_to_string(file("playbook.json")).unwrap()).unwrap();
     playbook.as_object_mut().unwrap().extend(ours.as_object().unwrap().clone());

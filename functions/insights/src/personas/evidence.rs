@@ -31,7 +31,7 @@ const BESIDE: usize = 8;
         ("Idempotency-Key" = Option<String>, Header, description = "Taken, and not needed: evidence is known by what it says")),
     request_body(content = Value, content_type = "application/json", example = json!({"kind": "interview_prospect",
         "with": "customer", "text": "I spend every Friday on reports.", "source": "Interview, Hanover fair",
-        "date": "2026-03-01", "weight": 3, "supports": ["save_time"]})),
+        "date": "2026-03-01", "weight": 3, "supports": ["friday_reports"]})),
     responses((status = 200, description = "created, updated or unchanged, with its id; `results` for several"),
         (status = 404, description = "No such persona"), (status = 422, description = "Every fault")))]
 pub(crate) async fn add(

@@ -1,7 +1,7 @@
 //! A persona card to be read: as Markdown, and as a page that prints on A4.
 //!
 //! What stands on a card was written by others, prospects and passers-by among them. So a page is put together from
-//! [`Html`], which nothing but a text that was escaped and the tags written here can become, and from Markdown each mark that
+//! `Html`, which nothing but a text that was escaped and the tags written here can become, and from Markdown each mark that
 //! would mean something is taken its meaning. The page loads nothing: it looks the same from a folder in ten years.
 
 use super::card::{AspectShown, CardShown, GroupShown, KindShown, Piece, SideShown, StatementShown};
@@ -65,9 +65,8 @@ fn figures(card: &CardShown) -> Vec<(&'static str, String)> {
         Some((other.as_str(), overlap.all))
     });
     let also = counts(also);
-    if !also.is_empty() {
-        rows.push(("Meet another persona's condition too", also));
-    }
+    rows.push(("Meet another persona's condition too", also));
+    rows.retain(|(_, value)| !value.is_empty());
     rows
 }
 
@@ -169,7 +168,7 @@ fn tag(name: &'static str, class: &'static str, inside: impl IntoIterator<Item =
     Html(format!("<{name}{class}>{inside}</{name}>"))
 }
 
-/// The style of a page. A4, black on white; statements are not torn apart.
+/// The style of a page. A4, black on white; no piece of evidence is torn apart.
 const STYLE: &str = "\
 @page { size: A4; margin: 18mm 16mm; }
 * { box-sizing: border-box; }
@@ -183,9 +182,10 @@ p { margin: 0 0 2mm; }
 small, .origin { color: #57606a; font-size: 9pt; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: 0.8mm 3mm 0.8mm 0; border-bottom: 1px solid #e3e6ea; }
-th { font-weight: 600; width: 45mm; }
-.statement { margin: 0 0 4mm; break-inside: avoid-page; }
-.statement > p { margin: 0 0 1mm; font-weight: 600; }
+th { font-weight: 600; width: 72mm; }
+tr, li { break-inside: avoid; }
+.statement { margin: 0 0 4mm; }
+.statement > p { margin: 0 0 1mm; font-weight: 600; break-after: avoid; }
 .verdict { display: inline-block; font-size: 8.5pt; font-weight: 600; border: 1px solid; border-radius: 3px; padding: 0 1.5mm; margin-right: 2mm; }
 .stands { color: #116329; } .disputed { color: #7d4e00; } .contradicted, .claims_evidence, .missing { color: #a40e26; } .guess { color: #57606a; }
 ul { margin: 1mm 0 0; padding: 0; list-style: none; }
