@@ -7,6 +7,7 @@
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
 //! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
+//! * [`personas`] – personas, what they stand on, and who mirrors them;
 //! * [`quality`] – how good the active score was, month by month;
 //! * [`walk`] – every lead with its facts, page by page, to go on with where it stopped;
 //! * [`request`], [`response`] – the wire;
@@ -20,6 +21,7 @@ pub mod backtest;
 pub mod campaigns;
 pub mod config;
 pub mod learned;
+pub mod personas;
 pub mod quality;
 pub mod request;
 pub mod response;
@@ -129,6 +131,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(learned::suggest))
         .routes(routes!(segments::segments))
         .routes(routes!(quality::score_quality))
+        .merge(personas::routes())
         .with_state(app)
 }
 
@@ -241,6 +244,8 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
             let report = match asked.get("report").and_then(Value::as_str) {
                 Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
                 Some("segments") => return Ok(Worked::is_done(segments::work(app, job, until).await?)),
+                Some("personas") => alive(app, job, personas::report(app, &asked)).await?,
+                Some("mining") => return personas::mining::work(app, job, until).await,
                 Some("score-quality") => return Ok(Worked::is_done(quality::work(app, job, until).await?)),
                 _ => {
                     let asked = CampaignsAsked::from_json(&asked);

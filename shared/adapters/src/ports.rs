@@ -144,6 +144,8 @@ pub enum CatalogKind {
     Attribute,
     /// What the last export of each target held.
     Mark,
+    /// What personas stand on.
+    Evidence,
 }
 
 impl CatalogKind {
@@ -156,6 +158,7 @@ impl CatalogKind {
         ("release", Self::Release),
         ("attribute", Self::Attribute),
         ("mark", Self::Mark),
+        ("evidence", Self::Evidence),
     ];
 
     /// Gives the word in the key.
@@ -212,6 +215,16 @@ pub trait Catalog: Send + Sync + Debug {
     async fn list(
         &self,
         kind: CatalogKind,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<Record>, StoreError> {
+        self.list_under(kind, "", limit, cursor).await
+    }
+    /// Lists those records of a kind whose ids start with a text, by id.
+    async fn list_under(
+        &self,
+        kind: CatalogKind,
+        start: &str,
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError>;

@@ -15,6 +15,7 @@
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
+//! * [`evidence`] – what a persona stands on;
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
@@ -35,6 +36,7 @@ pub mod condition;
 pub mod consent;
 pub mod country;
 pub mod evaluation;
+pub mod evidence;
 pub mod export;
 pub mod fault;
 pub mod identity;

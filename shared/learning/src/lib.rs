@@ -11,6 +11,7 @@
 //! * [`segments`] – what became of the leads of each segment; [`separation`] – how well groups tell won from lost;
 //! * [`dataset`] – leads with what was known of them, in columns; [`bins`] – weight of evidence;
 //! * [`characteristics`] – what best and worst have in common;
+//! * [`mining`] – what the database shows of a persona;
 //! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from.
 
 pub mod backtest;
@@ -19,6 +20,7 @@ pub mod characteristics;
 pub mod dataset;
 mod fit;
 pub mod measure;
+pub mod mining;
 pub mod quality;
 pub mod segments;
 pub mod separation;

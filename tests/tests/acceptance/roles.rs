@@ -59,6 +59,8 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{job_id}", "backtest-0"),
         ("{name}", "country"),
         ("{person_id}", "nobody"),
+        ("{persona_id}", "nobody"),
+        ("{evidence_id}", "none"),
         ("{token_id}", "0"),
     ];
     let path =

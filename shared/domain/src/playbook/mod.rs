@@ -300,6 +300,15 @@ pub struct Topic {
     pub keywords: BTreeSet<String>,
 }
 
+impl Topic {
+    /// Tells whether a keyword that people search for is about the topic.
+    #[must_use]
+    pub fn has(&self, keyword: &str) -> bool {
+        let keyword = keyword.to_lowercase();
+        self.keywords.iter().any(|own| keyword.contains(own.as_str()))
+    }
+}
+
 /// Everything that marketing and sales agreed on.
 #[derive(Clone, Debug)]
 pub struct Playbook {
