@@ -1,4 +1,4 @@
-//! Leads and feedback from CSV files, through the API, so that an import passes the same checks as everything else.
+//! Leads, feedback and content from CSV files, through the API, so that an import passes the same checks as everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
@@ -6,8 +6,9 @@
 //!
 //! # Layout
 //!
-//! * this file – the run; [`mapping`] – from columns to fields.
+//! * this file – the run; [`mapping`] – from columns to fields; [`content`] – the catalog of content.
 
+pub mod content;
 pub mod mapping;
 
 use crate::api::{Api, ApiError, Body, Where, explain};
@@ -34,6 +35,8 @@ pub enum What {
     Leads(Arguments),
     /// What sales reported, for POST /v1/feedback/batch.
     Feedback(Arguments),
+    /// What there is to say to leads, for PUT /v1/content/{id}.
+    Content(content::Arguments),
 }
 
 /// The arguments of an import.
@@ -101,6 +104,10 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
     let (kind, arguments) = match what {
         What::Leads(arguments) => (LEADS, arguments),
         What::Feedback(arguments) => (FEEDBACK, arguments),
+        What::Content(arguments) => {
+            let api = arguments.api.api(content::CONTENT.role, environment)?;
+            return content::import(&arguments, &api).await;
+        }
     };
     let api = arguments.api.api(kind.role, environment)?;
     import(kind, &arguments, &api).await
@@ -141,16 +148,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     }
     let bar = progress(rows_in_all);
     let started = tokio::time::Instant::now();
-    let rejects_path = arguments.rejects.clone().unwrap_or_else(|| {
-        let mut name = arguments.file.file_stem().unwrap_or_default().to_owned();
-        name.push(".rejects.csv");
-        arguments.file.with_file_name(name)
-    });
-    if std::fs::canonicalize(&rejects_path)
-        .is_ok_and(|path| std::fs::canonicalize(&arguments.file).is_ok_and(|f| f == path))
-    {
-        return Err(ImportError::File(rejects_path.display().to_string(), "is the input itself".to_owned()));
-    }
+    let rejects_path = rejects_beside(&arguments.file, arguments.rejects.as_deref())?;
     let mut seen = std::collections::HashMap::new();
     let rows = reader.into_byte_records().map(|record| {
         let record = record.map_err(unreadable)?;
@@ -212,15 +210,37 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     }
 }
 
-/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+/// Gives where rejected rows go: beside the file, unless said otherwise, and never over it.
+fn rejects_beside(file: &Path, given: Option<&Path>) -> Result<PathBuf, ImportError> {
+    let path = given.map(Path::to_owned).unwrap_or_else(|| {
+        let mut name = file.file_stem().unwrap_or_default().to_owned();
+        name.push(".rejects.csv");
+        file.with_file_name(name)
+    });
+    if std::fs::canonicalize(&path).is_ok_and(|own| std::fs::canonicalize(file).is_ok_and(|f| f == own)) {
+        return Err(ImportError::File(path.display().to_string(), "is the input itself".to_owned()));
+    }
+    Ok(path)
+}
+
+/// Reads a row by a mapping.
 fn row(
     record: csv::ByteRecord,
     columns: usize,
     mapping: &Mapping,
 ) -> (csv::StringRecord, Result<Value, String>) {
+    as_text(record, columns, |record| mapping.item(record))
+}
+
+/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+fn as_text(
+    record: csv::ByteRecord,
+    columns: usize,
+    item: impl FnOnce(&csv::StringRecord) -> Result<Value, String>,
+) -> (csv::StringRecord, Result<Value, String>) {
     match csv::StringRecord::from_byte_record(record) {
         Ok(record) if record.len() == columns => {
-            let item = mapping.item(&record);
+            let item = item(&record);
             (record, item)
         }
         Ok(record) => {

@@ -142,6 +142,12 @@ pub enum CatalogKind {
     Release,
     /// What people declared about an attribute.
     Attribute,
+    /// Content.
+    Content,
+    /// What content did, as of its latest count.
+    ContentResults,
+    /// Evidence for and against personas.
+    Evidence,
 }
 
 impl CatalogKind {
@@ -153,6 +159,9 @@ impl CatalogKind {
         ("job", Self::Job),
         ("release", Self::Release),
         ("attribute", Self::Attribute),
+        ("content", Self::Content),
+        ("content_results", Self::ContentResults),
+        ("evidence", Self::Evidence),
     ];
 
     /// Gives the word in the key.

@@ -16,7 +16,8 @@
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
-//!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//!   why; [`content`] – what to say to whom; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] –
+//!   questions over many leads.
 //!
 //! # The invariant not to break
 //!
@@ -29,6 +30,7 @@ pub mod attribute;
 pub mod change;
 pub mod condition;
 pub mod consent;
+pub mod content;
 pub mod country;
 pub mod evaluation;
 pub mod fault;

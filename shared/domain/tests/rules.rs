@@ -10,6 +10,7 @@
 //!
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
+//! * `rules/content.rs` – which content comes next: `rules/content.yaml` by hand, properties, whole campaigns;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
 //! * `rules/properties.rs` – the properties of facts;
@@ -32,6 +33,8 @@
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "rules/content.rs"]
+mod content;
 #[path = "rules/days.rs"]
 mod days;
 #[path = "rules/diff.rs"]
