@@ -150,12 +150,14 @@ pub fn next<'a>(reader: &Reader<'_>, catalog: &'a [Content], results: &Results, 
             }
         }
     }
-    // Who did equally well takes turns, or all of a batch would get the first by name.
+    // Who did equally well takes turns, or all of a batch would get the first by name. Each draws its lot once.
     let lot = |ranked: &Ranked<'_>| spread(&[reader.lead.as_str(), ranked.content.id.as_str()]);
-    fits.sort_by(|a, b| {
+    let mut lots: Vec<(u64, Ranked<'a>)> = fits.into_iter().map(|ranked| (lot(&ranked), ranked)).collect();
+    lots.sort_by(|(a_lot, a), (b_lot, b)| {
         let by_rate = b.rate.partial_cmp(&a.rate).unwrap_or(Ordering::Equal);
-        by_rate.then_with(|| lot(a).cmp(&lot(b))).then_with(|| a.content.id.cmp(&b.content.id))
+        by_rate.then_with(|| a_lot.cmp(b_lot)).then_with(|| a.content.id.cmp(&b.content.id))
     });
+    let mut fits: Vec<Ranked<'a>> = lots.into_iter().map(|(_, ranked)| ranked).collect();
     let turn = match new_one(reader, &fits, today) {
         Some(at) => {
             let new = fits.remove(at);
