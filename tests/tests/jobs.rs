@@ -15,6 +15,7 @@
 mod jobs {
     pub(crate) mod agreement;
     pub(crate) mod attacks;
+    pub(crate) mod content;
     pub(crate) mod export;
     pub(crate) mod learning;
     pub(crate) mod personas;

@@ -1,4 +1,5 @@
-//! Leads, feedback and evidence from files, through the API, so that an import passes the same checks as everything else.
+//! Leads, feedback, evidence and content from files, through the API, so that an import passes the same checks as
+//! everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
@@ -6,9 +7,10 @@
 //!
 //! # Layout
 //!
-//! * this file – the run; [`mapping`] – from columns to fields;
+//! * this file – the run; [`mapping`] – from columns to fields; [`content`] – the catalog of content;
 //! * [`evidence`] – quotes as JSON Lines; [`keywords`] – keyword lists as Google Ads exports them.
 
+pub mod content;
 pub mod evidence;
 pub mod keywords;
 pub mod mapping;
@@ -39,6 +41,8 @@ pub enum What {
     Feedback(Arguments),
     /// What a persona stands on, for POST /v1/personas/{id}/evidence: JSON Lines, or keywords as Google Ads exports them.
     Evidence(evidence::Arguments),
+    /// What there is to say to leads, for PUT /v1/content/{id}.
+    Content(content::Arguments),
 }
 
 /// The arguments of an import.
@@ -112,6 +116,10 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
         What::Leads(arguments) => (LEADS, arguments),
         What::Feedback(arguments) => (FEEDBACK, arguments),
         What::Evidence(arguments) => return evidence::run(&arguments, environment).await,
+        What::Content(arguments) => {
+            let api = arguments.api.api(content::CONTENT.role, environment)?;
+            return content::import(&arguments, &api).await;
+        }
     };
     let api = arguments.api.api(kind.role, environment)?;
     import(kind, &arguments, &api).await
@@ -247,15 +255,24 @@ async fn send(
     }
 }
 
-/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+/// Reads a row by a mapping.
 fn row(
     record: csv::ByteRecord,
     columns: usize,
     mapping: &Mapping,
 ) -> (csv::StringRecord, Result<Value, String>) {
+    as_text(record, columns, |record| mapping.item(record))
+}
+
+/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+fn as_text(
+    record: csv::ByteRecord,
+    columns: usize,
+    item: impl FnOnce(&csv::StringRecord) -> Result<Value, String>,
+) -> (csv::StringRecord, Result<Value, String>) {
     match csv::StringRecord::from_byte_record(record) {
         Ok(record) if record.len() == columns => {
-            let item = mapping.item(&record);
+            let item = item(&record);
             (record, item)
         }
         Ok(record) => {

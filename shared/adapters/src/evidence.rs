@@ -3,19 +3,15 @@
 //! The id of a record is the persona's, `#`, and the id that the evidence makes of what it says, so that a repeat meets
 //! its own record. Withdrawn evidence is deleted, not marked: a quote may be somebody's.
 //!
-//! # Demand by keyword
+//! # Keywords
 //!
-//! [`keywords`] lists what people search for, for whoever weighs topics by demand: one [`Demand`] for each keyword of each
-//! persona, with the `topics` that it is about (the one that was said with it; else every topic of the playbook one of
-//! whose keywords it contains, so that a new topic finds the keywords that are on record already), the `keyword`, and its
-//! `monthly_searches`, which are not known of every keyword. The same keyword under two personas is two of them, and the
-//! searches are the same ones: who adds up over personas counts each keyword once.
+//! [`keywords`] lists what people search for, for whoever weighs topics by demand. The same keyword under two personas
+//! stands there twice, and the searches are the same ones: `domain::content::matrix::demand` counts it once.
 
 use crate::ports::{Catalog, CatalogKind, Page, Put, Record, StoreError};
 use domain::attribute::AttributeName;
 use domain::evidence::{About, Compared, Competition, Detail, Evidence, Finding, Keyword, Kind, With};
 use domain::identity::Slug;
-use domain::playbook::Playbook;
 use domain::time::{Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -55,19 +51,6 @@ impl Recorded {
             Self::Unchanged => "unchanged",
         }
     }
-}
-
-/// What people search for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// The persona that is thought to.
-    pub persona: Slug,
-    /// The words that they type.
-    pub keyword: String,
-    /// How often they do in a month, on average.
-    pub monthly_searches: Option<u64>,
-    /// The topics that it is about, which may be none.
-    pub topics: BTreeSet<Slug>,
 }
 
 fn under(persona: &Slug) -> String {
@@ -272,24 +255,14 @@ pub async fn withdraw(catalog: &dyn Catalog, persona: &Slug, id: &str) -> Result
 /// # Errors
 ///
 /// [`StoreError`].
-pub async fn keywords(catalog: &dyn Catalog, playbook: &Playbook) -> Result<Vec<Demand>, StoreError> {
-    let all = everything(catalog, "").await?;
-    Ok(all.into_iter().filter_map(|evidence| demand(evidence, playbook)).collect())
-}
-
-fn demand(evidence: Evidence, playbook: &Playbook) -> Option<Demand> {
-    let Detail::KeywordResearch(keyword) = evidence.detail else { return None };
-    let topics = match keyword.topic {
-        Some(topic) => BTreeSet::from([topic]),
-        None => topics(playbook, &keyword.keyword),
-    };
-    let Keyword { keyword, monthly_searches, .. } = keyword;
-    Some(Demand { persona: evidence.persona, keyword, monthly_searches, topics })
-}
-
-/// Gives the topics of the playbook that a keyword is about.
-fn topics(playbook: &Playbook, keyword: &str) -> BTreeSet<Slug> {
-    playbook.topics.iter().filter(|topic| topic.has(keyword)).map(|topic| topic.id.clone()).collect()
+pub async fn keywords(catalog: &dyn Catalog) -> Result<Vec<Keyword>, StoreError> {
+    let all = everything(catalog, "").await?.into_iter();
+    Ok(all
+        .filter_map(|evidence| match evidence.detail {
+            Detail::KeywordResearch(keyword) => Some(keyword),
+            _ => None,
+        })
+        .collect())
 }
 
 #[cfg(test)]

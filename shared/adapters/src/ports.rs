@@ -144,6 +144,10 @@ pub enum CatalogKind {
     Attribute,
     /// What the last export of each target held.
     Mark,
+    /// Content.
+    Content,
+    /// What content did, as of its latest count.
+    ContentResults,
     /// What personas stand on.
     Evidence,
 }
@@ -158,6 +162,8 @@ impl CatalogKind {
         ("release", Self::Release),
         ("attribute", Self::Attribute),
         ("mark", Self::Mark),
+        ("content", Self::Content),
+        ("content_results", Self::ContentResults),
         ("evidence", Self::Evidence),
     ];
 

@@ -15,9 +15,9 @@
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
-//! * [`evidence`] – what a persona stands on;
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
 //! * [`membership`] – since when a lead was in which segment.
@@ -34,6 +34,7 @@ pub mod audience;
 pub mod change;
 pub mod condition;
 pub mod consent;
+pub mod content;
 pub mod country;
 pub mod evaluation;
 pub mod evidence;

@@ -15,8 +15,9 @@
 
 use crate::attribute::{AttributeName, NewAttribute};
 use crate::change::{Capture, Effect, Entry, Fact, Incoming, Subject, elapse, first_difference, take};
-use crate::identity::LeadId;
+use crate::identity::{LeadId, Slug};
 use crate::lead::Lead;
+use crate::phase::Phase;
 use crate::playbook::Playbook;
 use crate::sales::{DeliveryId, Move};
 use crate::score::{Score, score};
@@ -104,6 +105,17 @@ pub struct Crossing {
     pub score: Score,
 }
 
+/// Whom a lead mirrored and where it stood, from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From when.
+    pub at: Timestamp,
+    /// The persona.
+    pub persona: Option<Slug>,
+    /// The phase.
+    pub phase: Option<Phase>,
+}
+
 /// A lead's facts being played again under a playbook. It only goes forward.
 #[derive(Clone, Debug)]
 pub struct Replay<'a> {
@@ -115,6 +127,7 @@ pub struct Replay<'a> {
     /// The last day up to which time alone is known to change nothing.
     seen: Day,
     crossed: Option<Crossing>,
+    places: Vec<Place>,
 }
 
 impl<'a> Replay<'a> {
@@ -123,7 +136,16 @@ impl<'a> Replay<'a> {
     pub fn new(id: LeadId, playbook: &'a Playbook, facts: impl IntoIterator<Item = &'a Incoming>) -> Self {
         let mut facts: Vec<&Incoming> = facts.into_iter().collect();
         facts.sort_by_key(|fact| place(fact));
-        Self { id, playbook, facts, next: 0, lead: None, seen: Day::default(), crossed: None }
+        Self {
+            id,
+            playbook,
+            facts,
+            next: 0,
+            lead: None,
+            seen: Day::default(),
+            crossed: None,
+            places: Vec::new(),
+        }
     }
 
     /// Plays up to a moment, included, and gives the lead as it was; none before its first fact. An earlier moment than
@@ -155,6 +177,13 @@ impl<'a> Replay<'a> {
     pub fn first_ready(&mut self, until: Timestamp) -> Option<Crossing> {
         while self.crossed.is_none() && self.step(until) {}
         self.crossed.filter(|crossing| crossing.at <= until)
+    }
+
+    /// Plays up to a moment, included, and gives the lead's personas and phases up to then: one for its first fact, and one
+    /// for each moment at which either changed.
+    pub fn places(&mut self, until: Timestamp) -> &[Place] {
+        self.until(until);
+        &self.places
     }
 
     /// Plays the next moment at which something happens and tells whether there was one.
@@ -193,6 +222,11 @@ impl<'a> Replay<'a> {
 
     fn came_to(&mut self, at: Timestamp) {
         self.seen = at.day();
+        if let Some(Lead { persona, phase, .. }) = &self.lead
+            && self.places.last().is_none_or(|last| last.persona != *persona || last.phase != *phase)
+        {
+            self.places.push(Place { at, persona: persona.clone(), phase: *phase });
+        }
         if let Some(lead) = self.lead.as_ref().filter(|lead| lead.ready && self.crossed.is_none()) {
             self.crossed = Some(Crossing { at, score: lead.score });
         }

@@ -11,6 +11,7 @@
 //! * `rules/audience.rs` – the hashes that the destinations of audiences publish;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
+//! * `rules/content.rs` – which content comes next: `rules/content.yaml` by hand, properties, whole campaigns;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
 //! * `rules/personas.rs` – personas, phases, and why a lead came to a segment or left it;
@@ -35,6 +36,8 @@ mod audience;
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "rules/content.rs"]
+mod content;
 #[path = "rules/days.rs"]
 mod days;
 #[path = "rules/diff.rs"]

@@ -102,6 +102,7 @@ async fn each_example_of_the_api_description_is_accepted() {
                     .replace("{person_id}", "at-1")
                     .replace("{persona_id}", "olga")
                     .replace("{version}", "2")
+                    .replace("{content_id}", "savings")
                     .replace("{name}", "country");
                 // The one thing that an admin may not do.
                 let role = if path.ends_with("signoffs") { Role::Marketing } else { Role::Admin };
