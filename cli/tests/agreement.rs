@@ -21,7 +21,7 @@ fn has(text: &str, parts: &[&str]) {
 
 #[test]
 fn a_file_goes_live_once_both_teams_signed_it() {
-    let dev = Dev::start("agreement", None);
+    let dev = Dev::start("agreement");
     let starter = std::fs::read_to_string(format!("{ROOT}/playbooks/b2b-starter.yaml")).unwrap();
     dev.file("ours.yaml", &starter.replacen("points: 30", "points: 35", 1));
     has(&dev.does(&["playbook", "validate", "ours.yaml"]), &["ours.yaml is valid"]);
@@ -52,7 +52,7 @@ fn a_file_goes_live_once_both_teams_signed_it() {
 
 #[test]
 fn a_card_is_suggested_tested_and_shown_with_what_was_refused() {
-    let dev = Dev::start("suggested", None);
+    let dev = Dev::start("suggested");
     let starter = dev.does(&["playbook", "list"]);
     assert_eq!(starter.lines().count(), 1, "{starter}");
     has(&dev.refuses(&["playbook", "suggest"]), &["no card: 0 won leads and 0 others are too few"]);

@@ -15,23 +15,6 @@ use dev::{Dev, ROOT};
 use leadloop::api::Where;
 use serde_json::{Value, json};
 
-/// The starter playbook, with what the starter content names where it has none of its own.
-fn playbook() -> String {
-    let mut text = std::fs::read_to_string(format!("{ROOT}/playbooks/b2b-starter.yaml")).unwrap();
-    if !text.contains("\npersonas:") {
-        text.push_str("\npersonas:\n");
-        for persona in ["plant_manager", "it_lead", "purchaser"] {
-            text.push_str(&format!(
-                "  - {{id: {persona}, name: A {persona}, when: {{attribute: role, equals: {persona}}}}}\n"
-            ));
-        }
-    }
-    if !text.contains("\ntopics:") {
-        text.push_str("\ntopics: [{id: pricing}, {id: integration}, {id: safety}, {id: savings}]\n");
-    }
-    text
-}
-
 async fn get(dev: &Dev, path: &str) -> Value {
     let place = Where { url: Some(dev.url.clone()), token: None, data_dir: dev.folder.clone() };
     place.api("marketing", &Environment::read()).unwrap().get(path).await.unwrap()
@@ -39,7 +22,7 @@ async fn get(dev: &Dev, path: &str) -> Value {
 
 #[tokio::test]
 async fn the_starter_content_is_imported_once_and_shows_a_matrix_with_gaps() {
-    let dev = Dev::start("content", Some(&playbook()));
+    let dev = Dev::start("content");
     let starter = std::fs::read_to_string(format!("{ROOT}/playbooks/b2b-starter.content.csv")).unwrap();
     let pieces = starter.lines().count() - 1;
     dev.file("content.csv", &starter);

@@ -18,21 +18,15 @@ pub(crate) struct Dev {
 }
 
 impl Dev {
-    /// Starts it with a playbook; with the starter where none is given.
-    pub(crate) fn start(name: &str, playbook: Option<&str>) -> Self {
+    /// Starts it with the starter playbook.
+    pub(crate) fn start(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _fresh = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let playbook = playbook.map(|text| {
-            let file = folder.join("playbook.yaml");
-            std::fs::write(&file, text).unwrap();
-            [PathBuf::from("--playbook"), file]
-        });
         let process = Command::new(env!("CARGO_BIN_EXE_leadloop"))
             .args(["dev", "--port", "0", "--data-dir"])
             .arg(&folder)
             .args(["--template", &format!("{ROOT}/template.yaml")])
-            .args(playbook.into_iter().flatten())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
