@@ -23,4 +23,5 @@ mod jobs {
     pub(crate) mod rescore;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;
+    pub(crate) mod webhooks;
 }

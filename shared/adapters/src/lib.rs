@@ -8,6 +8,8 @@
 //! * [`write_path`] – the one way in which facts become stored facts.
 //! * [`history`] – all that happened to a lead, to be played again.
 //! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes.
+//! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
+//!   [`sqs`] – the queue they are in.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -18,6 +20,7 @@
 
 pub mod attributes;
 pub mod clock;
+pub mod cloud_event;
 pub mod config;
 pub mod dynamodb;
 pub mod history;
@@ -27,6 +30,8 @@ pub mod lambda_jobs;
 pub mod playbooks;
 pub mod ports;
 pub mod s3;
+pub mod sqs;
 pub mod telemetry;
+pub mod webhooks;
 pub mod wire;
 pub mod write_path;

@@ -17,6 +17,7 @@
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//! * [`webhook`] – who outside is told, how often it is tried, and where messages may go.
 //!
 //! # The invariant not to break
 //!
@@ -50,3 +51,4 @@ pub mod score;
 pub mod segment;
 pub mod stage;
 pub mod time;
+pub mod webhook;
