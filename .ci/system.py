@@ -12,12 +12,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import samcli
+import standardwebhooks
 from samcli.yamlhelper import yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -194,6 +197,8 @@ def binaries(work):
         say(f"leadloop dev answers at {endpoints['api']}")
 
         handed_off(endpoints["api"], tokens, "ada@company.example")
+        say(heard_by_webhook(endpoints["api"], tokens))
+        webhook = register(endpoints["api"], tokens, "https://hooks.example/leads")["id"]
         job = agreement(endpoints["api"], tokens)
         # The playbook's events last: they leave sweeps behind, which no other program could start here.
         for name in sorted(functions(), key=lambda name: name == "playbook"):
@@ -220,7 +225,7 @@ def binaries(work):
                     text = path.read_text()
                     for role, token in tokens.items():
                         text = text.replace(f"TOKEN_{role.upper()}", token)
-                    text = text.replace("JOB_ID", job)
+                    text = text.replace("JOB_ID", job).replace("WEBHOOK_ID", webhook)
                     if "LEAD_ID" in text:
                         text = text.replace("LEAD_ID", handed_off(endpoints["api"], tokens, f"ada-{fed}@company.example"))
                     url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
@@ -237,6 +242,78 @@ def binaries(work):
     if wrong:
         raise Failed(f"{len(wrong)} of {fed} events:\n" + "\n".join("  " + line for line in wrong))
     return f"{fed} events through {len(functions())} functions"
+
+
+def register(api, tokens, url, path="/v1/webhooks"):
+    """Registers a webhook, or makes a new secret for one; gives the answer, with the secret."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {tokens['admin']}"}
+    body = json.dumps({"url": url}).encode() if url else None
+    status, _, answer = http("POST", api + path, body, headers)
+    if status not in (200, 201):
+        raise Failed(f"POST {path}: {status}: {answer[:500].decode(errors='replace')}")
+    return json.loads(answer)
+
+
+class Receiver(ThreadingHTTPServer):
+    """A receiver of webhooks that keeps what it hears, and refuses the first message with 500."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), ReceiverHandler)
+        self.heard = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+
+class ReceiverHandler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.heard.append((dict(self.headers.items()), body))
+        self.send_response(500 if len(self.server.heard) == 1 else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def heard_by_webhook(api, tokens):
+    """`leadloop dev` sends what happens to a receiver that believes only what the published library verifies."""
+    with Receiver() as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        made = register(api, tokens, receiver.url)
+        handed_off(api, tokens, "hook-1@company.example")
+        wait_until("webhooks", lambda: len({h["webhook-id"] for h, _ in receiver.heard[1:]}) >= 4, 60)
+        refused = receiver.heard[0][0]["webhook-id"]
+        wait_until("the refused message, once more", lambda: refused in {h["webhook-id"] for h, _ in receiver.heard[1:]}, 60)
+        first, before = standardwebhooks.Webhook(made["secret"]), len(receiver.heard)
+        for headers, body in receiver.heard:
+            if first.verify(body, headers)["id"] != headers["webhook-id"]:
+                raise Failed("a message has another id than its event")
+        second = standardwebhooks.Webhook(register(api, tokens, None, f"/v1/webhooks/{made['id']}/rotate")["secret"])
+        handed_off(api, tokens, "hook-2@company.example")
+        wait_until("webhooks after the rotation", lambda: len(receiver.heard) >= before + 4, 60)
+        for headers, body in receiver.heard[before:]:
+            first.verify(body, headers)
+            second.verify(body, headers)
+        headers, body = receiver.heard[-1]
+        for forged, of in ((body + b" ", headers), (body, headers | {"webhook-id": "evt_other"})):
+            try:
+                first.verify(forged, of)
+            except standardwebhooks.WebhookVerificationError:
+                continue
+            raise Failed("the published library believes a message that was changed")
+        types = sorted({json.loads(body)["type"].rsplit(".", 1)[1] for _, body in receiver.heard})
+        receiver.shutdown()
+        return f"{len(receiver.heard)} webhooks verified by standardwebhooks, also while a secret is rotated: {', '.join(types)}"
+
+
+def wait_until(what, check, seconds):
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {seconds} s")
+        time.sleep(0.1)
 
 
 def handed_off(api, tokens, email):

@@ -169,7 +169,12 @@ impl Poster {
         let mut roots = RootCertStore::empty();
         let (added, ignored) =
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        tracing::debug!(added, ignored, "certificate authorities of the machine");
+        if added == 0 {
+            tracing::error!(
+                ignored,
+                "the machine trusts no certificate authority: no webhook can be reached"
+            );
+        }
         Self::trusting(roots, Arc::new(SystemResolver), loopback)
     }
 
@@ -218,10 +223,7 @@ impl Poster {
         body: Bytes,
         now: Timestamp,
     ) -> Result<Answer, Failed> {
-        let address = self.address(target).await?;
-        // INVARIANT: what is connected to is the address that was checked, and nothing resolves the name again.
-        let connected = TcpStream::connect(address).await;
-        let stream = connected.map_err(|error| Failed::Connection(error.kind()))?;
+        let stream = self.connect(&self.addresses(target).await?).await?;
         let stream: Box<dyn Stream> = if target.secure {
             let name = ServerName::try_from(target.host.clone()).map_err(|_| Failed::Name)?;
             let secured = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
@@ -262,17 +264,32 @@ impl Poster {
         }
     }
 
-    /// Gives an address that may be connected to.
-    async fn address(&self, target: &Target) -> Result<SocketAddr, Failed> {
+    /// Gives the addresses that may be connected to.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Failed> {
         let found = self.resolver.resolve(&target.host, target.port).await.map_err(|_| Failed::Name)?;
         if found.is_empty() {
             return Err(Failed::Name);
         }
-        let may = |address: &&SocketAddr| {
+        let may = |address: &SocketAddr| {
             let ip = address.ip().to_canonical();
             (target.secure && is_public(ip)) || (self.loopback && ip.is_loopback())
         };
-        found.iter().find(may).copied().ok_or(Failed::Private)
+        let may: Vec<SocketAddr> = found.into_iter().filter(may).collect();
+        if may.is_empty() { Err(Failed::Private) } else { Ok(may) }
+    }
+
+    /// Connects to the first address that answers: a host may have one of IPv6 where this machine has none.
+    async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failed> {
+        let mut failed = Failed::Name;
+        // INVARIANT: what is connected to are the addresses that were checked, and nothing resolves the name again.
+        for address in addresses {
+            match tokio::time::timeout(self.time / 3, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failed = Failed::Connection(error.kind()),
+                Err(_) => failed = Failed::Connection(std::io::ErrorKind::TimedOut),
+            }
+        }
+        Err(failed)
     }
 }
 

@@ -183,3 +183,39 @@ async fn what_leaves_the_outbox_is_no_event() {
     assert!(setting.bus.take().is_empty() && setting.queue.took.lock().unwrap().is_empty());
     assert_eq!(handle(&setting.app, &json!({})).await, json!({ "batchItemFailures": [] }));
 }
+
+#[tokio::test]
+async fn each_event_that_eventbridge_does_not_take_is_named() {
+    use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+    use testkit::{Manner, Receiver};
+    let answer = json!({ "FailedEntryCount": 1, "Entries": [
+        { "EventId": "1" }, { "ErrorCode": "ThrottlingException", "ErrorMessage": "slow down" }, { "EventId": "3" }] });
+    let aws = Receiver::start(Manner::Replies(200, answer.to_string())).await;
+    let config = aws_sdk_eventbridge::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(&aws.url)
+        .retry_config(RetryConfig::disabled())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .build();
+    let bus = bus::EventBridge::new(aws_sdk_eventbridge::Client::from_conf(config), "leadloop");
+    let setting = setting("", &[]).await;
+    let events: Vec<CloudEvent> =
+        (0..3).map(|n| read(&setting.app, &record(n, "captured")).unwrap().unwrap()).collect();
+    assert_eq!(bus.put(&events).await.unwrap(), [1]);
+    let [heard] = aws.take().try_into().unwrap();
+    let sent: Value = serde_json::from_str(&heard.body).unwrap();
+    let entry = &sent["Entries"][0];
+    assert_eq!(entry["EventBusName"], "leadloop");
+    assert_eq!(
+        (&entry["Source"], &entry["DetailType"]),
+        (&json!("leadloop"), &json!("leadloop.lead.captured"))
+    );
+    let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(detail, events[0].to_json());
+    // An answer that is shorter than the question, and none at all.
+    aws.now(Manner::Replies(200, json!({ "Entries": [{ "EventId": "1" }] }).to_string()));
+    assert_eq!(bus.put(&events).await.unwrap(), [1, 2]);
+    aws.now(Manner::Replies(500, "{}".to_owned()));
+    assert!(bus.put(&events).await.unwrap_err().may_retry());
+}

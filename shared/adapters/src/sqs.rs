@@ -79,3 +79,73 @@ impl MessageTaker for SqsQueue {
         removed.await.map(|_| ()).map_err(|_| busy("removing a message"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+    use serde_json::{Value, json};
+    use testkit::{Manner, Receiver};
+
+    fn queue(aws: &Receiver) -> SqsQueue {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .endpoint_url(&aws.url)
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .build();
+        SqsQueue::new(Client::from_conf(config), "https://sqs.example/1/deliveries")
+    }
+
+    fn heard(aws: &Receiver) -> Value {
+        let [heard] = aws.take().try_into().unwrap();
+        serde_json::from_str(&heard.body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_message_that_sqs_does_not_take_is_named() {
+        let taken = |id: &str| json!({ "Id": id, "MessageId": "m", "MD5OfMessageBody": "x" });
+        let failed = json!([{ "Id": "1", "Code": "InternalError", "SenderFault": false }]);
+        let answer = json!({ "Successful": [taken("0"), taken("2")], "Failed": failed });
+        let aws = Receiver::start(Manner::Replies(200, answer.to_string())).await;
+        let messages = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(queue(&aws).send(&messages).await.unwrap(), [1]);
+        let sent = heard(&aws);
+        assert_eq!(sent["Entries"][2]["MessageBody"], "c");
+        aws.now(Manner::Replies(200, json!({ "Successful": [], "Failed": [] }).to_string()));
+        assert_eq!(
+            queue(&aws).send(&messages).await.unwrap(),
+            [0, 1, 2],
+            "not said to be taken is not taken"
+        );
+        aws.now(Manner::Replies(500, "{}".to_owned()));
+        assert!(queue(&aws).send(&messages).await.unwrap_err().may_retry());
+    }
+
+    #[tokio::test]
+    async fn a_message_is_held_for_no_longer_than_sqs_allows() {
+        let aws = Receiver::start(Manner::Replies(200, "{}".to_owned())).await;
+        queue(&aws).hold("receipt", 7_200).await.unwrap();
+        let asked = heard(&aws);
+        assert_eq!(
+            (&asked["ReceiptHandle"], &asked["VisibilityTimeout"]),
+            (&json!("receipt"), &json!(7_200))
+        );
+        queue(&aws).hold("receipt", 100_000).await.unwrap();
+        assert_eq!(heard(&aws)["VisibilityTimeout"], 43_200);
+    }
+
+    #[tokio::test]
+    async fn messages_are_taken_with_what_removes_them() {
+        let answer = json!({ "Messages": [{ "MessageId": "m", "ReceiptHandle": "r", "Body": "hello" }] });
+        let aws = Receiver::start(Manner::Replies(200, answer.to_string())).await;
+        let taken = queue(&aws).take().await.unwrap();
+        assert_eq!(taken, [Taken { receipt: "r".to_owned(), body: "hello".to_owned() }]);
+        drop(aws.take());
+        queue(&aws).remove("r").await.unwrap();
+        assert_eq!(heard(&aws)["ReceiptHandle"], "r");
+        aws.now(Manner::Replies(200, "{}".to_owned()));
+        assert!(queue(&aws).take().await.unwrap().is_empty());
+    }
+}

@@ -14,6 +14,8 @@ pub enum Manner {
     Answers(u16),
     /// Answers with a status and a header.
     Says(u16, &'static str, String),
+    /// Answers with a status and a body, as a service of AWS does.
+    Replies(u16, String),
     /// Takes the request and never answers.
     IsSilent,
     /// Answers with 200, a byte at a time and without end.
@@ -112,6 +114,11 @@ async fn answer(stream: &mut TcpStream, manner: &Manner) -> std::io::Result<()> 
         }
         Manner::Says(status, name, value) => {
             let text = format!("HTTP/1.1 {status} So\r\n{name}: {value}\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(text.as_bytes()).await
+        }
+        Manner::Replies(status, body) => {
+            let length = body.len();
+            let text = format!("HTTP/1.1 {status} So\r\nContent-Length: {length}\r\n\r\n{body}");
             stream.write_all(text.as_bytes()).await
         }
         Manner::IsSilent => {

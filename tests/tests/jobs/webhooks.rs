@@ -619,3 +619,83 @@ async fn what_a_whole_story_sends_is_what_the_schema_allows() {
     let known = domain::change::EventKind::WORDS.len() + 1;
     assert_eq!(types.len(), known, "each type is sent once at least: {types:?}");
 }
+
+#[tokio::test]
+async fn nothing_that_goes_well_or_wrong_leaves_a_secret_an_address_or_a_name_in_the_log() {
+    let road = Road::new().await;
+    let receiver = Receiver::start(Manner::Answers(200)).await;
+    let caught: Arc<std::sync::Mutex<Vec<u8>>> = Arc::default();
+    let writer = Arc::clone(&caught);
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter("info,adapters=trace,domain=trace,deliver=trace,dispatch=trace,leadloop=trace")
+        .with_writer(move || Writer(Arc::clone(&writer)))
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (id, secret) = road.register(&receiver.url).await;
+    let rotated = road.call("POST", &format!("/v1/webhooks/{id}/rotate"), &json!({})).await;
+    let mut heard = Vec::new();
+    for (n, manner) in [
+        Manner::Answers(200),
+        Manner::Says(307, "Location", "http://169.254.169.254/".to_owned()),
+        Manner::HangsUp,
+        Manner::IsSilent,
+        Manner::Answers(410),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        receiver.now(manner);
+        road.capture(&[&format!("ada.secret-{n}")]).await;
+        road.failures.on_call(2 * n + 1, Failure::Throttled);
+        road.work().await;
+        heard.extend(receiver.take());
+        road.later(8 * MINUTE_MS);
+    }
+    road.work().await;
+    for key in ["secrets", "state"] {
+        let kind = if key == "state" { webhooks::KIND } else { deliver::secrets::KIND };
+        let record = road.catalog.get(kind, &id).await.unwrap().unwrap();
+        let mut body = record.body.clone();
+        body[key] = json!([{ "secret": secret.reveal() }]);
+        road.catalog.put(&[adapters::ports::Put::over(&record, body)]).await.unwrap();
+        road.capture(&[&format!("ada.secret-{key}")]).await;
+        let table = &road.dynamo.tables.outbox;
+        outbox::feed(&road.dynamo.client, table, &road.dispatch).await.unwrap();
+        road.later(HOUR_MS);
+        outbox::deliver(&road.queue, &road.deliver).await.unwrap();
+        road.api.call("GET", &format!("/v1/webhooks/{id}")).token(&road.tokens.admin).send().await;
+    }
+    drop(guard);
+    let log = String::from_utf8(caught.lock().unwrap().clone()).unwrap();
+    for said in ["a webhook was called", "webhook_switched_off", "damaged", "switched off"] {
+        assert!(log.contains(said), "{said} is logged: {log}");
+    }
+    let secrets = [secret.reveal(), rotated["secret"].as_str().unwrap().to_owned()];
+    let signatures = heard.iter().map(|one| one.header("webhook-signature").to_owned());
+    let never: Vec<String> = secrets
+        .iter()
+        .map(|secret| secret.trim_start_matches("whsec_").to_owned())
+        .chain(signatures)
+        .chain(["whsec_", "ada.secret", "company.example", "for=leads", "ll_admin_"].map(str::to_owned))
+        .collect();
+    assert!(never.len() > 9);
+    for word in never {
+        let line = log.lines().find(|line| line.contains(&word));
+        assert_eq!(line, None, "{word} is in the log");
+    }
+}
+
+/// Keeps what is logged.
+struct Writer(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -209,7 +209,16 @@ async fn of_several_addresses_the_private_ones_are_passed_over() {
     let resolver = SetResolver::saying(&[&["10.0.0.1", "::1", "192.0.0.192", "8.8.8.8"]], 443);
     let poster = Poster::trusting(roots(true), resolver, false);
     let target = Target::parse("https://hooks.example/", false).unwrap();
-    assert_eq!(poster.address(&target).await, Ok("8.8.8.8:443".parse().unwrap()));
+    assert_eq!(poster.addresses(&target).await, Ok(vec!["8.8.8.8:443".parse().unwrap()]));
+}
+
+#[tokio::test]
+async fn where_one_address_does_not_answer_the_next_one_is_tried() {
+    let port = secure_receiver().await;
+    // Nobody listens on the first.
+    let resolver = SetResolver::saying(&[&["127.0.0.3", "127.0.0.1"]], port);
+    let poster = Poster::trusting(roots(true), resolver, true).within(Duration::from_secs(5));
+    assert_eq!(post(&poster, &format!("https://hooks.example:{port}/")).await.unwrap().status, 204);
 }
 
 #[tokio::test]
