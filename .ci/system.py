@@ -399,7 +399,8 @@ def post_form(api):
 
 
 def stack(work):
-    """The template, but for its metric filters, in an emulated AWS: bootstrapped, and scoring a form that its API was sent."""
+    """The template, but for its metric filters, in an emulated AWS: bootstrapped, scoring a form that its API was sent, and
+    telling of it."""
     if not FORM.exists():
         raise Failed(f"{FORM.relative_to(ROOT)} is missing: it is the form that is posted")
     port = free_port()
@@ -460,6 +461,14 @@ def stack(work):
             raise Failed(f"GET /v1/tokens without a token: {status} instead of 401")
         say("the printed token opens the API, and none does not")
 
+        # Who listens on the bus, and a webhook that nobody answers.
+        bus, rules, queues = outputs["EventBusName"], client("events"), client("sqs")
+        listener = queues.create_queue(QueueName="listener")["QueueUrl"]
+        arn = queues.get_queue_attributes(QueueUrl=listener, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        rules.put_rule(Name="everything", EventBusName=bus, EventPattern='{"source":["leadloop"]}')
+        rules.put_targets(Rule="everything", EventBusName=bus, Targets=[{"Id": "listener", "Arn": arn}])
+        webhook = register(api, {"admin": words[-1]}, "https://nobody.invalid/hook")["id"]
+
         # Posted twice as it stands: one submission id, so one lead. (The emulator also hands a function the same event
         # again now and then while it ends it, as AWS may.)
         post_form(api)
@@ -478,13 +487,34 @@ def stack(work):
             raise Failed(f"rescore did not do what the schedule asks of it: {said[:500]}")
         say(f"rescore does what its schedule asks: {said[:200]}")
 
-        queues = client("sqs")
+        types, headers = set(), {"authorization": f"Bearer {words[-1]}"}
+
+        def heard():
+            for message in queues.receive_message(QueueUrl=listener, MaxNumberOfMessages=10).get("Messages", []):
+                event = json.loads(message["Body"])["detail"]
+                if event["subject"] != leads[0]["lead_id"]["S"]:
+                    raise Failed(f"an event about another lead: {event}")
+                types.add(event["type"].rsplit(".", 1)[1])
+            return len(types) >= 4
+
+        wait_until("events on the bus", heard, 60)
+        say(f"dispatch told the bus: {', '.join(sorted(types))}")
+
+        def tried():
+            _, _, answer = http("GET", f"{api}/v1/webhooks/{webhook}", headers=headers)
+            return "resolved" in json.loads(answer).get("last_failure", {}).get("how", "")
+
+        wait_until("a try at the webhook", tried, 60)
+        say("deliver tried the webhook and says that its host cannot be resolved")
+
         for url in queues.list_queues().get("QueueUrls", []):
+            if "DeadLetters" not in url:
+                continue
             found = queues.receive_message(QueueUrl=url).get("Messages")
             if found:
                 raise Failed(f"a dead letter in {url.rsplit('/', 1)[1]}: {found[0]['Body'][:500]}")
     resources = len(yaml_parse((ROOT / "template.yaml").read_text())["Resources"])
-    return f"{resources} resources deployed, one form posted and scored"
+    return f"{resources} resources deployed, one form posted, scored and told"
 
 
 def main():
