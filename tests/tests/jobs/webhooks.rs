@@ -17,6 +17,7 @@ use leadloop::dev::queue::LocalQueue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use testkit::builders::{NOON, email, time};
 use testkit::{
@@ -487,6 +488,47 @@ async fn a_worker_that_dies_before_it_answers_leaves_its_messages_in_the_queue()
     assert_eq!(ids(&first), ids(&again));
     assert_eq!(again.len(), 2 * first.len(), "once for each time that dispatch sent it");
     assert!(road.queue.is_empty());
+}
+
+/// Works as far as a number of steps, and dies there: what waits for an answer is dropped where it stands.
+async fn dies_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut left) = (Box::pin(work), steps);
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn workers_that_die_at_any_step_lose_nothing() {
+    let (mut finished, mut died) = (0, 0);
+    for steps in (0..16).chain((16..64).step_by(6)).chain([1_000]) {
+        let road = Road::new().await;
+        let receiver = Receiver::start(Manner::Answers(200)).await;
+        road.register(&receiver.url).await;
+        road.capture(&["ada", "bob"]).await;
+        let table = &road.dynamo.tables.outbox;
+        let wanted = road.dynamo.sent().await.len();
+        let fed = dies_after(steps, outbox::feed(&road.dynamo.client, table, &road.dispatch)).await;
+        let batch = road.queue.receive().unwrap();
+        let sent = dies_after(steps, deliver::queue::handle(&road.deliver, &batch)).await;
+        finished += usize::from(fed.is_some() && sent.is_some());
+        died += usize::from(fed.is_none() || sent.is_none());
+        // Nobody removed a message of the batch: its worker never said what became of it.
+        road.later(HOUR_MS);
+        road.work().await;
+        let heard = receiver.take();
+        let told: BTreeSet<String> = road.bus.take().into_iter().map(|event| event.id).collect();
+        assert_eq!(ids(&heard).len(), wanted, "after {steps} steps");
+        assert_eq!(ids(&heard), told, "after {steps} steps");
+        assert!(road.queue.is_empty() && road.dead.is_empty(), "after {steps} steps");
+        assert!(road.dynamo.sent().await.is_empty(), "after {steps} steps");
+    }
+    assert!(died > 10 && finished > 0, "{died} died, {finished} did not");
 }
 
 #[tokio::test]
