@@ -1,5 +1,7 @@
 //! A `leadloop dev` of its own for a test, and the compiled `leadloop` against it.
 
+#![allow(dead_code, reason = "each test program uses some of it")]
+
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -3,6 +3,7 @@
 //! A function asks for the traits that it uses, and its IAM policy in `template.yaml` mirrors them. The memory fakes
 //! and the failing wrappers in `testkit` share the stems of these names.
 
+use crate::cloud_event::CloudEvent;
 use async_trait::async_trait;
 use domain::change::{Change, Entry};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
@@ -150,6 +151,10 @@ pub enum CatalogKind {
     ContentResults,
     /// What personas stand on.
     Evidence,
+    /// Who outside is told what happened.
+    Webhook,
+    /// What a webhook's messages are signed with: apart from it, so that only who signs reads it.
+    WebhookSecret,
 }
 
 impl CatalogKind {
@@ -165,6 +170,8 @@ impl CatalogKind {
         ("content", Self::Content),
         ("content_results", Self::ContentResults),
         ("evidence", Self::Evidence),
+        ("webhook", Self::Webhook),
+        ("webhook_secret", Self::WebhookSecret),
     ];
 
     /// Gives the word in the key.
@@ -283,4 +290,46 @@ pub trait FileStore: Send + Sync + Debug {
 pub trait JobStarter: Send + Sync + Debug {
     /// Starts work on a job.
     async fn start(&self, job: &str) -> Result<(), StoreError>;
+}
+
+/// Tells the other systems of the account what happened.
+#[async_trait]
+pub trait EventBus: Send + Sync + Debug {
+    /// Puts up to [`AT_ONCE`] events and gives the places of those that were not taken.
+    async fn put(&self, events: &[CloudEvent]) -> Result<Vec<usize>, StoreError>;
+}
+
+/// How many events or messages are sent at once, at most.
+pub const AT_ONCE: usize = 10;
+
+/// Puts messages into a queue.
+#[async_trait]
+pub trait MessageSender: Send + Sync + Debug {
+    /// Sends up to [`AT_ONCE`] messages and gives the places of those that were not taken.
+    async fn send(&self, messages: &[String]) -> Result<Vec<usize>, StoreError>;
+}
+
+/// Lets a message wait that a worker holds.
+#[async_trait]
+pub trait MessageHolder: Send + Sync + Debug {
+    /// Hides a message for some seconds, up to twelve hours.
+    async fn hold(&self, receipt: &str, seconds: u32) -> Result<(), StoreError>;
+}
+
+/// A message that somebody took out of a queue, and has to remove once it is dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What removes it.
+    pub receipt: String,
+    /// What it says.
+    pub body: String,
+}
+
+/// Takes messages out of a queue.
+#[async_trait]
+pub trait MessageTaker: Send + Sync + Debug {
+    /// Takes up to [`AT_ONCE`] messages, which are hidden from others for a minute.
+    async fn take(&self) -> Result<Vec<Taken>, StoreError>;
+    /// Removes a message.
+    async fn remove(&self, receipt: &str) -> Result<(), StoreError>;
 }

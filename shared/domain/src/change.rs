@@ -335,17 +335,20 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind with its word on the wire.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("captured", Self::Captured),
+        ("became_qualified", Self::BecameQualified),
+        ("handed_off", Self::HandedOff),
+        ("stage_changed", Self::StageChanged),
+        ("consent_withdrawn", Self::ConsentWithdrawn),
+        ("outcome", Self::Outcome),
+    ];
+
     /// Gives the word on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Captured => "captured",
-            Self::BecameQualified => "became_qualified",
-            Self::HandedOff => "handed_off",
-            Self::StageChanged => "stage_changed",
-            Self::ConsentWithdrawn => "consent_withdrawn",
-            Self::Outcome => "outcome",
-        }
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
     }
 }
 

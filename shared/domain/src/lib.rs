@@ -21,6 +21,7 @@
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
 //! * [`membership`] – since when a lead was in which segment.
+//! * [`webhook`] – who outside is told, how often it is tried, and where messages may go.
 //!
 //! # The invariant not to break
 //!
@@ -59,3 +60,4 @@ pub mod score;
 pub mod segment;
 pub mod stage;
 pub mod time;
+pub mod webhook;

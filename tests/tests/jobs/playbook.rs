@@ -84,6 +84,8 @@ async fn each_example_of_the_api_description_is_accepted() {
     other["name"] = json!("Other");
     setting.call(Role::Marketing, "POST", "/v1/playbooks", Some(&other)).await;
     setting.call(Role::Marketing, "POST", "/v1/playbooks/2/propose", None).await;
+    let webhook = json!({"url": "https://hooks.example/"});
+    let webhook = setting.call(Role::Admin, "POST", "/v1/webhooks", Some(&webhook)).await.json();
     let mut posted = 0;
     for (path, item) in api["paths"].as_object().unwrap() {
         // Sales' routes are tried where sales' facts are.
@@ -103,6 +105,7 @@ async fn each_example_of_the_api_description_is_accepted() {
                     .replace("{persona_id}", "olga")
                     .replace("{version}", "2")
                     .replace("{content_id}", "savings")
+                    .replace("{webhook_id}", webhook["id"].as_str().unwrap())
                     .replace("{name}", "country");
                 // The one thing that an admin may not do.
                 let role = if path.ends_with("signoffs") { Role::Marketing } else { Role::Admin };

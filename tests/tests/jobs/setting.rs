@@ -177,6 +177,7 @@ fn api(
         lead_capture::router(capture),
         segment_export::router(export.clone()),
         insights::router(insights.clone()),
+        deliver::router(tests::deliveries(Arc::clone(catalog), Arc::clone(&clock))),
         playbook::router(playbook::App::new(Arc::clone(catalog), clock)),
     ]
     .into_iter()

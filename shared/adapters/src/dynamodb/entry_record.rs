@@ -43,7 +43,7 @@ use domain::score::{Label, Score};
 use domain::stage::Stage;
 use domain::time::Timestamp;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 const AT: &str = "at";
 const RECORDED_AT: &str = "recorded_at";
@@ -100,6 +100,45 @@ pub fn event_to_item(
         item.put(DETAIL, Stored::M(detail.collect()));
     }
     item.into_item()
+}
+
+/// An event as the outbox holds it. The kind is a word: one that this version does not know goes out all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEvent {
+    /// The lead.
+    pub lead: LeadId,
+    /// The lead's version after the event.
+    pub version: u64,
+    /// The event's id among those of the lead.
+    pub id: String,
+    /// What happened.
+    pub kind: String,
+    /// When.
+    pub at: Timestamp,
+    /// Details, as words.
+    pub detail: BTreeMap<String, String>,
+}
+
+/// Reads an event from its item of `Outbox`.
+///
+/// # Errors
+///
+/// [`CorruptRecord`] where an attribute that must be there is missing or one cannot be read.
+pub fn event_from_item(item: &HashMap<String, Stored>) -> Result<OutboxEvent, CorruptRecord> {
+    read_event(Reader(item)).map_err(|damage| damage.of(format!("an event of {}", owner_of(item))))
+}
+
+fn read_event(item: Reader<'_>) -> Result<OutboxEvent, Damage> {
+    let word = |(name, word): (&String, &Stored)| Some((name.clone(), word.as_s().ok()?.clone()));
+    let detail = item.map(DETAIL)?.into_iter().flatten().map(word).collect::<Option<_>>();
+    Ok(OutboxEvent {
+        lead: required(keys::LEAD_ID, item.parsed(keys::LEAD_ID, |text| LeadId::parse(text).ok())?)?,
+        version: required(keys::OUTBOX_VERSION, item.number(keys::OUTBOX_VERSION)?)?,
+        id: required(keys::ENTRY_ID, item.text(keys::ENTRY_ID)?)?.to_owned(),
+        kind: required(keys::KIND, item.text(keys::KIND)?)?.to_owned(),
+        at: required(AT, item.time(AT)?)?,
+        detail: detail.ok_or_else(|| Damage::new(DETAIL, "is no map of words"))?,
+    })
 }
 
 /// Reads an entry from its item.

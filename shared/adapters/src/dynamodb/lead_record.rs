@@ -514,7 +514,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn map(self, name: &'static str) -> Result<Option<&'a Item>, Damage> {
+    pub(super) fn map(self, name: &'static str) -> Result<Option<&'a Item>, Damage> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Stored::M(map)) => Ok(Some(map)),
