@@ -15,6 +15,16 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// One day in milliseconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// Reads a time zone by its name.
+///
+/// # Errors
+///
+/// What would be right.
+pub fn zone(name: &str) -> Result<TimeZone, &'static str> {
+    TimeZone::get(name)
+        .map_err(|_| "is not a time zone; expected a name of the IANA database, such as Europe/Vienna")
+}
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -150,6 +160,33 @@ impl Day {
         Timestamp((self.0 as i64).saturating_mul(DAY_MS))
     }
 
+    /// Gives the moment at which the day begins in a time zone.
+    #[must_use]
+    pub fn midnight_in(self, zone: &TimeZone) -> Timestamp {
+        let midnight = self.date().to_zoned(zone.clone());
+        midnight.map_or(self.start(), |midnight| Timestamp(midnight.timestamp().as_millisecond()))
+    }
+
+    /// Gives the day of the week, 0 for Monday to 6 for Sunday.
+    #[must_use]
+    pub const fn weekday(self) -> u8 {
+        // The first day of 1970 was a Thursday.
+        self.0.saturating_add(3).rem_euclid(7) as u8
+    }
+
+    /// Gives the Monday of the day's week.
+    #[must_use]
+    pub const fn monday(self) -> Self {
+        self.plus(-(self.weekday() as i32))
+    }
+
+    /// Writes the day's week after ISO 8601, such as `2026-W09`: it belongs to the year that its Thursday lies in.
+    #[must_use]
+    pub fn iso_week(self) -> String {
+        let week = self.date().iso_week_date();
+        format!("{}-W{:02}", week.year(), week.week())
+    }
+
     /// Gives the day `days` later.
     #[must_use]
     pub const fn plus(self, days: i32) -> Self {
@@ -199,5 +236,30 @@ mod tests {
         let zone = TimeZone::get("Europe/Vienna").unwrap();
         assert_eq!(Timestamp::parse_in("2026-07-01", &zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
         assert_eq!(Timestamp::parse("2018-02-01T12:00:00Z").unwrap().day().to_string(), "2018-02-01");
+        let midnight = |day: &str, name: &str| {
+            Day::parse(day).unwrap().midnight_in(&super::zone(name).unwrap()).to_string()
+        };
+        assert_eq!(midnight("2026-07-01", "Europe/Vienna"), "2026-06-30T22:00:00Z");
+        // Where clocks go forward at midnight, the day begins at one.
+        assert_eq!(midnight("2018-11-04", "America/Sao_Paulo"), "2018-11-04T03:00:00Z");
+        assert!(super::zone("Vienna").is_err());
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday() {
+        let weeks = [
+            ("2026-03-02", 0, "2026-03-02", "2026-W10"),
+            ("2026-03-08", 6, "2026-03-02", "2026-W10"),
+            ("2026-12-31", 3, "2026-12-28", "2026-W53"),
+            ("2027-01-03", 6, "2026-12-28", "2026-W53"),
+            ("2027-01-04", 0, "2027-01-04", "2027-W01"),
+            ("2024-12-30", 0, "2024-12-30", "2025-W01"),
+            ("1969-12-31", 2, "1969-12-29", "1970-W01"),
+        ];
+        for (text, weekday, monday, week) in weeks {
+            let day = Day::parse(text).unwrap();
+            assert_eq!((day.weekday(), day.monday().to_string().as_str()), (weekday, monday), "{text}");
+            assert_eq!((day.iso_week().as_str(), day.monday().iso_week()), (week, day.iso_week()), "{text}");
+        }
     }
 }

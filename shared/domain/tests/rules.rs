@@ -11,6 +11,7 @@
 //! * `rules/audience.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
+//! * `rules/clock.rs` – working hours and promises, against a second reader that counts minutes;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
 //! * `rules/properties.rs` – the properties of facts;
@@ -34,6 +35,8 @@ mod audience;
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "rules/clock.rs"]
+mod clock;
 #[path = "rules/days.rs"]
 mod days;
 #[path = "rules/diff.rs"]

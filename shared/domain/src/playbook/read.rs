@@ -3,6 +3,7 @@
 use super::audience::{ids, personas, phases, topics};
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
+use super::promises::promises;
 use super::{
     Bands, ConsentBox, Definition, EngagementRule, FitRule, Form, FormTarget, Group, How, LeadWhen, Playbook,
     Region, Segment, Signal, Territory,
@@ -17,6 +18,7 @@ use crate::identity::Slug;
 use crate::ledger::SignalKey;
 use crate::reader::{Node, Object};
 use crate::score::HalfLife;
+use crate::time::zone;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,11 +50,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let object = root.object()?;
     let name = object.required("name").and_then(|node| node.text(TITLE).map(str::to_owned));
     let timezone = match object.optional("timezone") {
-        Some(node) => node.parsed(|text| {
-            jiff::tz::TimeZone::get(text).map_err(
-                |_| "is not a time zone; expected a name of the IANA database, such as Europe/Vienna",
-            )
-        }),
+        Some(node) => node.parsed(zone),
         None => Some(jiff::tz::TimeZone::UTC),
     };
     let signals = signals(&object);
@@ -90,14 +88,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     });
     let territories = territories(&object);
     let default_qualifier = object.required("default_qualifier").and_then(|node| node.parsed(Slug::parse));
-    let first_answer_hours = match object.optional("promises").and_then(|node| node.object()) {
-        None => Some(24),
-        Some(promises) => {
-            let hours = promises.required("first_answer_hours").and_then(|node| node.integer(1, 2_000));
-            promises.finish();
-            hours
-        }
-    };
+    let promises = promises(&object, &ids(&object, "territories"), timezone.as_ref());
     let single_opt_in =
         object.optional("consent").and_then(|node| node.object()).map_or_else(Vec::new, |consent| {
             let countries =
@@ -123,7 +114,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         regions,
         territories,
         default_qualifier: default_qualifier?,
-        first_answer_hours: u16::try_from(first_answer_hours?).ok()?,
+        promises: promises?,
         single_opt_in,
         forms,
         personas,
