@@ -453,6 +453,7 @@ impl Desk {
     fn tick(&mut self, now: Timestamp) -> bool {
         let turn = self.clocks().last().and_then(|clock| clock.raise(&self.people, &self.promises, now));
         let Some(turn) = turn else { return false };
+        assert!(self.raised.len() < 100, "the same is said again and again: {:?}", self.raised.last());
         let what = match &turn {
             Turn::DueSoonRaised => "due soon".to_owned(),
             Turn::LapseRaised { to: Some((to, due_at)) } => format!("lapsed to {to} by {due_at}"),
