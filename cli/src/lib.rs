@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * [`dev`] – the whole product on one machine;
-//! * [`import`] – leads and feedback from CSV files, through the API;
+//! * [`import`] – leads, feedback, evidence and content from files, through the API;
 //! * [`agreement`] – playbooks from the file to the two keys, and what they would have done;
 //! * [`api`] – the API as these commands call it;
 //! * [`bootstrap`] – makes a fresh stack usable;
@@ -33,7 +33,7 @@ use std::process::ExitCode;
 pub enum Command {
     /// Runs everything on this machine: API, DynamoDB, S3, schedules.
     Dev(dev::Arguments),
-    /// Imports leads or feedback from a CSV file through the API.
+    /// Imports leads, feedback, content or evidence about a persona from a file through the API.
     Import {
         /// What the file holds.
         #[command(subcommand)]

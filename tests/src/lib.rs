@@ -99,6 +99,11 @@ impl Api {
         Self { functions: Vec::new(), router }
     }
 
+    /// Gives all routes, to be served.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Starts a request.
     ///
     /// # Panics

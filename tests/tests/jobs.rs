@@ -15,12 +15,15 @@
 mod jobs {
     pub(crate) mod agreement;
     pub(crate) mod attacks;
+    pub(crate) mod content;
     pub(crate) mod export;
     pub(crate) mod learning;
+    pub(crate) mod personas;
     pub(crate) mod playbook;
     pub(crate) mod release;
     pub(crate) mod report;
     pub(crate) mod rescore;
+    pub(crate) mod segments;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;
 }

@@ -324,11 +324,11 @@ impl House {
                     }));
                 }
                 "InsightsFunction" => {
-                    let app = self.insights.clone();
+                    let (app, input) = (self.insights.clone(), schedule.input.clone());
                     // It reads every timeline: not while somebody waits for the start.
                     ticking.push(again_and_again(Instant::now() + every, every, move || {
-                        let app = app.clone();
-                        async move { insights::quality::watch(&app).await.map(drop) }
+                        let (app, input) = (app.clone(), input.clone());
+                        async move { insights::scheduled(&app, &input).await.map(drop) }
                     }));
                 }
                 other => tracing::warn!(function = other, "no such function runs on one machine"),

@@ -1,13 +1,18 @@
-//! Leads and feedback from CSV files, through the API, so that an import passes the same checks as everything else.
+//! Leads, feedback, evidence and content from files, through the API, so that an import passes the same checks as
+//! everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
-//! its own time is recognised by its content, feedback by an id made from its content.
+//! its own time is recognised by its content, feedback by an id made from its content, evidence by what it says.
 //!
 //! # Layout
 //!
-//! * this file – the run; [`mapping`] – from columns to fields.
+//! * this file – the run; [`mapping`] – from columns to fields; [`content`] – the catalog of content;
+//! * [`evidence`] – quotes as JSON Lines; [`keywords`] – keyword lists as Google Ads exports them.
 
+pub mod content;
+pub mod evidence;
+pub mod keywords;
 pub mod mapping;
 
 use crate::api::{Api, ApiError, Body, Where, explain};
@@ -34,6 +39,10 @@ pub enum What {
     Leads(Arguments),
     /// What sales reported, for POST /v1/feedback/batch.
     Feedback(Arguments),
+    /// What a persona stands on, for POST /v1/personas/{id}/evidence: JSON Lines, or keywords as Google Ads exports them.
+    Evidence(evidence::Arguments),
+    /// What there is to say to leads, for PUT /v1/content/{id}.
+    Content(content::Arguments),
 }
 
 /// The arguments of an import.
@@ -72,6 +81,9 @@ pub enum ImportError {
     /// The mapping is wrong.
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    /// It is not clear what the file holds.
+    #[error("{0}: {1}")]
+    Unclear(String, String),
     /// The API did not take a whole request.
     #[error("{0}; rows before are stored, and the same import may be run again")]
     Api(#[from] ApiError),
@@ -82,15 +94,17 @@ pub enum ImportError {
 
 /// One kind of import.
 #[derive(Clone, Copy)]
-struct Kind {
-    route: &'static str,
+struct Kind<'a> {
+    route: &'a str,
     list: &'static str,
     role: &'static str,
     noun: &'static str,
 }
 
-const LEADS: Kind = Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
-const FEEDBACK: Kind = Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
+const LEADS: Kind<'static> =
+    Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
+const FEEDBACK: Kind<'static> =
+    Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
 
 /// Runs an import.
 ///
@@ -101,12 +115,18 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
     let (kind, arguments) = match what {
         What::Leads(arguments) => (LEADS, arguments),
         What::Feedback(arguments) => (FEEDBACK, arguments),
+        What::Evidence(arguments) => return evidence::run(&arguments, environment).await,
+        What::Content(arguments) => {
+            let api = arguments.api.api(content::CONTENT.role, environment)?;
+            return content::import(&arguments, &api).await;
+        }
     };
     let api = arguments.api.api(kind.role, environment)?;
     import(kind, &arguments, &api).await
 }
 
 /// A row with its line in the file and, once it is read, its item.
+#[derive(Debug)]
 struct Row {
     line: u64,
     record: csv::StringRecord,
@@ -121,7 +141,29 @@ struct Tally {
     rejected: usize,
 }
 
-async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
+/// What is known of a file before its rows are sent, and where what is rejected of them goes.
+struct Files<'a> {
+    rejects: PathBuf,
+    header: &'a csv::StringRecord,
+    rows: u64,
+}
+
+/// Gives the file for what is rejected of an input; FILE.rejects.csv unless one is given.
+fn rejects_of(input: &Path, given: Option<&Path>) -> Result<PathBuf, ImportError> {
+    let rejects = given.map(Path::to_owned).unwrap_or_else(|| {
+        let mut name = input.file_stem().unwrap_or_default().to_owned();
+        name.push(".rejects.csv");
+        input.with_file_name(name)
+    });
+    let is_input = std::fs::canonicalize(&rejects)
+        .is_ok_and(|path| std::fs::canonicalize(input).is_ok_and(|input| input == path));
+    if is_input {
+        return Err(ImportError::File(rejects.display().to_string(), "is the input itself".to_owned()));
+    }
+    Ok(rejects)
+}
+
+async fn import(kind: Kind<'_>, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
     let file = arguments.file.display().to_string();
     let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
     let rows_in_all = count(&arguments.file)?;
@@ -139,18 +181,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     if !mapping.ignored().is_empty() {
         eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
     }
-    let bar = progress(rows_in_all);
-    let started = tokio::time::Instant::now();
-    let rejects_path = arguments.rejects.clone().unwrap_or_else(|| {
-        let mut name = arguments.file.file_stem().unwrap_or_default().to_owned();
-        name.push(".rejects.csv");
-        arguments.file.with_file_name(name)
-    });
-    if std::fs::canonicalize(&rejects_path)
-        .is_ok_and(|path| std::fs::canonicalize(&arguments.file).is_ok_and(|f| f == path))
-    {
-        return Err(ImportError::File(rejects_path.display().to_string(), "is the input itself".to_owned()));
-    }
+    let rejects = rejects_of(&arguments.file, arguments.rejects.as_deref())?;
     let mut seen = std::collections::HashMap::new();
     let rows = reader.into_byte_records().map(|record| {
         let record = record.map_err(unreadable)?;
@@ -163,6 +194,23 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
         }
         Ok::<Row, ImportError>(Row { line, record, item })
     });
+    let files = Files { rejects, header: &header, rows: rows_in_all };
+    let body = |items: Vec<&Value>| json!({ "mode": arguments.mode, (kind.list): items });
+    send(kind, files, rows, body, api).await
+}
+
+/// Sends rows and answers for them.
+async fn send(
+    kind: Kind<'_>,
+    files: Files<'_>,
+    rows: impl Iterator<Item = Result<Row, ImportError>>,
+    body: impl Fn(Vec<&Value>) -> Value,
+    api: &Api,
+) -> Result<(), ImportError> {
+    let Files { rejects: rejects_path, header, rows: rows_in_all } = files;
+    let bar = progress(rows_in_all);
+    let started = tokio::time::Instant::now();
+    let body = &body;
     // Read as they are sent, so that a file of any size takes the memory of a few requests.
     let mut rows = rows.peekable();
     let requests = std::iter::from_fn(|| {
@@ -172,12 +220,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     let mut done = futures::stream::iter(requests.map(|rows| async move {
         let rows = rows?;
         let items: Vec<&Value> = rows.iter().filter_map(|row| row.item.as_ref().ok()).collect();
-        let results = if items.is_empty() {
-            Vec::new()
-        } else {
-            let body = json!({ "mode": arguments.mode, (kind.list): items });
-            post(api, kind.route, &body).await?
-        };
+        let results = if items.is_empty() { Vec::new() } else { post(api, kind.route, &body(items)).await? };
         Ok::<_, ImportError>((rows, results))
     }))
     .buffered(BESIDE);
@@ -193,7 +236,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
             };
             if let Some(reason) = reason {
                 tally.rejected += 1;
-                reject(&mut rejects, &rejects_path, &header, row, &reason)?;
+                reject(&mut rejects, &rejects_path, header, row, &reason)?;
             }
         }
         bar.inc(rows.len() as u64);
@@ -212,15 +255,24 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     }
 }
 
-/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+/// Reads a row by a mapping.
 fn row(
     record: csv::ByteRecord,
     columns: usize,
     mapping: &Mapping,
 ) -> (csv::StringRecord, Result<Value, String>) {
+    as_text(record, columns, |record| mapping.item(record))
+}
+
+/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+fn as_text(
+    record: csv::ByteRecord,
+    columns: usize,
+    item: impl FnOnce(&csv::StringRecord) -> Result<Value, String>,
+) -> (csv::StringRecord, Result<Value, String>) {
     match csv::StringRecord::from_byte_record(record) {
         Ok(record) if record.len() == columns => {
-            let item = mapping.item(&record);
+            let item = item(&record);
             (record, item)
         }
         Ok(record) => {
@@ -314,7 +366,7 @@ fn reject(
     writer.write_record([line.as_str(), reason].into_iter().chain(&row.record)).map_err(failed)
 }
 
-fn report(kind: Kind, tally: &Tally, took: Duration) {
+fn report(kind: Kind<'_>, tally: &Tally, took: Duration) {
     let rows = tally.created + tally.updated + tally.unchanged + tally.rejected;
     let seconds = took.as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "a count of rows, shown as a rate")]

@@ -1,7 +1,7 @@
 //! Score quality: how well the active version told winners from losers, month by month, and whether that drifts.
 
 use crate::request::{self, SpanAsked, SpanQuery};
-use crate::walk::{Stand, Study, page, stand_of, walk};
+use crate::walk::{Stand, Story, Study, page, stand_of, walk};
 use crate::{App, response, run_job, timely};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
@@ -9,8 +9,6 @@ use adapters::jobs::{Job, JobKind};
 use adapters::ports::StoreError;
 use axum::extract::State;
 use axum::response::Response;
-use domain::change::Incoming;
-use domain::lead::Lead;
 use learning::quality::{Quality, Report, Tallies};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -51,7 +49,7 @@ async fn report(app: &App, asked: &Value) -> Result<Value, StoreError> {
     let quality = Quality::new(&active.playbook, now);
     let (mut tallies, mut stand) = (Tallies::default(), Stand::default());
     while !stand.done {
-        for (lead, facts) in page(app, &selection, &mut stand, now).await? {
+        for Story { lead, facts, .. } in page(app, &selection, &mut stand, now).await? {
             quality.add(&mut tallies, &lead, &facts);
         }
     }
@@ -74,7 +72,7 @@ struct Counted<'a> {
 }
 
 impl Study for Counted<'_> {
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]) {
+    fn add(&mut self, Story { lead, facts, .. }: &Story) {
         self.quality.add(&mut self.tallies, lead, facts);
     }
 

@@ -8,6 +8,8 @@
 //! * [`write_path`] – the one way in which facts become stored facts.
 //! * [`history`] – all that happened to a lead, to be played again.
 //! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes.
+//! * [`content`] – the catalog of content and what it did; [`evidence`] – what personas stand on, and the keywords among
+//!   it.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -19,7 +21,9 @@
 pub mod attributes;
 pub mod clock;
 pub mod config;
+pub mod content;
 pub mod dynamodb;
+pub mod evidence;
 pub mod history;
 pub mod http;
 pub mod jobs;

@@ -142,6 +142,14 @@ pub enum CatalogKind {
     Release,
     /// What people declared about an attribute.
     Attribute,
+    /// What the last export of each target held.
+    Mark,
+    /// Content.
+    Content,
+    /// What content did, as of its latest count.
+    ContentResults,
+    /// What personas stand on.
+    Evidence,
 }
 
 impl CatalogKind {
@@ -153,6 +161,10 @@ impl CatalogKind {
         ("job", Self::Job),
         ("release", Self::Release),
         ("attribute", Self::Attribute),
+        ("mark", Self::Mark),
+        ("content", Self::Content),
+        ("content_results", Self::ContentResults),
+        ("evidence", Self::Evidence),
     ];
 
     /// Gives the word in the key.
@@ -211,6 +223,16 @@ pub trait Catalog: Send + Sync + Debug {
         kind: CatalogKind,
         limit: usize,
         cursor: Option<&str>,
+    ) -> Result<Page<Record>, StoreError> {
+        self.list_under(kind, "", limit, cursor).await
+    }
+    /// Lists those records of a kind whose ids start with a text, by id.
+    async fn list_under(
+        &self,
+        kind: CatalogKind,
+        start: &str,
+        limit: usize,
+        cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError>;
     /// Writes records, all or none; `false` where one of them is not as expected.
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError>;
@@ -238,6 +260,20 @@ pub trait FileStore: Send + Sync + Debug {
     async fn add(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), StoreError>;
     /// Completes the upload: only now the file exists.
     async fn complete(&self, upload: &Upload) -> Result<(), StoreError>;
+    /// Writes a small file whole; one of that key is replaced.
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        file_name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError>;
+    /// Reads a small file; `None` where there is none.
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Tells how many bytes a file has; `None` where there is none.
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError>;
+    /// Removes a file; one that is not there is removed already.
+    async fn remove(&self, key: &str) -> Result<(), StoreError>;
     /// Signs a link that works for 15 minutes.
     async fn link(&self, key: &str) -> Result<String, StoreError>;
 }

@@ -18,6 +18,10 @@
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
+//! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
+//!   matched by.
+//! * [`membership`] – since when a lead was in which segment.
 //!
 //! # The invariant not to break
 //!
@@ -27,16 +31,21 @@
 pub mod activity;
 pub mod agreement;
 pub mod attribute;
+pub mod audience;
 pub mod calendar;
 pub mod change;
 pub mod condition;
 pub mod consent;
+pub mod content;
 pub mod country;
 pub mod evaluation;
+pub mod evidence;
+pub mod export;
 pub mod fault;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
+pub mod membership;
 pub mod money;
 pub mod outlook;
 pub mod persona;

@@ -183,21 +183,17 @@ impl Turn {
     /// Says what a sales fact does to the clock.
     #[must_use]
     pub fn of(what: &Move, tries: Option<&Tries>) -> Self {
-        let returned = |reason: &Option<String>, not_before| Self::Decided {
-            accepted: false,
-            gave_up: reason.as_ref().is_some_and(|why| tries.is_some_and(|tries| tries.before.contains(why))),
-            not_before,
-        };
+        let gave_up = tries.zip(what.reason()).is_some_and(|(tries, why)| tries.before.contains(why));
+        let returned = |not_before| Self::Decided { accepted: false, gave_up, not_before };
         match what {
             Move::MarketingQualified { owner, promise_due_at } => {
                 Self::HandedOff { to: owner.clone(), due_at: *promise_due_at }
             }
             Move::Assigned { to } => Self::Assigned { to: to.clone(), due_at: None },
-            Move::NotReady { reason, not_before } => returned(reason, *not_before),
-            Move::Rejected { reason } | Move::Lost { reason, .. } | Move::Disqualified { reason } => {
-                returned(reason, None)
+            Move::NotReady { not_before, .. } => returned(*not_before),
+            Move::Rejected { .. } | Move::Lost { .. } | Move::Disqualified { .. } | Move::Churned => {
+                returned(None)
             }
-            Move::Churned => returned(&None, None),
             Move::Accepted | Move::Qualified | Move::Opportunity { .. } | Move::Won { .. } => {
                 Self::Decided { accepted: true, gave_up: false, not_before: None }
             }

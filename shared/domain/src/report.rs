@@ -91,6 +91,11 @@ impl Row {
             won,
         })
     }
+
+    /// Gives the first contact: the first touch, where one is known to be earlier than the first response.
+    fn first(&self) -> Timestamp {
+        self.first_touch.as_ref().map_or(self.responded_at, |touch| touch.at.min(self.responded_at))
+    }
 }
 
 /// A line of the report.
@@ -112,63 +117,32 @@ pub struct Line {
 
 /// Who counts a deal's revenue: the lead that came first of those that share it.
 #[derive(Clone, Debug)]
-struct Share {
-    group: Option<String>,
+struct Share<G> {
+    group: G,
     first: (Timestamp, LeadId),
     latest: (Timestamp, DeliveryId),
     amount: Option<Money>,
 }
 
-/// The report while leads are added.
-#[derive(Clone, Debug, Default)]
-pub struct Campaigns {
-    lines: BTreeMap<Option<String>, Line>,
-    deals: HashMap<ExternalId, Share>,
+/// Won deals, each once however many leads report it: its revenue is that of the lead that came first, and of that
+/// lead's group.
+#[derive(Clone, Debug)]
+pub struct Deals<G = ()>(HashMap<ExternalId, Share<G>>);
+
+impl<G> Default for Deals<G> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
 }
 
-impl Campaigns {
-    /// Adds a lead.
-    pub fn add(&mut self, question: &Question, row: Row) {
-        // First contact is the first touch, where one is known to be earlier than the first response.
-        let first = row.first_touch.as_ref().map_or(row.responded_at, |touch| touch.at.min(row.responded_at));
-        let group = row.first_touch.as_ref().and_then(|touch| question.group_by.of(touch)).map(str::to_owned);
-        let counted = match (question.basis, row.outcome) {
-            (Basis::Cohort, _) => question.covers(first),
-            (Basis::Period, Outcome::Won(at) | Outcome::Lost(at)) => question.covers(at),
-            (Basis::Period, Outcome::Open) => false,
-        };
-        if counted {
-            let line = self.lines.entry(group.clone()).or_default();
-            line.leads += 1;
-            match row.outcome {
-                Outcome::Won(_) => line.won += 1,
-                Outcome::Lost(_) => line.lost += 1,
-                Outcome::Open => line.open += 1,
-            }
-        }
-        for deal in row.won {
-            let covered = match question.basis {
-                Basis::Cohort => counted,
-                Basis::Period => question.covers(deal.at),
-            };
-            if covered {
-                self.share(
-                    &deal,
-                    Share {
-                        group: group.clone(),
-                        first: (first, row.lead.clone()),
-                        latest: (deal.at, deal.fact),
-                        amount: deal.amount,
-                    },
-                );
-            }
-        }
-    }
-
-    fn share(&mut self, deal: &WonDeal, share: Share) {
-        match self.deals.get_mut(&deal.id) {
+impl<G> Deals<G> {
+    /// Adds a won deal of a lead.
+    pub fn add(&mut self, row: &Row, deal: &WonDeal, group: G) {
+        let first = (row.first(), row.lead.clone());
+        let share = Share { group, first, latest: (deal.at, deal.fact), amount: deal.amount };
+        match self.0.get_mut(&deal.id) {
             None => {
-                self.deals.insert(deal.id.clone(), share);
+                self.0.insert(deal.id.clone(), share);
             }
             Some(known) => {
                 // The latest word on the amount counts; a word without an amount leaves the one that is known, also
@@ -185,12 +159,54 @@ impl Campaigns {
         }
     }
 
+    /// Gives what each deal brought, with the lead that counts it and its group.
+    pub fn finish(self) -> impl Iterator<Item = (LeadId, G, Money)> {
+        self.0.into_values().filter_map(|share| Some((share.first.1, share.group, share.amount?)))
+    }
+}
+
+/// The report while leads are added.
+#[derive(Clone, Debug, Default)]
+pub struct Campaigns {
+    lines: BTreeMap<Option<String>, Line>,
+    deals: Deals<Option<String>>,
+}
+
+impl Campaigns {
+    /// Adds a lead.
+    pub fn add(&mut self, question: &Question, row: Row) {
+        let first = row.first();
+        let group = row.first_touch.as_ref().and_then(|touch| question.group_by.of(touch)).map(str::to_owned);
+        let counted = match (question.basis, row.outcome) {
+            (Basis::Cohort, _) => question.covers(first),
+            (Basis::Period, Outcome::Won(at) | Outcome::Lost(at)) => question.covers(at),
+            (Basis::Period, Outcome::Open) => false,
+        };
+        if counted {
+            let line = self.lines.entry(group.clone()).or_default();
+            line.leads += 1;
+            match row.outcome {
+                Outcome::Won(_) => line.won += 1,
+                Outcome::Lost(_) => line.lost += 1,
+                Outcome::Open => line.open += 1,
+            }
+        }
+        for deal in &row.won {
+            let covered = match question.basis {
+                Basis::Cohort => counted,
+                Basis::Period => question.covers(deal.at),
+            };
+            if covered {
+                self.deals.add(&row, deal, group.clone());
+            }
+        }
+    }
+
     /// Gives the lines by group, deals' revenue included; `None` stands for leads that came from nowhere known.
     #[must_use]
     pub fn finish(mut self) -> BTreeMap<Option<String>, Line> {
-        for share in self.deals.into_values() {
-            let Some(money) = share.amount else { continue };
-            let line = self.lines.entry(share.group).or_default();
+        for (_, group, money) in self.deals.finish() {
+            let line = self.lines.entry(group).or_default();
             let sum = line.revenue.entry(money.currency).or_default();
             match sum.checked_add(money.minor) {
                 Some(total) => *sum = total,

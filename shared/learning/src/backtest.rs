@@ -27,7 +27,7 @@
 use crate::measure::{Class, Histogram, Rate, Tally, auc, auc_json, float, lift, rounded, tenths, too_few};
 use domain::attribute::AttributeName;
 use domain::change::{Fact, Incoming};
-use domain::condition::{Condition, Level};
+use domain::condition::Condition;
 use domain::identity::LeadId;
 use domain::lead::Lead;
 use domain::phase::Phases;
@@ -235,7 +235,7 @@ impl Known {
     }
 }
 
-fn said(name: &AttributeName, declared: &BTreeSet<AttributeName>) -> Declared {
+pub(crate) fn said(name: &AttributeName, declared: &BTreeSet<AttributeName>) -> Declared {
     if declared.contains(name) { Declared::AtCapture } else { Declared::Nothing }
 }
 
@@ -249,19 +249,23 @@ pub struct LeftOut {
 }
 
 /// Names the attributes that a condition looks at; one that asks for personas looks at all that make one.
-fn attributes_of<'c>(condition: &'c Condition, playbook: &'c Playbook) -> BTreeSet<&'c AttributeName> {
-    let mut found = BTreeSet::new();
-    condition.visit(&mut |part| found.extend(part.attributes()));
-    if condition.level() >= Level::Persona {
-        for persona in &playbook.personas {
-            persona.when.visit(&mut |part| found.extend(part.attributes()));
-        }
+pub(crate) fn attributes_of<'c>(
+    condition: &'c Condition,
+    playbook: &'c Playbook,
+) -> BTreeSet<&'c AttributeName> {
+    let (mut found, mut asks_for_personas) = (BTreeSet::new(), false);
+    condition.visit(&mut |part| {
+        found.extend(part.attributes());
+        asks_for_personas |= matches!(part, Condition::Persona(_));
+    });
+    for persona in playbook.personas.iter().filter(|_| asks_for_personas) {
+        persona.when.visit(&mut |part| found.extend(part.attributes()));
     }
     found
 }
 
 /// Names everything in a playbook that has a condition on attributes, with those.
-fn uses(playbook: &Playbook) -> Vec<(&str, BTreeSet<&AttributeName>)> {
+pub(crate) fn uses(playbook: &Playbook) -> Vec<(&str, BTreeSet<&AttributeName>)> {
     let fit = playbook.fit.iter().flat_map(|group| &group.rules);
     let engagement = playbook.engagement.iter().flat_map(|group| &group.rules);
     let definition = playbook.marketing_qualified.when.as_ref();
@@ -940,6 +944,10 @@ pub(crate) mod tests {
 
         fn lost(self, at: i64) -> Self {
             self.sales(at, Move::Lost { deal: None, reason: None })
+        }
+
+        pub(crate) fn id(&self) -> LeadId {
+            self.id.clone()
         }
 
         /// The lead as it is stored.

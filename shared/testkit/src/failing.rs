@@ -253,13 +253,14 @@ impl<C: Catalog> Catalog for FailingCatalog<C> {
         self.failures.read("get", self.inner.get(kind, id)).await
     }
 
-    async fn list(
+    async fn list_under(
         &self,
         kind: CatalogKind,
+        start: &str,
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError> {
-        self.failures.read("list", self.inner.list(kind, limit, cursor)).await
+        self.failures.read("list", self.inner.list_under(kind, start, limit, cursor)).await
     }
 
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError> {

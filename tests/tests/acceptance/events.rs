@@ -7,7 +7,8 @@
 //!
 //! Version 1 of the playbook is the active one. Version 2 promises an answer in twelve hours; it is proposed, and nobody
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
-//! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done.
+//! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done. For `insights` the playbook has the
+//! personas of `tests/personas/playbook.json`.
 
 use adapters::http::Role;
 use adapters::http::lambda::answer;
@@ -133,7 +134,11 @@ async fn every_event_of_segment_export_is_answered_so_under_the_starter_playbook
 
 #[tokio::test]
 async fn every_event_of_insights_is_answered_as_its_name_says() {
-    run("insights", &testkit::starter_playbook()).await;
+    let personas = std::fs::read_to_string(root().join("tests/personas/playbook.json")).unwrap();
+    let personas: Value = serde_json::from_str(&personas).unwrap();
+    let mut playbook = testkit::starter_playbook();
+    playbook.as_object_mut().unwrap().extend(personas.as_object().unwrap().clone());
+    run("insights", &playbook).await;
 }
 
 /// Posts an event file and gives the world afterwards.

@@ -58,7 +58,10 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{version}", "99"),
         ("{job_id}", "backtest-0"),
         ("{name}", "country"),
+        ("{content_id}", "savings"),
         ("{person_id}", "nobody"),
+        ("{persona_id}", "nobody"),
+        ("{evidence_id}", "none"),
         ("{token_id}", "0"),
     ];
     let path =

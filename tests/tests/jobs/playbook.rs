@@ -80,7 +80,7 @@ async fn a_persons_record_is_checked_and_kept() {
 
 #[tokio::test]
 async fn each_example_of_the_api_description_is_accepted() {
-    let setting = Setting::new().await;
+    let setting = Setting::with(&super::personas::playbook()).await;
     let ada = json!({"email": "ada@company.example", "country": "AT", "company_size": "120", "job_title": "Head of Sales"});
     setting.call(Role::Capture, "POST", "/v1/forms/contact", Some(&ada)).await;
     let api: Value = serde_json::from_str(&leadloop::openapi::document()).unwrap();
@@ -105,7 +105,9 @@ async fn each_example_of_the_api_description_is_accepted() {
                     .replace("{lead_id}", lead.id.as_str())
                     .replace("{segment_id}", "newsletter")
                     .replace("{person_id}", "at-1")
+                    .replace("{persona_id}", "olga")
                     .replace("{version}", "2")
+                    .replace("{content_id}", "savings")
                     .replace("{name}", "country");
                 // The one thing that an admin may not do.
                 let role = if path.ends_with("signoffs") { Role::Marketing } else { Role::Admin };

@@ -37,7 +37,7 @@ use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Touch};
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
-use domain::reason::Reason;
+use domain::reason::{Because, Reason};
 use domain::sales::DeliveryId;
 use domain::score::{Label, Score};
 use domain::stage::Stage;
@@ -611,11 +611,13 @@ fn effect_to_doc(effect: &Effect) -> Doc {
         Effect::PersonaChanged { from, to, because } => doc("persona_changed")
             .with_slug("from", from.as_ref())
             .with_slug("to", to.as_ref())
-            .with_text("because", reasons_to_text(because).as_deref()),
+            .with_flag("ended", because.ended)
+            .with_text("because", reasons_to_text(&because.parts).as_deref()),
         Effect::PhaseChanged { from, to, because } => doc("phase_changed")
             .with_text("from", from.map(Phase::as_str))
             .with_text("to", to.map(Phase::as_str))
-            .with_text("because", reasons_to_text(because).as_deref()),
+            .with_flag("ended", because.ended)
+            .with_text("because", reasons_to_text(&because.parts).as_deref()),
         Effect::SegmentEntered { segment, because } => doc("segment_entered")
             .with("segment", segment.as_str())
             .with_text("because", reasons_to_text(because).as_deref()),
@@ -644,6 +646,7 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
         let parts = |value: &Value| value.as_str()?.split(' ').map(Reason::parse).collect();
         Ok(doc.get("because", parts)?.unwrap_or_default())
     };
+    let instead = || Ok(Because { ended: doc.flag("ended")?, parts: because()? });
     let name = |name| doc.need(name, |value| AttributeName::parse(value.as_str()?).ok());
     let a_slug = |name| required(name, doc.slug(name)?);
     Ok(match doc.need(EFFECT, Value::as_str)? {
@@ -680,12 +683,12 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
         },
         "held" => Effect::Held { owner: a_slug("owner")? },
         "persona_changed" => {
-            Effect::PersonaChanged { from: doc.slug("from")?, to: doc.slug("to")?, because: because()? }
+            Effect::PersonaChanged { from: doc.slug("from")?, to: doc.slug("to")?, because: instead()? }
         }
         "phase_changed" => Effect::PhaseChanged {
             from: doc.get("from", phase)?,
             to: doc.get("to", phase)?,
-            because: because()?,
+            because: instead()?,
         },
         "segment_entered" => Effect::SegmentEntered { segment: a_slug("segment")?, because: because()? },
         "segment_left" => Effect::SegmentLeft { segment: a_slug("segment")?, because: because()? },

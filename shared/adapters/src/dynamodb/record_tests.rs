@@ -183,12 +183,8 @@ pub(crate) mod generators {
     }
 
     fn sales_fact() -> impl Strategy<Value = SalesFact> {
-        (any_time(), delivery(), of(slug()), a_move()).prop_map(|(at, id, by, what)| SalesFact {
-            at,
-            id,
-            by,
-            what,
-        })
+        (any_time(), delivery(), of(slug()), a_move(), any::<bool>())
+            .prop_map(|(at, id, by, what, ends)| SalesFact { at, id, by, what, ends })
     }
 
     pub(crate) fn ledger() -> impl Strategy<Value = Ledger> {
@@ -211,6 +207,10 @@ pub(crate) mod generators {
 
     pub(crate) fn reasons() -> impl Strategy<Value = Vec<Reason>> {
         vec((any::<u16>(), any::<Option<bool>>()).prop_map(|(part, answer)| Reason { part, answer }), 0..4)
+    }
+
+    fn instead() -> impl Strategy<Value = domain::reason::Because> {
+        (any::<bool>(), reasons()).prop_map(|(ended, parts)| domain::reason::Because { ended, parts })
     }
 
     pub(crate) fn stage() -> impl Strategy<Value = Stage> {
@@ -343,12 +343,12 @@ pub(crate) mod generators {
                 promise_due_at
             }),
             slug().prop_map(|owner| Effect::Held { owner }),
-            (of(slug()), of(slug()), reasons()).prop_map(|(from, to, because)| Effect::PersonaChanged {
+            (of(slug()), of(slug()), instead()).prop_map(|(from, to, because)| Effect::PersonaChanged {
                 from,
                 to,
                 because
             }),
-            (of(phase()), of(phase()), reasons()).prop_map(|(from, to, because)| Effect::PhaseChanged {
+            (of(phase()), of(phase()), instead()).prop_map(|(from, to, because)| Effect::PhaseChanged {
                 from,
                 to,
                 because
@@ -681,7 +681,7 @@ fn handed_over() -> Lead {
     lead.person = Some(slug("at-1"));
     lead.promise_due_at = Some(due);
     let what = Move::MarketingQualified { owner: slug("at-1"), promise_due_at: due };
-    lead.sales.push(SalesFact { at, id: DeliveryId::default(), by: None, what });
+    lead.sales.push(SalesFact { at, id: DeliveryId::default(), by: None, what, ends: false });
     lead
 }
 
@@ -724,6 +724,7 @@ fn a_lead_with_much_sales_history_stays_within_4_kb() {
             id: DeliveryId::default(),
             by: Some(slug("at-1")),
             what,
+            ends: false,
         });
     }
     assert!(item_size(&to_item(&lead)) <= 4_096, "{}", item_size(&to_item(&lead)));

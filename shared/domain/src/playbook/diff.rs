@@ -13,6 +13,7 @@ mod words;
 
 use crate::calendar::Week;
 use crate::country::Country;
+use crate::export::FIXED;
 use crate::persona::Aspect;
 use crate::phase::Phase;
 use serde_json::{Map, Value};
@@ -23,7 +24,7 @@ use words::{Words, list, quoted};
 pub use words::{condition_of, in_words, reasons_in_words};
 
 /// The sections to which marketing agrees alone.
-const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "content", "programs"];
+const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "exports", "content", "programs"];
 
 /// The sections in the order in which people read them; others follow.
 const ORDER: &[&str] = &[
@@ -39,12 +40,14 @@ const ORDER: &[&str] = &[
     "territories",
     "default_qualifier",
     "promises",
+    "reasons",
     "consent",
     "forms",
     "personas",
     "phases",
     "topics",
     "segments",
+    "exports",
 ];
 
 /// Who has to agree to a change.
@@ -204,6 +207,7 @@ impl Sides<'_> {
                 one(arrow("All other countries: qualifier", &person(from), &person(to), ""))
             }
             "promises" => self.promises(&before, &after),
+            "reasons" => self.reasons(&before, &after),
             "consent" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&countries(from), &countries(to));
                 (key == "single_opt_in")
@@ -211,13 +215,9 @@ impl Sides<'_> {
                     .map(|text| format!("A tick is consent enough, {text}"))
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
-            "personas" => self.items(
-                "persona",
-                &before,
-                &after,
-                &|words, persona| persona.get("when").map(|when| words.condition(when)).unwrap_or_default(),
-                &|before, after| self.persona(before, after),
-            ),
+            "personas" => self.items("persona", &before, &after, &|_, _| String::new(), &|before, after| {
+                self.persona(before, after)
+            }),
             "phases" => {
                 let order: Vec<&str> = Phase::WORDS.iter().map(|(word, _)| *word).collect();
                 lines(each(&before, &after, &order, |phase, from, to| {
@@ -227,7 +227,7 @@ impl Sides<'_> {
             "topics" => self.items("topic", &before, &after, &|_, _| String::new(), &|before, after| {
                 each(before, after, &["title", "keywords"], |key, from, to| {
                     let changed = || now_and_no_longer(&texts(from), &texts(to));
-                    (key == "keywords").then(changed)?.map(|text| format!("looked for by {text}"))
+                    (key == "keywords").then(changed)?.map(|text| format!("keywords {text}"))
                 })
             }),
             "segments" => self.items(
@@ -241,6 +241,36 @@ impl Sides<'_> {
                     })
                 },
             ),
+            "exports" => self.items("export", &before, &after, &export, &|before, after| {
+                const KEYS: &[&str] = &[
+                    "title", "segment", "preset", "columns", "format", "purpose", "since", "every",
+                    "weekday", "at",
+                ];
+                each(before, after, KEYS, |key, from, to| match key {
+                    "segment" => {
+                        let title =
+                            |words: Words<'_>, id| words.title("segments", str_of(id).unwrap_or_default());
+                        let (a, b) = (title(self.words_from, from), title(self.words_to, to));
+                        let (a, b) = if a == b { (said(from), said(to)) } else { (a, b) };
+                        Some(arrow("segment", &a, &b, ""))
+                    }
+                    "columns" if from.is_some() && to.is_some() => {
+                        let changed = now_and_no_longer(&texts(from), &texts(to));
+                        Some(
+                            changed.map_or("columns in another order".to_owned(), |text| {
+                                format!("columns {text}")
+                            }),
+                        )
+                    }
+                    // A preset says what stands in it.
+                    "columns" => {
+                        Some(format!("{} columns of one's own", if to.is_some() { "now" } else { "no" }))
+                    }
+                    "purpose" => Some(arrow("for the purpose", &said(from), &said(to), "")),
+                    "since" => Some(arrow("holds", holds(from), holds(to), "")),
+                    _ => Some(arrow(key, &said(from), &said(to), "")),
+                })
+            }),
             _ => Vec::new(),
         };
         if lines.is_empty() { one(format!("{} changed", section.replace('_', " "))) } else { lines }
@@ -358,6 +388,30 @@ impl Sides<'_> {
         lines
     }
 
+    fn reasons(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        let kinds = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+        let then = |then: Option<&Value>| match str_of(then) {
+            Some("disqualify") => "then disqualified".to_owned(),
+            Some("nurture") => "then kept warm".to_owned(),
+            _ => String::new(),
+        };
+        let of_kind = |kind: &String| {
+            let noun = format!("reason for {}", kind.replace('_', " "));
+            self.items(
+                &noun,
+                &inner(before, kind),
+                &inner(after, kind),
+                &|_, reason| then(reason.get("then")),
+                &|before, after| {
+                    each(before, after, &["title", "then"], |key, from, to| {
+                        (key == "then").then(|| format!("{} → {}", then(from), then(to)))
+                    })
+                },
+            )
+        };
+        kinds.into_iter().flat_map(of_kind).collect()
+    }
+
     fn persona(&self, before: &Fields, after: &Fields) -> Vec<String> {
         const KEYS: &[&str] = &["title", "when", "priority", "portrait", "channels"];
         each(before, after, KEYS, |key, from, to| {
@@ -374,7 +428,9 @@ impl Sides<'_> {
                 return changed.map(|text| format!("{word} {text}"));
             }
             match key {
+                "when" if from.is_none() => to.map(|when| format!("who: {}", self.words_to.condition(when))),
                 "when" => Some(self.conditions("who:", from, to)),
+                "priority" if from.is_none() => Some(format!("priority {}", said(to))),
                 "priority" => Some(arrow("priority", &said(from), &said(to), "")),
                 "channels" => {
                     now_and_no_longer(&texts(from), &texts(to)).map(|text| format!("channels {text}"))
@@ -747,6 +803,25 @@ fn form(before: &Fields, after: &Fields) -> Vec<String> {
             _ => None,
         }
     })
+}
+
+fn holds(since: Option<&Value>) -> &'static str {
+    if str_of(since) == Some("last") { "what changed since the last one" } else { "everybody" }
+}
+
+fn export(words: &Words<'_>, export: &Fields) -> String {
+    let field = |key| said(export.get(key));
+    let segment = words.title("segments", str_of(export.get("segment")).unwrap_or_default());
+    let what = match export.get("preset") {
+        Some(preset) => said(Some(preset)),
+        None if texts(export.get("columns")) == FIXED => {
+            format!("{} with the usual columns", field("format"))
+        }
+        None => format!("{} with {}", field("format"), list(values(export.get("columns")))),
+    };
+    let day = export.get("weekday").map_or_else(|| "day".to_owned(), |day| said(Some(day)));
+    let (holds, purpose) = (holds(export.get("since")), field("purpose"));
+    format!("{holds} of {segment} as {what}, for the purpose {purpose}, every {day} at {}", field("at"))
 }
 
 fn consent_box(written: &Value) -> String {

@@ -1,13 +1,15 @@
 //! What the playbook's document says that sales and marketing promise each other.
 
-use super::read::TITLE;
+use super::FeedbackReason;
+use super::read::{GIVEN_BACK, TITLE};
 use crate::calendar::Week;
 use crate::identity::Slug;
 use crate::promise::{Delivery, Promises, Tries};
 use crate::reader::{Node, Object};
+use crate::stage::Step;
 use crate::time::zone;
 use jiff::tz::TimeZone;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The hours of a playbook that promises nothing.
 pub(super) const FIRST_ANSWER_HOURS: u16 = 24;
@@ -17,6 +19,7 @@ pub(super) const DUE_SOON_PERCENT: u8 = 20;
 pub(super) fn promises(
     object: &Object<'_>,
     territories: &[Slug],
+    reasons: &BTreeMap<Step, Vec<FeedbackReason>>,
     timezone: Option<&TimeZone>,
 ) -> Option<Promises> {
     let none = Promises {
@@ -32,7 +35,7 @@ pub(super) fn promises(
     let hours = promises.required("first_answer_hours").and_then(|node| node.integer(1, 2_000));
     let percent = promises.optional("due_soon_percent").and_then(|node| node.integer(0, 90));
     let working_hours = promises.optional("working_hours").and_then(|node| Week::read(&node));
-    let tries = promises.optional("follow_up").and_then(|node| tries(&node));
+    let tries = promises.optional("follow_up").and_then(|node| tries(&node, reasons));
     let mut marketing: Vec<Delivery> = Vec::new();
     for node in promises.optional("marketing").and_then(|node| node.list()).unwrap_or_default() {
         let Some(delivery) = delivery(&node, territories, timezone.unwrap_or(&TimeZone::UTC)) else {
@@ -56,15 +59,25 @@ pub(super) fn promises(
     })
 }
 
-fn tries(node: &Node<'_>) -> Option<Tries> {
+fn tries(node: &Node<'_>, reasons: &BTreeMap<Step, Vec<FeedbackReason>>) -> Option<Tries> {
     let object = node.object()?;
+    // While one of the steps takes any text, any reason may still be given with it.
+    let all_listed = GIVEN_BACK.iter().all(|step| reasons.contains_key(step));
+    let listed: BTreeSet<&str> = reasons.values().flatten().map(|reason| reason.id.as_str()).collect();
+    let reason = |node: &Node<'_>| {
+        let reason = node.text(TITLE)?;
+        if all_listed && !listed.contains(reason) {
+            let listed: Vec<&str> = listed.iter().copied().collect();
+            node.fault(format!("names no reason of this playbook; the reasons are: {}", listed.join(", ")));
+        }
+        Some(reason.to_owned())
+    };
     let at_least = object.required("tries").and_then(|node| node.integer(1, 50));
     let before = object.required("before").map(|node| {
         if node.value().as_array().is_some_and(Vec::is_empty) {
             node.fault("is an empty list; expected at least one reason");
         }
-        let reasons = node.list_or_one();
-        reasons.iter().filter_map(|node| node.text(TITLE).map(str::to_owned)).collect::<BTreeSet<_>>()
+        node.list_or_one().iter().filter_map(reason).collect::<BTreeSet<_>>()
     });
     object.finish();
     Some(Tries { at_least: u16::try_from(at_least?).ok()?, before: before? })

@@ -23,6 +23,7 @@ const ONLY_THE_READER: &[&str] = &[
     "names no region",
     "names no persona",
     "names no territory",
+    "names no reason",
     "overlaps with another span",
     "ends when it begins",
     "is no day of the calendar",
@@ -218,7 +219,8 @@ fn the_fields_of_the_schema_are_those_of_the_reader_at_each_level() {
     }
     // The document above has an object for each part of the schema that knows fields.
     for (pointer, part) in crate::diff::places(&SCHEMA) {
-        if part["properties"].is_object() {
+        // What stands under `allOf` says more of fields that are known already.
+        if part["properties"].is_object() && !pointer.contains("/allOf/") {
             let original = SCHEMA.pointer(&pointer).unwrap();
             assert!(seen.contains(&std::ptr::from_ref(original)), "nothing tests {pointer}");
             assert_eq!(part["additionalProperties"], false, "{pointer}");

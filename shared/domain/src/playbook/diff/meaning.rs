@@ -7,6 +7,7 @@
 use crate::attribute::{COUNTRY, number_to_json};
 use crate::calendar::Week;
 use crate::country::Country;
+use crate::export::FIXED;
 use crate::persona::Aspect;
 use crate::playbook::promises::{DUE_SOON_PERCENT, FIRST_ANSWER_HOURS};
 use serde_json::{Map, Value, json};
@@ -14,13 +15,14 @@ use serde_json::{Map, Value, json};
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments"] {
+    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments", "exports"] {
         let item = match key {
             "signals" => signal,
             "regions" | "territories" => territory,
             "forms" => form,
             "personas" => persona,
             "topics" => topic,
+            "exports" => export,
             _ => segment,
         };
         let items = by_id(sections.remove(key), item);
@@ -29,6 +31,14 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     for key in ["fit", "engagement"] {
         let groups = groups(sections.remove(key));
         sections.insert(key.to_owned(), groups);
+    }
+    let reasons = sections.entry("reasons").or_insert_with(|| json!({}));
+    for (kind, list) in reasons.as_object_mut().into_iter().flatten() {
+        *list = by_id(Some(list.take()), |reason| {
+            if ["rejected", "lost"].contains(&kind.as_str()) {
+                reason.entry("then").or_insert_with(|| json!("nurture"));
+            }
+        });
     }
     let phases = sections.entry("phases").or_insert_with(|| json!({}));
     for when in phases.as_object_mut().into_iter().flat_map(Map::values_mut) {
@@ -268,7 +278,9 @@ fn persona(persona: &mut Map<String, Value>) {
             statement.remove("title");
             statement.entry("basis").or_insert_with(|| json!("speculation"));
         });
-        persona.insert((*word).to_owned(), statements);
+        if statements.as_object().is_some_and(|statements| !statements.is_empty()) {
+            persona.insert((*word).to_owned(), statements);
+        }
     }
     change(persona, "channels", sorted);
     persona.entry("priority").or_insert_with(|| json!(100));
@@ -279,6 +291,16 @@ fn topic(topic: &mut Map<String, Value>) {
     let keyword =
         |keyword: Value| keyword.as_str().map_or(keyword.clone(), |text| json!(text.to_lowercase()));
     change(topic, "keywords", |list| sorted(list.into_iter().map(keyword)));
+}
+
+fn export(export: &mut Map<String, Value>) {
+    export.entry("since").or_insert_with(|| json!("nothing"));
+    if export.contains_key("preset") {
+        export.entry("format").or_insert_with(|| json!("csv"));
+        export.entry("purpose").or_insert_with(|| json!("ad_audience"));
+    } else {
+        export.entry("columns").or_insert_with(|| json!(FIXED));
+    }
 }
 
 fn form(form: &mut Map<String, Value>) {
