@@ -284,6 +284,15 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
     }
 }
 
+/// Gives the playbook version that a job speaks of: the one that was active when it began, also where another one went
+/// live meanwhile. It keeps it as `version`.
+pub(crate) async fn version_of(app: &App, job: &Job) -> Result<u32, StoreError> {
+    match job.state.get("version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()) {
+        Some(version) => Ok(version),
+        None => Ok(app.playbooks.active().await?.number),
+    }
+}
+
 /// Waits for work that notes nothing by itself, and keeps the job while it lasts.
 pub(crate) async fn alive<T>(
     app: &App,

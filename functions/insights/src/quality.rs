@@ -2,7 +2,7 @@
 
 use crate::request::{self, SpanAsked, SpanQuery};
 use crate::walk::{Stand, Story, Study, page, stand_of, walk};
-use crate::{App, response, run_job, timely};
+use crate::{App, response, run_job, timely, version_of};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
 use adapters::jobs::{Job, JobKind};
@@ -86,12 +86,7 @@ impl Study for Counted<'_> {
 
 /// Works on the report as a job; `false` where time is over before its end.
 pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<bool, StoreError> {
-    // The version that was active when it began, also where another one went live meanwhile.
-    let begun = job.state.get("version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let version = match begun {
-        Some(version) => version,
-        None => app.playbooks.active().await?.number,
-    };
+    let version = version_of(app, job).await?;
     let quality = Quality::new(app.playbooks.version(version).await?.as_ref(), job.created_at);
     let tallies = job.state.get("tallies").and_then(Tallies::from_json).unwrap_or_default();
     let mut counted = Counted { quality: &quality, tallies, version };

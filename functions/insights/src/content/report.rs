@@ -3,7 +3,7 @@
 use super::written;
 use crate::request::{self, SpanAsked, SpanQuery};
 use crate::walk::{Selection, Stand, Story, Study, page, stand_of, walk};
-use crate::{App, response, run_job, timely};
+use crate::{App, response, run_job, timely, version_of};
 use adapters::content::{contents, keep, results_from, results_json};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
@@ -98,12 +98,7 @@ impl Study for Counted<'_> {
 
 /// Works on the report as a job; `false` where time is over before its end.
 pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<bool, StoreError> {
-    // The version that was active when it began, also where another one went live meanwhile.
-    let begun = job.state.get("version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let version = match begun {
-        Some(version) => version,
-        None => app.playbooks.active().await?.number,
-    };
+    let version = version_of(app, job).await?;
     let playbook = app.playbooks.version(version).await?;
     let known = ids(&contents(app.catalog.as_ref()).await?);
     let (span, now) = (SpanAsked::selection(&job.request), job.created_at);
