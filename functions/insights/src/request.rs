@@ -12,7 +12,7 @@ use domain::fault::Faults;
 use domain::playbook::Playbook;
 use domain::reader::{Node, Object};
 use domain::report::{Basis, Question};
-use domain::time::{MINUTE_MS, Per, Timestamp};
+use domain::time::{self, MINUTE_MS, Per, Timestamp};
 use jiff::tz::TimeZone;
 use learning::backtest::HORIZON_DAYS;
 use learning::characteristics::Target;
@@ -146,11 +146,8 @@ fn span_of(
 ) -> (Option<Timestamp>, Option<Timestamp>, TimeZone) {
     let zone = match tz {
         None => default_zone.clone(),
-        Some(name) => TimeZone::get(name).unwrap_or_else(|_| {
-            faults.add(
-                "/tz",
-                "is not a time zone; expected a name of the IANA database, such as Europe/Vienna",
-            );
+        Some(name) => time::zone(name).unwrap_or_else(|wrong| {
+            faults.add("/tz", wrong);
             TimeZone::UTC
         }),
     };

@@ -850,7 +850,8 @@ impl Worker<'_> {
         if due {
             let (territory, owner) = self.playbook.qualifier(lead.country());
             let (territory, owner) = (territory.map(|t| t.id.clone()), owner.clone());
-            let promise_due_at = self.now.plus(i64::from(self.playbook.first_answer_hours) * HOUR_MS);
+            let promise_due_at =
+                self.now.plus(i64::from(self.playbook.promises.first_answer_hours) * HOUR_MS);
             let id = DeliveryId::new("hand-off", &format!("{} {} {}", lead.id, lead.cycle, self.now));
             let what = Move::MarketingQualified { owner: owner.clone(), promise_due_at };
             // Behind every fact that is known, also one whose sender's clock ran ahead.

@@ -13,6 +13,7 @@
 //! * [`ledger`] – how often and when a lead showed each signal, compactly; [`score`] – fit, engagement and the
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
+//! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
 //! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
@@ -32,6 +33,7 @@ pub mod activity;
 pub mod agreement;
 pub mod attribute;
 pub mod audience;
+pub mod calendar;
 pub mod change;
 pub mod condition;
 pub mod consent;
@@ -50,6 +52,7 @@ pub mod outlook;
 pub mod persona;
 pub mod phase;
 pub mod playbook;
+pub mod promise;
 pub mod reader;
 pub mod reason;
 pub mod replay;

@@ -15,6 +15,16 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// One day in milliseconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// Reads a time zone by its name.
+///
+/// # Errors
+///
+/// What would be right.
+pub fn zone(name: &str) -> Result<TimeZone, &'static str> {
+    TimeZone::get(name)
+        .map_err(|_| "is not a time zone; expected a name of the IANA database, such as Europe/Vienna")
+}
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -126,8 +136,13 @@ impl Day {
     }
 
     fn date(self) -> jiff::civil::Date {
-        let time = jiff::Timestamp::from_millisecond(self.start().millis()).unwrap_or_default();
-        time.to_zoned(TimeZone::UTC).date()
+        self.known_date().unwrap_or_default()
+    }
+
+    /// Gives the date; none before or behind all years that can be written.
+    fn known_date(self) -> Option<jiff::civil::Date> {
+        let time = jiff::Timestamp::from_millisecond(self.start().millis()).ok()?;
+        Some(time.to_zoned(TimeZone::UTC).date())
     }
 
     /// Gives the year of the day.
@@ -148,6 +163,33 @@ impl Day {
     #[must_use]
     pub const fn start(self) -> Timestamp {
         Timestamp((self.0 as i64).saturating_mul(DAY_MS))
+    }
+
+    /// Gives the moment at which the day begins in a time zone.
+    #[must_use]
+    pub fn midnight_in(self, zone: &TimeZone) -> Timestamp {
+        let midnight = self.known_date().and_then(|date| date.to_zoned(zone.clone()).ok());
+        midnight.map_or(self.start(), |midnight| Timestamp(midnight.timestamp().as_millisecond()))
+    }
+
+    /// Gives the day of the week, 0 for Monday to 6 for Sunday.
+    #[must_use]
+    pub const fn weekday(self) -> u8 {
+        // The first day of 1970 was a Thursday.
+        self.0.saturating_add(3).rem_euclid(7) as u8
+    }
+
+    /// Gives the Monday of the day's week.
+    #[must_use]
+    pub const fn monday(self) -> Self {
+        self.plus(-(self.weekday() as i32))
+    }
+
+    /// Writes the day's week after ISO 8601, such as `2026-W09`: it belongs to the year that its Thursday lies in.
+    #[must_use]
+    pub fn iso_week(self) -> String {
+        let week = self.date().iso_week_date();
+        format!("{}-W{:02}", week.year(), week.week())
     }
 
     /// Gives the day `days` later.
@@ -179,26 +221,22 @@ impl Per {
     pub const WORDS: &'static [(&'static str, Self)] =
         &[("month", Self::Month), ("week", Self::Week), ("day", Self::Day)];
 
-    /// Gives the first day of the period `later` periods after the one of a date; before it, where that is negative.
-    fn first_of(self, date: jiff::civil::Date, later: i32) -> Option<jiff::civil::Date> {
-        let (first, step) = match self {
-            Self::Month => (date.first_of_month(), jiff::Span::new().try_months(later)),
-            Self::Week => {
-                let monday = jiff::Span::new().days(date.weekday().to_monday_zero_offset());
-                (date.checked_sub(monday).ok()?, jiff::Span::new().try_weeks(later))
+    /// Gives the first day of the period `later` periods after the one of a day; before it, where that is negative.
+    fn first_of(self, day: Day, later: i32) -> Option<Day> {
+        match self {
+            Self::Month => {
+                let months = jiff::Span::new().try_months(later).ok()?;
+                Day::of(day.date().first_of_month().checked_add(months).ok()?)
             }
-            Self::Day => (date, jiff::Span::new().try_days(later)),
-        };
-        first.checked_add(step.ok()?).ok()
+            Self::Week => Some(day.monday().plus(later.saturating_mul(7))),
+            Self::Day => Some(day.plus(later)),
+        }
     }
 
     /// Gives when a period begins in a time zone: so many periods after the one in which a moment lies, or before it.
     #[must_use]
     pub fn start(self, at: Timestamp, later: i32, zone: &TimeZone) -> Option<Timestamp> {
-        let time = jiff::Timestamp::from_millisecond(at.0).ok()?;
-        let first = self.first_of(time.to_zoned(zone.clone()).date(), later)?;
-        let start = first.to_zoned(zone.clone()).ok()?;
-        Some(Timestamp(start.timestamp().as_millisecond()))
+        Some(self.first_of(at.day_in(zone), later)?.midnight_in(zone))
     }
 
     /// Cuts a time into its periods in a time zone: its beginning, each beginning of a period within it, and its end.
@@ -255,6 +293,34 @@ mod tests {
         let zone = TimeZone::get("Europe/Vienna").unwrap();
         assert_eq!(Timestamp::parse_in("2026-07-01", &zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
         assert_eq!(Timestamp::parse("2018-02-01T12:00:00Z").unwrap().day().to_string(), "2018-02-01");
+        let midnight = |day: &str, name: &str| {
+            Day::parse(day).unwrap().midnight_in(&super::zone(name).unwrap()).to_string()
+        };
+        assert_eq!(midnight("2026-07-01", "Europe/Vienna"), "2026-06-30T22:00:00Z");
+        // Where clocks go forward at midnight, the day begins at one.
+        assert_eq!(midnight("2018-11-04", "America/Sao_Paulo"), "2018-11-04T03:00:00Z");
+        assert!(super::zone("Vienna").is_err());
+        // The day after the last one that can be written is still later than it.
+        let last = Timestamp::LATEST.day();
+        assert!(last.plus(1).midnight_in(&zone) > last.midnight_in(&zone));
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday() {
+        let weeks = [
+            ("2026-03-02", 0, "2026-03-02", "2026-W10"),
+            ("2026-03-08", 6, "2026-03-02", "2026-W10"),
+            ("2026-12-31", 3, "2026-12-28", "2026-W53"),
+            ("2027-01-03", 6, "2026-12-28", "2026-W53"),
+            ("2027-01-04", 0, "2027-01-04", "2027-W01"),
+            ("2024-12-30", 0, "2024-12-30", "2025-W01"),
+            ("1969-12-31", 2, "1969-12-29", "1970-W01"),
+        ];
+        for (text, weekday, monday, week) in weeks {
+            let day = Day::parse(text).unwrap();
+            assert_eq!((day.weekday(), day.monday().to_string().as_str()), (weekday, monday), "{text}");
+            assert_eq!((day.iso_week().as_str(), day.monday().iso_week()), (week, day.iso_week()), "{text}");
+        }
     }
 
     #[test]
@@ -274,5 +340,11 @@ mod tests {
         assert_eq!(Per::Week.start(at("2026-03-31"), -11, &zone), Some(at("2026-01-12")));
         assert_eq!(Per::Day.cut(at("2026-01-01"), at("2026-01-05"), &zone, 3), None);
         assert!(Per::Day.cut(at("2026-01-01"), at("2026-01-04"), &zone, 3).is_some());
+        // Behind the last day that can be written no period begins.
+        let (from, to) = (at("9999-12-29"), Timestamp::LATEST);
+        for per in [Per::Month, Per::Week] {
+            assert_eq!(per.cut(from, to, &zone, 3), Some(vec![from, to]), "{per:?}");
+        }
+        assert_eq!(Per::Day.cut(from, to, &zone, 3), Some(vec![from, at("9999-12-30"), to]));
     }
 }

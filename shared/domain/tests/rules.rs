@@ -11,6 +11,7 @@
 //! * `rules/audience.rs` – the hashes that the destinations of audiences publish;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
+//! * `rules/clock.rs` – working hours and promises, against a second reader that counts minutes;
 //! * `rules/content.rs` – which content comes next: `rules/content.yaml` by hand, properties, whole campaigns;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
@@ -36,6 +37,8 @@ mod audience;
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "rules/clock.rs"]
+mod clock;
 #[path = "rules/content.rs"]
 mod content;
 #[path = "rules/days.rs"]

@@ -62,15 +62,20 @@ async fn a_token_works_until_it_is_deleted_or_ends() {
 #[tokio::test]
 async fn a_persons_record_is_checked_and_kept() {
     let setting = Setting::new().await;
-    let wrong = json!({"name": "", "email": "x", "team": "x", "timezone": "Vienna", "shoe": 1});
+    let wrong = json!({"name": "", "email": "x", "team": "x", "timezone": "Vienna", "shoe": 1,
+        "working_hours": {"monday": "9-5"}, "holidays": ["Christmas"], "absences": [{"through": "2026-07-17"}]});
     let answer = setting.call(Role::Admin, "PUT", "/v1/people/at-9", Some(&wrong)).await;
-    assert_eq!((answer.status, answer.pointers().len()), (422, 5));
-    let right = json!({"name": "Anna", "email": "anna@company.example", "team": "sales", "timezone": "Europe/Vienna"});
+    assert_eq!((answer.status, answer.pointers().len()), (422, 8));
+    let right = json!({"name": "Anna", "email": "anna@company.example", "team": "sales", "timezone": "Europe/Vienna",
+        "working_hours": {"monday": "22:00-06:00"}, "absences": [{"from": "2026-07-06"}]});
     for _ in 0..2 {
         assert_eq!(setting.call(Role::Admin, "PUT", "/v1/people/at-9", Some(&right)).await.status, 200);
     }
     let kept: Value = setting.call(Role::Sales, "GET", "/v1/people/at-9", None).await.json();
     assert_eq!((&kept["id"], &kept["name"]), (&json!("at-9"), &json!("Anna")));
+    for key in ["working_hours", "absences", "holidays"] {
+        assert_eq!(kept.get(key), right.get(key), "{key}");
+    }
 }
 
 #[tokio::test]

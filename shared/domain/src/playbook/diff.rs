@@ -11,6 +11,7 @@
 mod meaning;
 mod words;
 
+use crate::calendar::Week;
 use crate::country::Country;
 use crate::export::FIXED;
 use crate::persona::Aspect;
@@ -205,10 +206,7 @@ impl Sides<'_> {
             "default_qualifier" => {
                 one(arrow("All other countries: qualifier", &person(from), &person(to), ""))
             }
-            "promises" => lines(each(&before, &after, &[], |key, from, to| {
-                let what = "First answer promised within";
-                (key == "first_answer_hours").then(|| arrow(what, &said(from), &said(to), " hours"))
-            })),
+            "promises" => self.promises(&before, &after),
             "reasons" => self.reasons(&before, &after),
             "consent" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&countries(from), &countries(to));
@@ -478,6 +476,48 @@ impl Sides<'_> {
         arrow(what, &a, &b, "")
     }
 
+    fn promises(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        const KEYS: &[&str] =
+            &["first_answer_hours", "due_soon_percent", "working_hours", "follow_up", "marketing"];
+        let hours = |hours: Option<&Value>| match hours.and_then(Week::of) {
+            Some(week) => week.to_string(),
+            None => "all hours".to_owned(),
+        };
+        let (mut delivered, mut without) = (Vec::new(), [before.clone(), after.clone()]);
+        let [old, new] = without.each_mut().map(|side| fields_of(side.remove("marketing").as_ref()));
+        for id in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let (from, to) = (old.get(id), new.get(id));
+            if from != to {
+                let (from, to) = (delivery(from), delivery(to));
+                let words = if to == "nothing" { self.words_from } else { self.words_to };
+                let place = match id.as_str() {
+                    "" => "where there is no territory".to_owned(),
+                    id => format!("for {}", words.title("territories", id)),
+                };
+                let text = arrow(&format!("Marketing promises {place}:"), &from, &to, "");
+                delivered.push((Some(id.clone()).filter(|id| !id.is_empty()), text));
+            }
+        }
+        let [before, after] = &without;
+        let mut found = lines(each(before, after, KEYS, |key, from, to| {
+            Some(match key {
+                "first_answer_hours" => {
+                    arrow("First answer promised within", &said(from), &said(to), " hours")
+                }
+                "due_soon_percent" => {
+                    arrow("Due soon in the last", &said(from), &said(to), " percent of the time")
+                }
+                "working_hours" => {
+                    arrow("Working hours, unless somebody has their own:", &hours(from), &hours(to), "")
+                }
+                "follow_up" => arrow("Sales tries", &tries(from), &tries(to), ""),
+                _ => return None,
+            })
+        }));
+        found.extend(delivered);
+        found
+    }
+
     fn territories(&self, before: &Fields, after: &Fields) -> Vec<Line> {
         // Countries are said by themselves, since each of them has a qualifier before and after.
         let without = |territories: &Fields| -> Fields {
@@ -681,6 +721,25 @@ fn rule(words: &Words<'_>, rule: &Fields) -> String {
         (None, Some(when)) => format!("{points} when {}", words.condition(when)),
         (None, None) => points,
     }
+}
+
+fn tries(promised: Option<&Value>) -> String {
+    let promised = fields_of(promised);
+    match promised.get("tries").and_then(Value::as_i64) {
+        None => "as often as it likes".to_owned(),
+        Some(n) => {
+            let times = if n == 1 { "once".to_owned() } else { format!("{n} times") };
+            format!("{times} before it gives up with {}", list(values(promised.get("before"))))
+        }
+    }
+}
+
+fn delivery(promised: Option<&Value>) -> String {
+    let Some(promised) = promised.and_then(Value::as_object) else { return "nothing".to_owned() };
+    let leads = format!("{} leads a week", said(promised.get("leads_a_week")));
+    let accepted = promised.get("accepted_percent").map(|percent| format!("{percent} % of them accepted"));
+    let zone = promised.get("timezone").map(|zone| format!("weeks of {}", words::value(zone)));
+    [Some(leads), accepted, zone].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn bands(before: &Fields, after: &Fields) -> Vec<Line> {

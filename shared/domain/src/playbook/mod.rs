@@ -7,13 +7,14 @@
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics;
+//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `promises` – of it, those;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
 mod conditions;
 pub mod diff;
 mod personas;
+mod promises;
 mod read;
 
 use crate::activity::{Activity, is_response};
@@ -27,6 +28,7 @@ use crate::identity::Slug;
 use crate::ledger::SignalKey;
 use crate::persona::Persona;
 use crate::phase::Phases;
+use crate::promise::Promises;
 use crate::reader::Node;
 use crate::sales::Move;
 use crate::score::{Engagement, Fit, HalfLife, Label};
@@ -334,8 +336,8 @@ pub struct Playbook {
     pub territories: Vec<Territory>,
     /// Who qualifies where no territory matches.
     pub default_qualifier: Slug,
-    /// Within how many hours sales promises a first answer.
-    pub first_answer_hours: u16,
+    /// What sales and marketing promise each other.
+    pub promises: Promises,
     /// The reasons that sales may give, by the step that they are given for; any text where a step has none.
     pub reasons: BTreeMap<Step, Vec<FeedbackReason>>,
     /// Countries in which a ticked box needs no confirmation by mail.

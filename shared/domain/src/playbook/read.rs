@@ -3,6 +3,7 @@
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::personas::{ids, personas, phases, topics};
+use super::promises::promises;
 use super::{
     Bands, ConsentBox, Definition, EngagementRule, FeedbackReason, FitRule, Form, FormTarget, Group, How,
     LeadWhen, Playbook, Region, Segment, Signal, Territory,
@@ -20,12 +21,16 @@ use crate::ledger::SignalKey;
 use crate::reader::{Node, Object};
 use crate::score::HalfLife;
 use crate::stage::Step;
+use crate::time::zone;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest title, in characters.
 pub(super) const TITLE: usize = 200;
+
+/// The steps for which sales gives reasons.
+pub(super) const GIVEN_BACK: [Step; 4] = [Step::Reject, Step::NotReady, Step::Lose, Step::Disqualify];
 
 /// The fields that Leadloop's own page script sends with every form; a form cannot use them for anything else.
 pub(crate) const RESERVED_FIELDS: &[&str] = &[
@@ -51,11 +56,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let object = root.object()?;
     let name = object.required("name").and_then(|node| node.text(TITLE).map(str::to_owned));
     let timezone = match object.optional("timezone") {
-        Some(node) => node.parsed(|text| {
-            jiff::tz::TimeZone::get(text).map_err(
-                |_| "is not a time zone; expected a name of the IANA database, such as Europe/Vienna",
-            )
-        }),
+        Some(node) => node.parsed(zone),
         None => Some(jiff::tz::TimeZone::UTC),
     };
     let signals = signals(&object);
@@ -93,14 +94,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     });
     let territories = territories(&object);
     let default_qualifier = object.required("default_qualifier").and_then(|node| node.parsed(Slug::parse));
-    let first_answer_hours = match object.optional("promises").and_then(|node| node.object()) {
-        None => Some(24),
-        Some(promises) => {
-            let hours = promises.required("first_answer_hours").and_then(|node| node.integer(1, 2_000));
-            promises.finish();
-            hours
-        }
-    };
+    let reasons = reasons(&object);
+    let promises = promises(&object, &ids(&object, "territories"), &reasons, timezone.as_ref());
     let single_opt_in =
         object.optional("consent").and_then(|node| node.object()).map_or_else(Vec::new, |consent| {
             let countries =
@@ -108,7 +103,6 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
             consent.finish();
             countries
         });
-    let reasons = reasons(&object);
     let forms = forms(&object);
     let personas = personas(&object, &names);
     let phases = phases(&object, &names);
@@ -128,7 +122,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         regions,
         territories,
         default_qualifier: default_qualifier?,
-        first_answer_hours: u16::try_from(first_answer_hours?).ok()?,
+        promises: promises?,
         reasons,
         single_opt_in,
         forms,
@@ -357,7 +351,7 @@ fn territories(object: &Object<'_>) -> Vec<Territory> {
 fn reasons(object: &Object<'_>) -> BTreeMap<Step, Vec<FeedbackReason>> {
     let mut all = BTreeMap::new();
     let Some(section) = object.optional("reasons").and_then(|node| node.object()) else { return all };
-    for step in [Step::Reject, Step::NotReady, Step::Lose, Step::Disqualify] {
+    for step in GIVEN_BACK {
         let mut reasons = Vec::new();
         items(&section, step.as_str(), &mut BTreeSet::new(), |item, id| {
             let title = title(item, &id);

@@ -87,6 +87,7 @@ fn what_sales_reports_moves_the_stage() {
 fn every_file_of_cases_is_played() {
     let source = concat!(
         include_str!("cases.rs"),
+        include_str!("clock.rs"),
         include_str!("diff.rs"),
         include_str!("semantics.rs"),
         include_str!("starter.rs")

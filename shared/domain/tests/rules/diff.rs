@@ -226,6 +226,24 @@ disqualified: [{id: student}]
 ",
     );
     document["topics"] = yaml("[{id: pricing, title: Prices, keywords: [price, Cost]}, {id: safety}]");
+    document["promises"] = yaml(
+        "
+first_answer_hours: 8
+due_soon_percent: 30
+working_hours:
+  monday: 09:00-17:00
+  tuesday: [13:00-17:00, 08:00-12:00]
+  wednesday: 09:00-17:00
+  thursday: 09:00-17:00
+  friday: [22:00-06:00]
+  saturday: 12:00-24:00
+  sunday: 10:00-11:00
+follow_up: {tries: 3, before: [budget, later]}
+marketing:
+  - {leads_a_week: 40}
+  - {territory: british_isles, timezone: Asia/Kolkata, leads_a_week: 5, accepted_percent: 60}
+",
+    );
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
