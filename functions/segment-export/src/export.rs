@@ -15,6 +15,12 @@
 //! their consent, are known by another address, or were erased. What a removal says of them comes from the ledger.
 //! Where there is no mark, everybody is new.
 //!
+//! # An audience
+//!
+//! An audience's destination knows no leads but what they are matched by, and two leads can be matched by the same. So of a
+//! preset all leads are read once before, for those who withdrew, and what is told and taken back is held against what
+//! the other rows have (`keys`).
+//!
 //! # The end
 //!
 //! Each step can be done twice, and one whose worker dies is done again by the next: files are put together, the manifests
@@ -26,6 +32,7 @@
 //! together. The export then starts anew; so it does when its upload was cleared away, as the bucket does with unfinished
 //! ones after two days.
 
+use crate::keys::Keys;
 use crate::ledger::{Change, Fate, Index, LOST, Ledger, Line};
 use crate::mark::{self, Mark};
 use crate::output::{Output, PART_BYTES, Role};
@@ -51,11 +58,11 @@ const TOO_OLD_MS: i64 = DAY_MS;
 /// What an export counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// People who have a row and had none.
+    /// People who are in it and were not; of an audience, two who are matched by the same may have one row.
     pub(crate) added: u64,
     /// People whose row says something else than before.
     pub(crate) changed: u64,
-    /// People who have none any more.
+    /// People who are in it no more.
     pub(crate) removed: u64,
     /// People of whom something was taken back, as they are known by something else now.
     pub(crate) replaced: u64,
@@ -90,6 +97,8 @@ pub(crate) struct State {
     pub(crate) started_at: Timestamp,
     /// When everything was uploaded.
     pub(crate) finished_at: Option<Timestamp>,
+    /// Whether those who withdrew from an audience are known; before, they are what the leads are read for.
+    gathered: bool,
     /// Where it goes on in the table.
     scan: Scan,
     /// The export that this one tells the changes since.
@@ -108,6 +117,7 @@ impl State {
         Some(Self {
             started_at: time("started_at")?,
             finished_at: time("finished_at"),
+            gathered: json.get("gathered")?.as_bool()?,
             scan: Scan::from_json(json.get("scan")?)?,
             base: json.get("base").and_then(Mark::from_json),
             removed: usize::try_from(json.get("removed")?.as_u64()?).ok()?,
@@ -121,6 +131,7 @@ impl State {
         json!({
             "started_at": self.started_at.to_string(),
             "finished_at": self.finished_at.map(|at| at.to_string()),
+            "gathered": self.gathered,
             "scan": self.scan.to_json(),
             "base": self.base.as_ref().map(Mark::to_json),
             "removed": self.removed,
@@ -204,12 +215,15 @@ async fn attempt(app: &App, job: &mut Job, asked: &Asked, deadline: Instant) -> 
         None => begin(app, job, asked).await?,
     };
     let beat = Instant::now() + BEAT;
-    let mut worker = Worker { app, job, asked, deadline, beat, lines: Vec::new(), beside: tails(&state) };
+    let audience = matches!(asked.spec.contents, Contents::Audience(_));
+    let keys = audience.then(Keys::default);
+    let mut worker =
+        Worker { app, job, asked, deadline, beat, lines: Vec::new(), beside: tails(&state), keys };
     if !worker.note(&mut state).await? {
         return Ok(End::Taken);
     }
     if state.finished_at.is_none() {
-        let mut index = worker.index(&state).await?;
+        let mut index = worker.look_back(&state).await?;
         let end = worker.read_leads(&mut state, &playbook, index.as_mut()).await?;
         if end != End::Whole {
             return Ok(end);
@@ -271,6 +285,7 @@ async fn begin(app: &App, job: &Job, asked: &Asked) -> Result<State, StoreError>
     Ok(State {
         started_at: now,
         finished_at: None,
+        gathered: matches!(asked.spec.contents, Contents::Columns(_)),
         scan: Scan::all(),
         base,
         removed: 0,
@@ -292,6 +307,8 @@ struct Worker<'a> {
     lines: Vec<u8>,
     /// Where what filled no part lay when that was noted last.
     beside: Vec<String>,
+    /// What the destination knows people by, of an audience.
+    keys: Option<Keys>,
 }
 
 fn tails(state: &State) -> Vec<String> {
@@ -327,23 +344,40 @@ impl Worker<'_> {
         Instant::now() > self.deadline
     }
 
-    /// Makes the index of the ledger before, with what became of the leads that were seen already.
-    async fn index(&mut self, state: &State) -> Result<Option<Index>, StoreError> {
-        let Some(base) = &state.base else { return Ok(None) };
+    /// Makes the index of the ledger before, if there is one, with what became of the leads that were seen already; and the
+    /// keys of an audience, so far.
+    async fn look_back(&mut self, state: &State) -> Result<Option<Index>, StoreError> {
         let (files, spec) = (self.app.files.as_ref(), &self.asked.spec);
-        let mut index = Index::default();
-        for n in 0..base.ledger.pieces() {
-            index.extend(spec, &base.ledger.read(files, n).await?);
-            self.give_sign().await?;
+        let mut index = state.base.is_some().then(Index::default);
+        if let (Some(index), Some(base)) = (&mut index, &state.base) {
+            for n in 0..base.ledger.pieces() {
+                let lines = base.ledger.read(files, n).await?;
+                index.extend(spec, &lines);
+                if let Some(keys) = self.keys.as_mut().filter(|_| n < state.removed) {
+                    lines
+                        .iter()
+                        .filter(|line| matches!(line, Line::Row { .. }))
+                        .for_each(|l| keys.extend(spec, l));
+                }
+                self.give_sign().await?;
+            }
+            index.sort();
         }
-        index.sort();
+        if index.is_none() && self.keys.is_none() {
+            return Ok(None);
+        }
         for n in 0..state.ledger.pieces() {
             for line in state.ledger.read(files, n).await? {
-                index.take(spec, &line);
+                if let Some(index) = &mut index {
+                    index.take(spec, &line);
+                }
+                if let Some(keys) = &mut self.keys {
+                    keys.extend(spec, &line);
+                }
             }
             self.give_sign().await?;
         }
-        Ok(Some(index))
+        Ok(index)
     }
 
     /// Says, now and then, that the worker is alive.
@@ -357,7 +391,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Writes the rows of all leads.
+    /// Writes the rows of all leads, of an audience after all were read for who withdrew.
     async fn read_leads(
         &mut self,
         state: &mut State,
@@ -368,7 +402,14 @@ impl Worker<'_> {
             let leads = state.scan.round(self.app.lists.as_ref()).await?;
             let today = self.app.clock.now().day();
             for lead in &leads {
-                self.say(state, playbook, index.as_deref_mut(), lead, today)?;
+                if state.gathered {
+                    self.say(state, playbook, index.as_deref_mut(), lead, today)?;
+                } else {
+                    self.gather(lead);
+                }
+            }
+            if state.scan.is_over() && !state.gathered {
+                (state.gathered, state.scan) = (true, Scan::all());
             }
             if !self.is_time(state) {
                 continue;
@@ -383,6 +424,15 @@ impl Worker<'_> {
         Ok(End::Whole)
     }
 
+    /// Remembers by what the destination would know a lead that withdrew.
+    fn gather(&mut self, lead: &Lead) {
+        let spec = &self.asked.spec;
+        let line = self.keys.as_mut().and_then(|keys| keys.withdraw(spec, &spec.withdrawn(lead)));
+        if let Some(line) = line {
+            line.write(&mut self.lines);
+        }
+    }
+
     /// Writes what the export says of a lead, if it says anything.
     fn say(
         &mut self,
@@ -395,7 +445,13 @@ impl Worker<'_> {
         let Asked { segment, spec, .. } = self.asked;
         let row = match member(playbook, segment, lead, today) {
             Some(found) => match held_back(lead, spec.purpose) {
-                None => spec.row(lead, &found).ok_or(Reason::NothingToMatchBy),
+                None => match spec.row(lead, &found) {
+                    None => Err(Reason::NothingToMatchBy),
+                    Some(row) if self.keys.as_ref().is_some_and(|keys| keys.is_withdrawn(spec, &row)) => {
+                        Err(Reason::WithdrewElsewhere)
+                    }
+                    Some(row) => Ok(row),
+                },
                 Some(reason) => Err(reason),
             }
             .inspect_err(|reason| *state.counts.left_out.entry(*reason).or_default() += 1),
@@ -418,6 +474,7 @@ impl Worker<'_> {
             line.write(&mut self.lines);
         }
         let (Ok(row), Some(output)) = (row, state.outputs.first_mut()) else { return Ok(()) };
+        let new = self.keys.as_mut().is_none_or(|keys| keys.tell(spec, &row));
         let how = match change {
             Change::Added => "added",
             Change::Changed => "changed",
@@ -425,6 +482,9 @@ impl Worker<'_> {
         };
         let count = if change == Change::Added { &mut state.counts.added } else { &mut state.counts.changed };
         *count += 1;
+        if !new {
+            return Ok(());
+        }
         let before = [json!(how), Value::Null];
         output.row(spec, if output.role == Role::Changes { &before } else { &[] }, &row)
     }
@@ -453,22 +513,22 @@ impl Worker<'_> {
     }
 
     /// Writes what is taken back of somebody, if anything is.
-    fn take_back(&self, state: &mut State, fate: Fate, who: &[Value]) -> Result<(), StoreError> {
+    fn take_back(&mut self, state: &mut State, fate: Fate, who: &[Value]) -> Result<(), StoreError> {
         let (spec, counts) = (&self.asked.spec, &mut state.counts);
-        let (reason, row) = match fate {
-            Fate::Kept { replaced: 0 } => return Ok(()),
-            Fate::Kept { replaced } => {
-                counts.replaced += 1;
-                (Reason::Replaced, spec.only(who, |n| replaced >> n & 1 == 1))
-            }
-            Fate::Gone(reason) => {
-                counts.removed += 1;
-                (reason, who.to_vec())
-            }
-            Fate::Unseen => {
-                counts.removed += 1;
-                (Reason::Erased, who.to_vec())
-            }
+        let (reason, wanted) = match fate {
+            Fate::Kept { replaced } => (Reason::Replaced, replaced),
+            Fate::Gone(reason) => (reason, u8::MAX),
+            Fate::Unseen => (Reason::Erased, u8::MAX),
+        };
+        let taken = self.keys.as_mut().map_or(wanted, |keys| keys.take_back(spec, who, wanted));
+        match fate {
+            Fate::Kept { .. } => counts.replaced += u64::from(taken != 0),
+            Fate::Gone(_) | Fate::Unseen => counts.removed += 1,
+        }
+        let row = match taken {
+            0 => return Ok(()),
+            u8::MAX => who.to_vec(),
+            some => spec.only(who, |n| some >> n & 1 == 1),
         };
         let Some(output) = state.outputs.last_mut() else { return Ok(()) };
         let before = [json!("removed"), json!(reason.as_str())];
@@ -549,6 +609,7 @@ mod tests {
         let state = State {
             started_at: at,
             finished_at: Some(at),
+            gathered: true,
             scan: Scan::all(),
             base: Some(Mark { export: "before".to_owned(), finished_at: at, ledger: ledger.clone() }),
             removed: 2,

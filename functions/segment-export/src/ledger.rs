@@ -2,7 +2,8 @@
 //!
 //! A line for each row: the lead's id, a hash of the row, and of the row what says who somebody is, since whoever was
 //! erased can be asked no more. A line too for each lead that the export before had and this one has not, with the reason:
-//! it is what a worker knows of the leads that those before it saw. Nothing else of anybody is kept.
+//! it is what a worker knows of the leads that those before it saw. And of an audience, for each lead that withdrew
+//! consent, short hashes of what the destination would know it by ([`keys`](crate::keys)). Nothing else of anybody is kept.
 //!
 //! A ledger is written in pieces, one at each of its export's checkpoints. A piece is named by what is in it, so that a
 //! worker that was thought dead, and writes its own version late, replaces nobody's.
@@ -99,6 +100,8 @@ pub(crate) enum Line {
     },
     /// The export before had one, and this one has not.
     Gone { lead: String, reason: Reason },
+    /// Somebody withdrew consent whom the destination would know by these.
+    Withdrew { keys: Vec<u64> },
 }
 
 impl Line {
@@ -112,6 +115,9 @@ impl Line {
         let json = match self {
             Self::Row { lead, hash, who } => json!([lead, format!("{hash:016x}"), who]),
             Self::Gone { lead, reason } => json!([lead, reason.as_str()]),
+            Self::Withdrew { keys } => {
+                json!([Value::Null, keys.iter().map(|key| format!("{key:016x}")).collect::<Vec<_>>()])
+            }
         };
         out.extend_from_slice(json.to_string().as_bytes());
         out.push(b'\n');
@@ -120,10 +126,15 @@ impl Line {
     fn read(line: &[u8]) -> Option<Self> {
         let json: Value = serde_json::from_slice(line).ok()?;
         let text = |at: usize| json.get(at).and_then(Value::as_str);
+        let number = |text: &str| u64::from_str_radix(text, 16).ok();
+        if json.get(0)?.is_null() {
+            let keys = json.get(1)?.as_array()?.iter().map(|key| key.as_str().and_then(number));
+            return Some(Self::Withdrew { keys: keys.collect::<Option<_>>()? });
+        }
         let lead = text(0)?.to_owned();
         match json.get(2) {
             Some(who) => {
-                let hash = u64::from_str_radix(text(1)?, 16).ok()?;
+                let hash = number(text(1)?)?;
                 Some(Self::Row { lead, hash, who: who.as_array()?.clone() })
             }
             None => Some(Self::Gone { lead, reason: Reason::parse(text(1)?)? }),
@@ -151,7 +162,7 @@ pub(crate) enum Change {
 }
 
 /// In how many ways somebody is known at most: three by an audience.
-const WAYS: usize = 3;
+pub(crate) const WAYS: usize = 3;
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -172,7 +183,8 @@ fn place(lead: &str) -> [u8; 16] {
     place
 }
 
-fn ways(spec: &Spec, who: &[Value]) -> [u64; WAYS] {
+/// Gives a hash of each way in which a row's person is known; 0 where there is none.
+pub(crate) fn ways(spec: &Spec, who: &[Value]) -> [u64; WAYS] {
     let mut ways = [0; WAYS];
     for (to, fields) in ways.iter_mut().zip(spec.known_by(who)) {
         *to = fields.map_or(0, |fields| short(json!(fields).to_string().as_bytes()).max(1));
@@ -188,7 +200,7 @@ impl Index {
                 let (lead, known_by) = (place(lead), ways(spec, who));
                 Some(Entry { lead, hash: *hash, known_by, fate: Fate::Unseen })
             }
-            Line::Gone { .. } => None,
+            Line::Gone { .. } | Line::Withdrew { .. } => None,
         }));
     }
 
@@ -220,6 +232,7 @@ impl Index {
                 entry.fate = Fate::Gone(*reason);
                 Change::Changed
             }
+            Line::Withdrew { .. } => Change::Same,
         }
     }
 
@@ -247,6 +260,7 @@ mod tests {
         let lines = [
             Line::of(&spec, "a", &row("a@b.example", "A1")),
             Line::Gone { lead: "b".to_owned(), reason: Reason::ConsentWithdrawn },
+            Line::Withdrew { keys: vec![1, u64::MAX] },
         ];
         let mut bytes = Vec::new();
         lines.iter().for_each(|line| line.write(&mut bytes));

@@ -6,16 +6,19 @@
 //! * [`preview`] – how many a condition keeps, and which of its lines throws away whom;
 //! * [`export`] – the job that writes files; `output` – a file in the making; [`scan`] – all leads, from any place on;
 //! * `ledger` – what an export said of whom, by which the next one knows what changed; `mark` – which export was the last;
+//! * `keys` – what an audience's destination knows people by;
 //! * [`request`], [`response`] – the wire;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
 //!
 //! Who has not consented to the purpose is in no file, and a file has its final name only when it is whole. Who was in one
-//! and may not be any more is in the removals of the next.
+//! and may not be any more is in the removals of the next. An audience that takes both, removals first, has the hashes that one of
+//! everybody would have.
 
 pub mod config;
 pub mod export;
+mod keys;
 mod ledger;
 mod mark;
 mod output;
@@ -185,12 +188,14 @@ async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Respon
 /// Starts an export of a segment to a file. Roles: marketing, admin.
 ///
 /// Leads without confirmed consent for the purpose are left out and counted by reason. In CSV, cells that a spreadsheet
-/// would run as formulas get a leading apostrophe; JSON Lines hold the values as they are. A `preset`
+/// would run as formulas get a leading apostrophe, which phone numbers of the column `phone` are not; JSON Lines hold the
+/// values as they are. A `preset`
 /// (`google_customer_match`, `meta_custom_audiences`) has the columns that its destination takes instead of `columns`,
 /// written and hashed as it wants them, and is for the purpose `ad_audience`. With `"since": "last"` the export holds what
 /// changed since the last finished one of the same target (segment, format, columns or preset, and purpose): each row with
 /// its `change` (`added`, `changed`, `removed`) and, of a removal, the `reason`; of a preset as two files, `add` and
-/// `remove`. The removals are to be taken first.
+/// `remove`. The removals are to be taken first. Of a preset, who cannot be told from somebody who withdrew consent is left
+/// out as `withdrew_elsewhere`.
 #[utoipa::path(post, path = "/v1/segments/{segment_id}/exports", tag = "segments", security(("token" = ["marketing"])),
     params(("segment_id" = String, Path, description = "The segment"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same export")),

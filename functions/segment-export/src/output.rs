@@ -8,7 +8,7 @@
 use crate::ledger::hash_of;
 use adapters::ports::{FileStore, StoreError, Upload};
 use domain::export::{Format, Spec};
-use domain::segment::harmless_cell;
+use domain::segment::{harmless_cell, harmless_phone};
 use serde_json::{Map, Value, json};
 use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
@@ -97,6 +97,7 @@ impl Output {
     pub(crate) fn row(&mut self, spec: &Spec, before: &[Value], row: &[Value]) -> Result<(), StoreError> {
         self.rows += 1;
         let values = before.iter().chain(row);
+        let is_phone = |at: usize| at.checked_sub(before.len()).is_some_and(|at| spec.is_phone(at));
         match spec.format {
             Format::JsonLines => {
                 let header = self.role.header(spec);
@@ -105,8 +106,9 @@ impl Output {
                 self.pending.push(b'\n');
                 Ok(())
             }
-            Format::Csv => self.csv(values.map(|value| match value {
+            Format::Csv => self.csv(values.enumerate().map(|(at, value)| match value {
                 Value::Null => String::new(),
+                Value::String(text) if is_phone(at) => harmless_phone(text).into_owned(),
                 Value::String(text) => harmless_cell(text).into_owned(),
                 other => other.to_string(),
             })),

@@ -1,6 +1,7 @@
 //! Stories of previews and exports, in memory.
 
 mod changes;
+mod shared;
 mod twins;
 
 use super::*;
@@ -414,14 +415,14 @@ async fn an_export_leaves_out_who_has_not_consented_and_makes_cells_harmless() {
         (
             &json!("done"),
             &json!(1),
-            &json!({"no_consent": 1, "consent_pending": 1, "consent_withdrawn": 0, "nothing_to_match_by": 0})
+            &json!({"no_consent": 1, "consent_pending": 1, "consent_withdrawn": 0, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
         )
     );
     assert!(answer["link"].as_str().unwrap().contains(&csv));
     let file = world.file(&csv, "csv");
     assert_eq!(file.file_name, "dach_active-2026-11-22.csv");
     let text = String::from_utf8(file.bytes).unwrap();
-    let row = "lead1@company.example,'+436641234567,A1,\"'=HYPERLINK(\"\"http://x.example\"\")\",120";
+    let row = "lead1@company.example,+436641234567,A1,\"'=HYPERLINK(\"\"http://x.example\"\")\",120";
     assert_eq!(text, format!("email,phone,label,attributes.full_name,attributes.company_size\r\n{row}\r\n"));
     let text = String::from_utf8(world.file(&lines, "jsonl").bytes).unwrap();
     let row: Value = serde_json::from_str(text.strip_suffix('\n').unwrap()).unwrap();

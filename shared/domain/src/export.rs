@@ -18,7 +18,7 @@ use crate::condition::TouchField;
 use crate::consent::{ConsentStatus, Purpose};
 use crate::evaluation::Evaluation;
 use crate::fault::Faults;
-use crate::identity::{Email, Phone, Slug};
+use crate::identity::{Email, Identity, Phone, Slug};
 use crate::lead::Lead;
 use crate::phase::Phase;
 use crate::reader::{Node, Object};
@@ -292,10 +292,39 @@ impl Spec {
                 Some(columns.iter().map(|column| column.value(lead, found)).collect())
             }
             Contents::Audience(destination) => {
-                let row = destination.row(&Person::of(lead));
-                let row: Vec<Value> = row.into_iter().map(|field| json!(field)).collect();
+                let row = matched(*destination, &Person::of(lead));
                 self.known_by(&row).iter().any(Option::is_some).then_some(row)
             }
+        }
+    }
+
+    /// Gives the rows of a lead who withdrew consent to be in an audience, one for each address and number that it has: by
+    /// none of them may anybody be in it. None of anybody else, and none where rows are told apart by more than hashes.
+    #[must_use]
+    pub fn withdrawn(&self, lead: &Lead) -> Vec<Vec<Value>> {
+        let Contents::Audience(destination) = &self.contents else { return Vec::new() };
+        if lead.consents.status(self.purpose) != Some(ConsentStatus::Withdrawn) {
+            return Vec::new();
+        }
+        let first = Person::of(lead);
+        let others = lead.identities.iter().filter_map(|identity| match identity {
+            Identity::Email(email) => {
+                Some(Person { email: Some(email.as_str().to_owned()), ..first.clone() })
+            }
+            Identity::Phone(phone) => {
+                Some(Person { phone: Some(phone.as_str().to_owned()), ..first.clone() })
+            }
+            Identity::External(_) | Identity::Anonymous(_) => None,
+        });
+        std::iter::once(first.clone()).chain(others).map(|person| matched(*destination, &person)).collect()
+    }
+
+    /// Tells whether at this place in a row stands a phone number in E.164, which is one by its type and not by its looks.
+    #[must_use]
+    pub fn is_phone(&self, at: usize) -> bool {
+        match &self.contents {
+            Contents::Columns(columns) => matches!(columns.get(at), Some(Column::Fixed("phone"))),
+            Contents::Audience(_) => false,
         }
     }
 
@@ -349,6 +378,11 @@ impl Spec {
             }
         }
     }
+}
+
+/// Gives what a destination matches a person by.
+fn matched(destination: Destination, person: &Person) -> Vec<Value> {
+    destination.row(person).into_iter().map(|field| json!(field)).collect()
 }
 
 /// An export that was asked for.
@@ -439,6 +473,8 @@ pub enum Reason {
     ConsentWithdrawn,
     /// The destination could not find them by anything that is known.
     NothingToMatchBy,
+    /// Somebody whom an audience's destination cannot tell from them withdrew consent.
+    WithdrewElsewhere,
     /// The segment's condition is no longer met.
     LeftSegment,
     /// There is no such lead any more.
@@ -454,14 +490,20 @@ impl Reason {
         ("consent_pending", Self::ConsentPending),
         ("consent_withdrawn", Self::ConsentWithdrawn),
         ("nothing_to_match_by", Self::NothingToMatchBy),
+        ("withdrew_elsewhere", Self::WithdrewElsewhere),
         ("left_segment", Self::LeftSegment),
         ("erased", Self::Erased),
         ("replaced", Self::Replaced),
     ];
 
     /// The reasons for which somebody in the segment is left out, in the order in which they are counted.
-    pub const LEFT_OUT: [Self; 4] =
-        [Self::NoConsent, Self::ConsentPending, Self::ConsentWithdrawn, Self::NothingToMatchBy];
+    pub const LEFT_OUT: [Self; 5] = [
+        Self::NoConsent,
+        Self::ConsentPending,
+        Self::ConsentWithdrawn,
+        Self::NothingToMatchBy,
+        Self::WithdrewElsewhere,
+    ];
 
     /// Gives the word in the API.
     #[must_use]

@@ -111,7 +111,7 @@ async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
         (
             &json!("done"),
             &json!(10),
-            &json!({"no_consent": 0, "consent_pending": 10, "consent_withdrawn": 10, "nothing_to_match_by": 0})
+            &json!({"no_consent": 0, "consent_pending": 10, "consent_withdrawn": 10, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
         )
     );
     assert!(done["link"].as_str().is_some_and(|link| link.contains(&id)));
@@ -248,4 +248,70 @@ async fn what_the_playbook_wants_exported_is_made_by_itself_and_tells_who_withdr
     let file = setting.files.file("exports/export-daily-2026-11-23-changes.csv").unwrap();
     let text = String::from_utf8(file.bytes).unwrap();
     assert_eq!(text, "change,reason,email\r\nremoved,consent_withdrawn,p3@company.example\r\n");
+}
+
+#[tokio::test]
+async fn an_audience_of_leads_that_look_the_same_stays_right_whatever_call_of_a_worker_fails() {
+    let hash = |text: &str| domain::audience::sha256_hex(text).unwrap();
+    let (ada, bert) = (hash("adalovelace@gmail.com"), hash("bert@company.example"));
+    let disturbed = async |call: Option<usize>| -> usize {
+        let setting = Setting::new().await;
+        let say = async |who: &str, purpose: &str, status: &str| {
+            let consent = json!([{"purpose": purpose, "status": status}]);
+            let body =
+                json!({"leads": [{"email": who, "attributes": {"country": "AT"}, "consent": consent}]});
+            let answer = setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&body)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        };
+        let made = async || {
+            setting.later(60_000);
+            let body = json!({"preset": "google_customer_match", "since": "last"});
+            let id = start(&setting, "newsletter", &body).await;
+            setting.failures.take_calls();
+            if let Some(call) = call {
+                setting.failures.on_call(call, Failure::Throttled);
+            }
+            let mut workers = 0;
+            while look(&setting, &id).await["status"] != "done" {
+                let _may_fail = segment_export::run_job(&setting.export, &id).await;
+                setting.failures.heal();
+                setting.later(LEASE_MS);
+                workers += 1;
+                assert!(workers < 5, "it comes to an end");
+            }
+            let emails = |role: &str| -> Vec<String> {
+                let file = setting.files.file(&format!("exports/{id}-{role}.csv")).unwrap();
+                let mut reader = csv::Reader::from_reader(file.bytes.as_slice());
+                let mut emails: Vec<String> =
+                    reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
+                emails.sort();
+                emails
+            };
+            (emails("add"), emails("remove"), setting.failures.take_calls().len())
+        };
+        for who in ["ada.lovelace@gmail.com", "adalovelace@gmail.com", "bert@company.example"] {
+            say(who, "marketing", "confirmed").await;
+            say(who, "ad_audience", "confirmed").await;
+        }
+        let (add, remove, calls) = made().await;
+        let mut both = vec![ada.clone(), bert.clone()];
+        both.sort();
+        assert_eq!((add, remove), (both, vec![]), "two spellings are one row");
+        // One leaves the segment: the other one has the same address.
+        say("ada.lovelace@gmail.com", "marketing", "withdrawn").await;
+        let (add, remove, _) = made().await;
+        assert_eq!((add, remove), (vec![], vec![]));
+        say("ada.lovelace@gmail.com", "ad_audience", "withdrawn").await;
+        let (add, remove, _) = made().await;
+        assert_eq!((add, remove), (vec![], vec![ada.clone()]), "nobody is in it by another spelling");
+        say("ada.lovelace@gmail.com", "ad_audience", "confirmed").await;
+        let (add, remove, _) = made().await;
+        assert_eq!((add, remove), (vec![ada.clone()], vec![]));
+        calls
+    };
+    let calls = disturbed(None).await;
+    assert!(calls >= 8, "the table is read twice, in four parts: {calls}");
+    for call in 1..=calls {
+        disturbed(Some(call)).await;
+    }
 }
