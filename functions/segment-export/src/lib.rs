@@ -13,8 +13,8 @@
 //! # The invariant not to break
 //!
 //! Who has not consented to the purpose is in no file, and a file has its final name only when it is whole. Who was in one
-//! and may not be any more is in the removals of the next. An audience that takes both, removals first, has the hashes that one of
-//! everybody would have.
+//! and may not be any more is in the removals of the next. An audience that takes both, removals first, has the hashes that
+//! an export of everybody would have.
 
 pub mod config;
 pub mod export;
