@@ -24,7 +24,12 @@
 //! What is kept are sums: by segment and period, by segment, and by pairs of groups; so a job can note it after each page,
 //! in less than the 400 KB that an item of DynamoDB may have.
 //! Whose revenue a deal is has to be known beforehand ([`Ground`]), since a deal counts once, however many leads report
-//! it.
+//! it. Beforehand, too, it is counted how many leads have which value of what is compared. An attribute may have another
+//! one for each lead, such as an address or a number of a customer; what has more than [`MOST_VALUES`] is no way to group
+//! leads, so with the first value beyond them all are let go and no more are held: whoever has a value is in one group, and
+//! the report says so. Whether it comes to that depends on how many values there are, and not on the order of the leads.
+//! So four segmentations hold 40,000 values at most, of at most 1,000 characters: 40 MB of plain letters in the worst case,
+//! and less than one in the usual.
 
 use crate::backtest::{ApartTally, Known, Past, attributes_of, said, uses};
 use crate::bins::{Count, minimum_support};
@@ -51,6 +56,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub const MOST_SEGMENTATIONS: usize = 4;
 /// The most groups of a segmentation that have a name of their own.
 pub const MOST_GROUPS: usize = 24;
+/// The most values that are counted to find the groups of a segmentation.
+pub const MOST_VALUES: usize = 10_000;
 /// Up to how many days the time to win is kept to the day; beyond, to the week.
 const TO_THE_DAY: i64 = 90;
 /// The longest time to win that is told from longer ones, in days.
@@ -62,6 +69,9 @@ const NONE_OF_THESE: &str = "none of these";
 const NOT_GIVEN: &str = "not given";
 /// The group of those with a value that few have.
 const ANYTHING_ELSE: &str = "anything else";
+/// The same where there were too many values to name any. It is the last group's name, by which a report knows, and a job
+/// keeps it with the other names.
+const OF_TOO_MANY: &str = "anything else, of too many values";
 
 /// A way of dividing leads into groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,12 +172,31 @@ pub struct Question<'a> {
     pub now: Timestamp,
 }
 
+/// How many leads have which value, as long as there are not too many values.
+#[derive(Clone, Debug, Default)]
+struct Values {
+    counts: HashMap<String, u64>,
+    too_many: bool,
+}
+
+impl Values {
+    fn add(&mut self, value: String) {
+        if self.too_many {
+            return;
+        }
+        *self.counts.entry(value).or_default() += 1;
+        if self.counts.len() > MOST_VALUES {
+            *self = Self { counts: HashMap::new(), too_many: true };
+        }
+    }
+}
+
 /// What has to be known of all leads before they are looked at one by one: whose revenue each deal is, and which values
 /// are frequent enough to be groups.
 #[derive(Clone, Debug, Default)]
 pub struct Ground {
     deals: Deals,
-    values: Vec<HashMap<String, u64>>,
+    values: Vec<Values>,
     revenue: HashMap<LeadId, BTreeMap<Currency, i64>>,
 }
 
@@ -178,10 +207,10 @@ impl Ground {
         for deal in &row.won {
             self.deals.add(&row, deal, ());
         }
-        self.values.resize_with(question.compare.len(), HashMap::new);
+        self.values.resize_with(question.compare.len(), Values::default);
         for (segmentation, values) in question.compare.iter().zip(&mut self.values) {
             if let Some(value) = segmentation.value(lead) {
-                *values.entry(value).or_default() += 1;
+                values.add(value);
             }
         }
     }
@@ -194,18 +223,19 @@ impl Ground {
             *sum = sum.saturating_add(minor);
         }
         let mut values = std::mem::take(&mut self.values);
-        values.resize_with(question.compare.len(), HashMap::new);
-        let named = |(segmentation, values): (&Segmentation, HashMap<String, u64>)| match segmentation {
+        values.resize_with(question.compare.len(), Values::default);
+        let named = |(segmentation, values): (&Segmentation, Values)| match segmentation {
             Segmentation::Segments(ids) => {
                 ids.iter().map(Slug::to_string).chain([NONE_OF_THESE.to_owned()]).collect()
             }
             _ => {
-                let mut values: Vec<(String, u64)> = values.into_iter().collect();
+                let rest = if values.too_many { OF_TOO_MANY } else { ANYTHING_ELSE };
+                let mut values: Vec<(String, u64)> = values.counts.into_iter().collect();
                 values.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
                 values.truncate(MOST_GROUPS);
                 values.sort();
                 let names = values.into_iter().map(|(name, _)| name);
-                names.chain([NOT_GIVEN, ANYTHING_ELSE].map(str::to_owned)).collect()
+                names.chain([NOT_GIVEN, rest].map(str::to_owned)).collect()
             }
         };
         question.compare.iter().zip(values).map(named).collect()
@@ -723,7 +753,16 @@ impl Report<'_> {
                 })
             });
         let few = compared.iter().find(|one| !enough(one.all())).map(|one| too_few(one.all()));
-        few.into_iter().chain(outcome).chain(refused).collect()
+        let crowded = self.question.compare.iter().zip(self.groups);
+        let crowded = crowded.filter(|(_, names)| names.last().is_some_and(|last| last == OF_TOO_MANY));
+        let crowded = crowded.map(|(segmentation, _)| {
+            format!(
+                "`{}` has more than {MOST_VALUES} values, too many to be groups: whoever has one is in `{OF_TOO_MANY}`; make \
+                 segments of its values to compare them",
+                segmentation.name()
+            )
+        });
+        few.into_iter().chain(crowded).chain(outcome).chain(refused).collect()
     }
 }
 
@@ -1127,6 +1166,63 @@ mod tests {
             .map(|g| g["group"].as_str().unwrap())
             .collect();
         assert_eq!(groups, ["not given", "anything else"]);
+    }
+
+    #[test]
+    fn what_has_too_many_values_has_no_groups_in_whatever_order_the_leads_come() {
+        let playbook = playbook();
+        let question = asked(&playbook, &["attribute:number", "attribute:place"]);
+        let (template, ..) = told(&Story::new(1).given(2, "number", 1.0, None).did(2, "asked"), question.now);
+        // The last one has the value of the first, so that there is one value fewer than leads.
+        let lead = |n: usize, values: usize| {
+            let mut lead = template.clone();
+            for (name, n) in [("number", n % values), ("place", n % 2)] {
+                let name = AttributeName::parse(name).unwrap();
+                let mut attribute = template.attributes.values().next().unwrap().clone();
+                attribute.value = AttributeValue::Text(format!("V{n}"));
+                lead.attributes.insert(name, attribute);
+            }
+            lead
+        };
+        let groups = |values: usize, backwards: bool| {
+            let mut ground = Ground::default();
+            for n in 0..=values {
+                ground.add(&question, &lead(if backwards { values - n } else { n }, values));
+                assert!(ground.values.iter().all(|values| values.counts.len() <= MOST_VALUES));
+            }
+            ground.finish(&question)
+        };
+        let places = ["v0", "v1", NOT_GIVEN, ANYTHING_ELSE];
+        let as_many_as_may_be = groups(MOST_VALUES, false);
+        assert_eq!(as_many_as_may_be, groups(MOST_VALUES, true));
+        // The one value that two have is among the most frequent ones.
+        assert_eq!((as_many_as_may_be[0].len(), as_many_as_may_be[0][0].as_str()), (MOST_GROUPS + 2, "v0"));
+        assert_eq!(as_many_as_may_be[1], places);
+        for backwards in [false, true] {
+            let names = groups(MOST_VALUES + 1, backwards);
+            assert_eq!(names[0], [NOT_GIVEN, OF_TOO_MANY]);
+            assert_eq!(names[1], places);
+        }
+
+        let question = asked(&playbook, &["attribute:number"]);
+        let ground = Ground::default();
+        let report = |names: &[&str]| {
+            let names = [names.iter().map(|name| (*name).to_owned()).collect()];
+            let counter = Counter { question: &question, ground: &ground, groups: &names };
+            let mut tallies = Tallies::default();
+            let story = Story::new(1).given(2, "number", 1.0, None).sales(5, lost());
+            let (lead, facts, moves) = told(&story, question.now);
+            counter.add(&mut tallies, &lead, &facts, &moves);
+            Report { question: &question, groups: &names, tallies: &tallies }.to_json()
+        };
+        let crowded = report(&[NOT_GIVEN, OF_TOO_MANY]);
+        assert_eq!(crowded["compare"][0]["groups"][0]["group"], OF_TOO_MANY);
+        assert_eq!(
+            crowded["caution"][1],
+            "`attribute:number` has more than 10000 values, too many to be groups: whoever has one is in \
+             `anything else, of too many values`; make segments of its values to compare them"
+        );
+        assert!(!report(&[NOT_GIVEN, ANYTHING_ELSE])["caution"].to_string().contains("too many"));
     }
 
     #[test]

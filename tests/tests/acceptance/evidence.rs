@@ -112,6 +112,43 @@ async fn the_same_evidence_is_one_record_however_it_is_weighed_and_whichever_key
 }
 
 #[tokio::test]
+async fn no_field_that_has_words_keeps_a_name() {
+    let world = world().await;
+    let name = "n @@ada_l ＠ada 0043 664 1234567 5@/each:ada@company.example";
+    let one = |kind: &str, more: Value| {
+        with(json!({"kind": kind, "text": name, "source": name, "date": "2026-03-01"}), more)
+    };
+    let many = json!({"evidence": [
+        one("interview_prospect", json!({})),
+        one("interview_sales", json!({})),
+        one("interview_customer_service", json!({})),
+        one("database_mining", json!({"attribute": "country", "value": name})),
+        one("keyword_research", json!({"keyword": name})),
+        json!({"kind": "keyword_research", "keyword": "ada@company.example price", "date": "2026-03-01"}),
+        one("social_listening", json!({"network": name, "url": "https://facebook.com/p/Ada-Example-100064/"})),
+    ]});
+    add(&world, &many).await;
+    let kept = list(&world, "").await;
+    assert_eq!(kept.len(), 7);
+    for one in &kept {
+        let shown = one.to_string();
+        assert!(!shown.to_lowercase().contains("ada") && !shown.contains("1234567"), "{shown}");
+    }
+    let of = |kind: &str| kept.iter().find(|one| one["kind"] == kind && one["source"].is_string()).unwrap();
+    let clean = "n […] […] […] […]";
+    for (kind, field) in [
+        ("interview_prospect", "text"),
+        ("interview_prospect", "source"),
+        ("database_mining", "value"),
+        ("keyword_research", "keyword"),
+        ("social_listening", "network"),
+    ] {
+        assert_eq!(of(kind)[field], clean, "{kind} {field}");
+    }
+    assert_eq!(of("social_listening")["url"], "https://facebook.com/");
+}
+
+#[tokio::test]
 async fn a_list_is_filtered_and_its_pages_are_full() {
     let world = world().await;
     for n in 0..30 {
@@ -132,6 +169,12 @@ async fn a_list_is_filtered_and_its_pages_are_full() {
     found.dedup();
     assert_eq!(found.len(), 10);
     assert!(list(&world, "?kind=social_listening").await.is_empty());
+    let wrong = format!("{PATH}?cursor=x&limit=0&kind=x&statement=_&colour=1&shade=2");
+    let answer = world.call(Role::Sales, "GET", &wrong).expect(422).await;
+    let every = ["/colour", "/cursor", "/kind", "/limit", "/shade", "/statement"];
+    assert_eq!(answer.pointers(), every, "{}", answer.text());
+    let answer = world.call(Role::Sales, "GET", &format!("{PATH}?limit=many&kind=x")).expect(422).await;
+    assert_eq!(answer.pointers(), ["/kind", "/limit"], "{}", answer.text());
     for wrong in ["?cursor=x", "?limit=0", "?kind=x", "?statement=_", "?colour=1"] {
         assert_eq!(
             world.call(Role::Sales, "GET", &format!("{PATH}{wrong}")).send().await.status,

@@ -85,7 +85,16 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let id = Slug::parse(&persona).map_err(|_| no_persona())?;
-    let (limit, wanted) = request::wanted(&query)?;
+    let (limit, wanted) = match request::wanted(&query) {
+        Ok(wanted) => wanted,
+        // Whether a cursor is one of this list only the list can tell.
+        Err(problem) => {
+            let page = stored::page(app.catalog.as_ref(), &id, 1, query.cursor.as_deref()).await;
+            let cursor = page.err().map(|error| Problem::of_list(error, query.cursor.as_deref()));
+            let faults = problem.faults().iter().chain(cursor.iter().flat_map(Problem::faults));
+            return Err(Problem::invalid(faults.cloned().collect()));
+        }
+    };
     let (mut items, mut cursor, mut some) = (Vec::new(), query.cursor.clone(), query.cursor.is_some());
     // What is left out leaves room for more of the next page, so that a page is full wherever it can be.
     loop {

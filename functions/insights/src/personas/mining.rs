@@ -159,15 +159,19 @@ pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Wor
     let findings: Vec<Evidence> = mined
         .findings
         .into_iter()
-        .map(|(text, finding)| Evidence {
-            persona: persona.id.clone(),
-            detail: Detail::DatabaseMining(finding),
-            text,
-            source: Some(source.clone()),
-            day: now.day(),
-            weight: USUAL_WEIGHT,
-            supports: BTreeSet::new(),
-            contradicts: BTreeSet::new(),
+        .map(|(text, finding)| {
+            let evidence = Evidence {
+                persona: persona.id.clone(),
+                detail: Detail::DatabaseMining(finding),
+                text,
+                source: Some(source.clone()),
+                day: now.day(),
+                weight: USUAL_WEIGHT,
+                supports: BTreeSet::new(),
+                contradicts: BTreeSet::new(),
+            };
+            // A form may have asked for an address under any attribute's name.
+            evidence.without_names()
         })
         .collect();
     let on_record: Vec<OnRecord> =

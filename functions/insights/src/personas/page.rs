@@ -3,6 +3,10 @@
 //! What stands on a card was written by others, prospects and passers-by among them. So a page is put together from
 //! `Html`, which nothing but a text that was escaped and the tags written here can become, and from Markdown each mark that
 //! would mean something is taken its meaning. The page loads nothing: it looks the same from a folder in ten years.
+//!
+//! Addresses need no mark to become links on GitHub and elsewhere, some before marks are read and some after, so that
+//! no way of escaping holds everywhere. A word that may be one is shown as code, which is never a link; only the address of
+//! a post, which was read and cut down when it came, is one.
 
 use super::card::{AspectShown, CardShown, GroupShown, KindShown, Piece, SideShown, StatementShown};
 use adapters::http::escape;
@@ -19,10 +23,11 @@ fn headline(aspect: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
 }
 
-/// Says where a piece comes from: who, the source, the day, the weight.
-fn origin(piece: &Piece) -> String {
+/// Says where a piece comes from: who, the source, the address, the day, the weight.
+fn origin(piece: &Piece, shown: fn(&str) -> String, link: fn(&str) -> String) -> String {
     let url = piece.detail.get("url").and_then(Value::as_str);
-    let parts = [Some(piece.said_by.as_str()), piece.source.as_deref(), url, Some(&piece.date)];
+    let source = piece.source.as_deref().map(shown);
+    let parts = [Some(shown(&piece.said_by)), source, url.map(link), Some(piece.date.clone())];
     format!("{}, weight {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "), piece.weight)
 }
 
@@ -85,14 +90,35 @@ fn as_of(card: &CardShown) -> String {
 
 /// Takes the marks of Markdown their meaning, and keeps a text in its line.
 fn plain(text: &str) -> String {
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Shows a word as it is, or as code where it may be taken for an address.
+fn word(word: &str) -> String {
+    let lower = word.to_lowercase();
+    if ["://", "www.", "@", "mailto:", "xmpp:"].iter().any(|address| lower.contains(address)) {
+        return code(word);
+    }
     let mut out = String::new();
-    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+    for c in word.chars() {
         if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#') {
             out.push('\\');
         }
         out.push(c);
     }
     out
+}
+
+/// Shows a text as code, between more backticks than it has beside each other.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let (fence, space) = ("`".repeat(longest + 1), if longest > 0 { " " } else { "" });
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Makes a link of an address that was read as one: it has no mark in it that ends it.
+fn link(url: &str) -> String {
+    format!("<{url}>")
 }
 
 /// Gives the card as Markdown.
@@ -148,7 +174,7 @@ pub fn markdown(card: &CardShown) -> String {
 }
 
 fn line(piece: &Piece) -> String {
-    format!("{} – {}", plain(&quoted(piece)), plain(&origin(piece)))
+    format!("{} – {}", plain(&quoted(piece)), origin(piece, plain, link))
 }
 
 fn pieces(of_kind: &KindShown) -> String {
@@ -272,9 +298,87 @@ fn verdict(verdict: &'static str, says: &str) -> Html {
 
 fn pieces_html(class: &'static str, side: &SideShown) -> Html {
     let piece = |piece: &Piece| {
-        let origin = tag("span", "origin", [text(&origin(piece))]);
+        let origin = tag("span", "origin", [text(&origin(piece, str::to_owned, str::to_owned))]);
         tag("li", "", [text(&quoted(piece)), text(" "), origin])
     };
     let more = more(side).map(|more| tag("li", "", [tag("small", "", [text(&more)])]));
     tag("ul", class, side.evidence.iter().map(piece).chain(more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comrak::{Options, markdown_to_html};
+    use serde_json::{Map, json};
+
+    /// Renders as GitHub does, and with what else becomes a link elsewhere.
+    fn rendered(markdown: &str) -> String {
+        let mut options = Options::default();
+        options.extension.autolink = true;
+        options.extension.table = true;
+        options.extension.strikethrough = true;
+        options.parse.relaxed_autolinks = true;
+        markdown_to_html(markdown, &options)
+    }
+
+    fn piece(words: &str) -> Piece {
+        let url = json!({ "url": "https://www.reddit.com/r/erp/comments/17" });
+        let detail: Map<String, Value> = url.as_object().unwrap().clone();
+        Piece {
+            evidence_id: String::new(),
+            kind: "social_listening",
+            text: words.to_owned(),
+            source: Some(words.to_owned()),
+            date: "2026-03-01".to_owned(),
+            weight: 1,
+            detail,
+            said_by: words.to_owned(),
+            is_quote: true,
+        }
+    }
+
+    #[test]
+    fn a_strangers_words_make_no_link_and_the_address_of_a_post_does() {
+        for words in [
+            "www.evil.example",
+            "WWW.evil.example",
+            "(www.evil.example)",
+            "*www.evil.example*",
+            "https://evil.example/a_b_c?d=*e*",
+            "HTTP://evil.example",
+            "ftp://evil.example",
+            "see:https://evil.example.",
+            "ada@evil.example mailto:ada@evil.example xmpp:ada@evil.example",
+            "`https://evil.example",
+            "`` `https://evil.example` ``",
+            "a`b``https://evil.example```",
+            "\\`https://evil.example\\`",
+            "[x](https://evil.example)",
+            "[x](//evil.example)",
+            "[x]: //evil.example",
+            "<https://evil.example>",
+            "<a href=\"//evil.example\">x</a>",
+            "![x](https://evil.example/x.png)",
+            "https\u{3000}://evil.example www.\nevil.example",
+        ] {
+            let html = rendered(&format!("* **{}** – for\n  * for: {}\n", plain(words), line(&piece(words))));
+            let links: Vec<&str> = html.split("href=\"").skip(1).collect();
+            assert_eq!(links.len(), 1, "{words}: {html}");
+            assert!(links[0].starts_with("https://www.reddit.com/r/erp/comments/17\""), "{words}: {html}");
+            assert!(!html.contains("<img") && !html.contains("<a href=\"//"), "{words}: {html}");
+        }
+        // What the test would see, were nothing done.
+        assert!(rendered("www.evil.example and https://evil.example").matches("href=").count() == 2);
+    }
+
+    #[test]
+    fn what_looks_like_an_address_is_read_as_it_was_written() {
+        for (words, read) in [
+            ("at www.evil.example/a_b", "<p>at <code>www.evil.example/a_b</code></p>"),
+            ("`https://evil.example`", "<p><code>`https://evil.example`</code></p>"),
+            ("a_b_c & *d*", "<p>a_b_c &amp; *d*</p>"),
+        ] {
+            assert_eq!(rendered(&plain(words)).trim_end(), read);
+        }
+    }
 }

@@ -5,21 +5,22 @@ use adapters::wire;
 use domain::attribute::AttributeName;
 use domain::evidence::{
     About, Competition, Detail, Evidence, Finding, Keyword, Kind, MOST_WEIGHT, USUAL_WEIGHT, With,
-    without_author, without_names,
+    names::without_author,
 };
-use domain::fault::Faults;
 use domain::identity::Slug;
 use domain::persona::Persona;
 use domain::playbook::Playbook;
 use domain::reader::{Node, Object};
 use domain::time::{Day, Timestamp};
 use serde::Deserialize;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::IntoParams;
 
 /// The longest id of a piece of evidence, in bytes.
 pub const LONGEST_ID: usize = 100;
+/// How many pieces a list has unless somebody says.
+const USUAL_LIMIT: usize = 100;
 /// The longest quote or finding, in characters.
 const TEXT: usize = 2_000;
 /// The longest source, keyword or value, in characters.
@@ -31,19 +32,23 @@ const MOST: i64 = 1_000_000_000_000;
 /// What other systems call the author of a post.
 const AUTHORS: &[&str] = &["author", "user", "username", "handle", "name", "email"];
 
-/// The query of a list of evidence.
+/// The query of a list of evidence: whatever was sent, so that every fault of it can be named.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
 pub struct ListQuery {
     /// How many, 1 to 200; 100 unless said.
-    pub limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    pub limit: Option<String>,
     /// Where the page starts: `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Of this kind only.
     pub kind: Option<String>,
     /// Only what speaks for or against this statement.
     pub statement: Option<String>,
+    /// What nobody asked for.
+    #[serde(flatten)]
+    #[param(ignore)]
+    pub others: BTreeMap<String, String>,
 }
 
 /// Which evidence is wanted.
@@ -71,16 +76,28 @@ impl Wanted {
 ///
 /// Every fault.
 pub fn wanted(query: &ListQuery) -> Result<(usize, Wanted), Problem> {
-    let limit = wire::limit(query.limit, 100)?;
-    let faults = Faults::new();
-    let read = |name: &str, text: &Option<String>| {
-        text.as_ref().map(|text| (format!("/{name}"), Value::from(text.as_str())))
-    };
-    let kind = read("kind", &query.kind)
-        .and_then(|(pointer, value)| Node::at(&value, pointer, &faults).one_of(Kind::WORDS));
-    let statement = read("statement", &query.statement)
-        .and_then(|(pointer, value)| Node::at(&value, pointer, &faults).parsed(Slug::parse));
-    faults.into_result(Some((limit, Wanted { kind, statement }))).map_err(Problem::invalid)
+    let text = |text: &String| Value::from(text.as_str());
+    // Digits are a number here, and anything else is told what was expected.
+    let number = |limit: &String| limit.parse::<u32>().map_or_else(|_| text(limit), Value::from);
+    let mut sent: Map<String, Value> =
+        query.others.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let known = [
+        ("limit", query.limit.as_ref().map(number)),
+        ("kind", query.kind.as_ref().map(text)),
+        ("statement", query.statement.as_ref().map(text)),
+    ];
+    sent.extend(known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    wire::one(&sent.into(), |node| {
+        let object = node.object()?;
+        let limit = match object.optional("limit") {
+            Some(node) => node.integer(1, 200).and_then(|n| usize::try_from(n).ok()),
+            None => Some(USUAL_LIMIT),
+        };
+        let kind = object.optional("kind").and_then(|node| node.one_of(Kind::WORDS));
+        let statement = object.optional("statement").and_then(|node| node.parsed(Slug::parse));
+        object.finish();
+        Some((limit?, Wanted { kind, statement }))
+    })
 }
 
 /// Gives the pieces of a body that has several; none of one that is a piece itself.
@@ -118,7 +135,7 @@ pub fn evidence(
 fn read(node: &Node<'_>, persona: &Persona, playbook: &Playbook, now: Timestamp) -> Option<Evidence> {
     let object = node.object()?;
     let kind = object.required("kind").and_then(|node| node.one_of(Kind::WORDS));
-    let source = object.optional("source").and_then(|node| node.text(SHORT).map(without_names));
+    let source = object.optional("source").and_then(|node| node.text(SHORT).map(str::to_owned));
     let day = object.required("date").and_then(|node| day(&node, now));
     let weight = match object.optional("weight") {
         Some(node) => node.integer(1, i64::from(MOST_WEIGHT)).and_then(|n| u8::try_from(n).ok()),
@@ -137,19 +154,19 @@ fn read(node: &Node<'_>, persona: &Persona, playbook: &Playbook, now: Timestamp)
     // Which fields there are besides depends on the kind.
     let kind = kind?;
     let detail = detail(&object, kind, playbook);
+    let text = |node: &Node<'_>| node.text(TEXT).map(str::to_owned);
     let text = match (kind, &detail) {
         (Kind::KeywordResearch, Some(Detail::KeywordResearch(keyword))) if !object.has("text") => {
             let _absent = object.optional("text");
             Some(searched(keyword))
         }
-        (Kind::KeywordResearch, None) => {
-            object.optional("text").and_then(|node| node.text(TEXT).map(without_names))
-        }
-        _ => object.required("text").and_then(|node| node.text(TEXT).map(without_names)),
+        (Kind::KeywordResearch, None) => object.optional("text").and_then(|node| text(&node)),
+        _ => object.required("text").and_then(|node| text(&node)),
     };
     object.finish();
     let (persona, detail) = (persona.id.clone(), detail?);
-    Some(Evidence { persona, detail, text: text?, source, day: day?, weight: weight?, supports, contradicts })
+    let (text, day, weight) = (text?, day?, weight?);
+    Some(Evidence { persona, detail, text, source, day, weight, supports, contradicts }.without_names())
 }
 
 fn day(node: &Node<'_>, now: Timestamp) -> Option<Day> {
