@@ -6,9 +6,9 @@
 //! still serves, a name that was kept is found only by its owner. What has a currency behind it, or no letter behind its
 //! `@`, is a figure, and stays.
 //!
-//! Of a network that is known, an address is kept only in the forms of which is known that they name nobody
-//! ([`NETWORKS`]), since each network writes names in another place, and a new place every year. Of all other sites it is
-//! kept unless it looks like a writer's page ([`WRITERS`]).
+//! Of a network that is known, an address is kept only in the forms of which is known that they name nobody, since
+//! each network writes names in another place, and a new place every year. Of all other sites it is kept unless it looks
+//! like a writer's page.
 
 use percent_encoding::percent_decode_str;
 
