@@ -25,6 +25,8 @@ pub enum Failure {
     TimedOutAfterWrite,
     /// Somebody else was faster: a conflict where the call knows one, else busy.
     Conflict,
+    /// The store does nothing and never answers.
+    Hangs,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +122,7 @@ impl Failures {
     ) -> Result<T, StoreError> {
         match self.next(call, false) {
             None => go.await,
+            Some(Failure::Hangs) => std::future::pending().await,
             Some(failure) => Err(busy(failure)),
         }
     }
@@ -132,6 +135,7 @@ impl Failures {
     ) -> Result<T, StoreError> {
         match (self.next(call, true), conflict) {
             (None, _) => go.await,
+            (Some(Failure::Hangs), _) => std::future::pending().await,
             (Some(Failure::TimedOutAfterWrite), _) => {
                 go.await?;
                 Err(busy(Failure::TimedOutAfterWrite))
