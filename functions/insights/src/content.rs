@@ -86,8 +86,13 @@ struct Filter {
 }
 
 impl Filter {
-    fn read(query: &ListQuery) -> Result<Self, Problem> {
+    /// Reads what a list is to have, and how much of it.
+    fn read(query: &ListQuery) -> Result<(Self, usize), Problem> {
         let faults = Faults::new();
+        let limit = wire::limit(query.limit, USUAL_LIMIT).unwrap_or_else(|problem| {
+            problem.faults().iter().for_each(|fault| faults.add(&fault.pointer, &fault.detail));
+            USUAL_LIMIT
+        });
         let slug = |name: &str, asked: &Option<String>| {
             let parsed = asked.as_deref().map(Slug::parse).transpose();
             parsed.unwrap_or_else(|error| {
@@ -112,7 +117,7 @@ impl Filter {
                 day
             }),
         };
-        faults.into_result(Some(filter)).map_err(Problem::invalid)
+        faults.into_result(Some((filter, limit))).map_err(Problem::invalid)
     }
 
     fn has(&self, content: &Content) -> bool {
@@ -149,7 +154,7 @@ async fn list(
     _: Caller<MarketingAndSales>,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    let (limit, filter) = (wire::limit(query.limit, USUAL_LIMIT)?, Filter::read(&query)?);
+    let (filter, limit) = Filter::read(&query)?;
     let (mut items, mut cursor) = (Vec::new(), query.cursor.clone());
     for _ in 0..MOST_PAGES {
         let page = app.catalog.list(CatalogKind::Content, limit - items.len(), cursor.as_deref()).await;

@@ -191,6 +191,17 @@ pub(crate) async fn timely(
     }
 }
 
+/// Waits for what no job makes as long as a caller does; whoever waited in vain is to ask again.
+pub(crate) async fn in_time<T, E: Into<Problem>>(
+    app: &App,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(app.answer_within, answer).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => Err(Problem::busy()),
+    }
+}
+
 /// Works on a new job as long as a caller waits, and lets another call go on with it where that does not suffice. Answers
 /// with the job as it stands then.
 pub(crate) async fn begin(app: &App, id: &str, kind: JobKind, asked: &Value) -> Result<Response, Problem> {

@@ -183,8 +183,8 @@ pub fn dossier(
             "first": lead.touches.first.as_ref().map(wire::touch_json),
             "last": lead.touches.last().map(wire::touch_json),
         },
-        "content": lead.content.iter().map(|(content, day)| json!({
-            "content_id": content.as_str(), "on": day.to_string(),
+        "content": lead.content.iter().map(|(content, had)| json!({
+            "content_id": content.as_str(), "on": had.on.to_string(),
         })).collect::<Vec<_>>(),
         "deals": standing.deals.iter().map(deal).collect::<Vec<_>>(),
         "possible_duplicates": lead.possible_duplicates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),

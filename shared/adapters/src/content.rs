@@ -1,7 +1,8 @@
 //! The catalog of content, and what content did as of its latest count.
 //!
 //! Results are sums by content, persona and phase. They stand in jobs and in one record of the catalog, both of which hold
-//! 400 KB, so they are written as lists of numbers under the names of what they are sums of.
+//! 400 KB, so they are written as lists of numbers under the names of what they are sums of. A list grows at its end: one
+//! that ends sooner was written before the rest was counted, and reads as nothing of it.
 
 use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
 use domain::content::Content;
@@ -13,6 +14,8 @@ use serde_json::{Map, Value, json};
 
 /// The id of the record with the latest results.
 const LATEST: &str = "latest";
+/// How many sums there were at first.
+const FIRST_COUNTED: usize = 10;
 /// Stands for no persona or no phase.
 const NONE: &str = "-";
 
@@ -72,7 +75,11 @@ pub fn results_from(json: &Value) -> Option<Results> {
             let persona = if persona == NONE { None } else { Some(Slug::parse(persona).ok()?) };
             let phase = if phase == NONE { None } else { Some(Phase::parse(phase)?) };
             let cell = Cell { content: Slug::parse(content).ok()?, persona, phase };
-            let numbers: Vec<u64> = numbers.as_array()?.iter().filter_map(Value::as_u64).collect();
+            let mut numbers: Vec<u64> = numbers.as_array()?.iter().filter_map(Value::as_u64).collect();
+            if numbers.len() < FIRST_COUNTED {
+                return None;
+            }
+            numbers.resize(numbers.len().max(Sums::NAMES.len()), 0);
             results.cells.insert(cell, Sums::from_numbers(numbers.try_into().ok()?));
         }
     }
@@ -140,7 +147,7 @@ mod tests {
     #[test]
     fn results_read_back_as_they_were_written() {
         let mut results = Results { left_out: 3, unknown: 4, ..Results::default() };
-        let sums = Sums::from_numbers([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+        let sums = Sums::from_numbers([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 11, 12]);
         results.cells.insert(cell("a", None, None), sums);
         results.cells.insert(cell("a", Some("it_lead"), Some(Phase::Decision)), sums);
         results.cells.insert(cell("b", Some("it_lead"), None), Sums::default());
@@ -149,9 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn results_from_before_bounces_were_counted_read_with_none() {
+        let of =
+            |numbers: &[u64]| json!({ "contents": { "a": { "- -": numbers } }, "left_out": 0, "unknown": 0 });
+        let read = results_from(&of(&[9, 8, 7, 6, 5, 4, 3, 2, 1, 0])).unwrap();
+        let sums = Sums::from_numbers([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]);
+        assert_eq!((read.of(&Slug::parse("a").unwrap()), sums.tries()), (sums, 9));
+        assert_eq!((results_from(&of(&[1; 9])), results_from(&of(&[1; 13]))), (None, None));
+    }
+
+    #[test]
     fn as_many_results_as_are_kept_fit_into_a_record() {
         let mut results = Results::default();
-        let sums = Sums::from_numbers([999_999; 10]);
+        let sums = Sums::from_numbers([999_999; 12]);
         for n in 0..MOST_CELLS {
             let content = format!("a-rather-long-name-of-a-white-paper-{:04}", n / 4);
             let persona = format!("a_long_persona_{}", n % 4);

@@ -20,9 +20,9 @@ pub mod results;
 
 use crate::fault::Faults;
 use crate::identity::{LeadId, Slug};
-use crate::lead::Lead;
+use crate::lead::{Had, HadBy, Lead};
 use crate::phase::Phase;
-use crate::playbook::Playbook;
+use crate::playbook::{Form, FormTarget, Playbook};
 use crate::reader::{Node, Object};
 use crate::time::Day;
 use language::{Language, Tongue};
@@ -156,6 +156,24 @@ impl Lack {
     }
 }
 
+/// Says how a lead is known to have had the content that an activity of some kind names; none where nobody who may tell of
+/// content told of it. `by` is who brought the activity, as in its delivery.
+///
+/// A form tells of content where the playbook lets one of its fields say so. A page's script never does: what is in its
+/// events, anybody can make up.
+#[must_use]
+pub fn told(kind: &str, by: &str, playbook: &Playbook) -> Option<HadBy> {
+    let asks = |form: &Form| {
+        form.fields.values().any(|target| matches!(target, FormTarget::Property(name) if name == "content"))
+    };
+    match by.strip_prefix("form:") {
+        Some(form) => playbook.form(form).is_some_and(asks).then_some(HadBy::Form),
+        None if by.starts_with("page:") => None,
+        None if matches!(kind, "email_sent" | "email_delivered") => Some(HadBy::Mail),
+        None => Some(HadBy::Own),
+    }
+}
+
 /// What choosing content needs to know of a lead.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
@@ -168,7 +186,7 @@ pub struct Reader<'a> {
     /// Its language.
     pub tongue: Tongue,
     /// What it had.
-    pub had: &'a BTreeMap<Slug, Day>,
+    pub had: &'a BTreeMap<Slug, Had>,
 }
 
 impl<'a> Reader<'a> {

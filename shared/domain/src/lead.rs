@@ -23,10 +23,49 @@ pub const MOST_ANONYMOUS: usize = 5;
 
 /// How many pieces of content a lead remembers to have had.
 pub const MOST_CONTENT: usize = 64;
-/// How many of them anybody could have told of: a stranger can neither fill the memory nor drive out what is in it.
+/// How many of them only forms told of, which anybody can send: a stranger can neither fill the memory nor drive out what
+/// others told.
 pub const MOST_TOLD: usize = 16;
-/// How many bytes the ids of all of them take.
-const MOST_CONTENT_BYTES: usize = 1_024;
+/// How many bytes the ids of all of them take: all 64 where ids have the usual length of up to 40, so that an item stays
+/// below 4 KB; of the longest ids, 63 letters, it is 40 pieces.
+pub const MOST_CONTENT_BYTES: usize = MOST_CONTENT * 40;
+
+/// By which way a lead is known to have had a piece of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HadBy {
+    /// Somebody trusted told that it opened, read or downloaded it: nothing takes that back.
+    Own,
+    /// A mail with it was sent; it may yet come back.
+    Mail,
+    /// A form told of it, and nobody else did.
+    Form,
+    /// A mail with it was sent, and a form told of it.
+    MailAndForm,
+}
+
+impl HadBy {
+    /// Every way; its place is its number in a record.
+    pub const ALL: [Self; 4] = [Self::Own, Self::Mail, Self::Form, Self::MailAndForm];
+
+    /// Gives what is known by both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Own, _) | (_, Self::Own) => Self::Own,
+            (one, other) if one == other => one,
+            _ => Self::MailAndForm,
+        }
+    }
+}
+
+/// A piece of content that a lead had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Had {
+    /// The day on which it last did.
+    pub on: Day,
+    /// How that is known.
+    pub by: HadBy,
+}
 
 /// A response to a campaign: when, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,8 +190,8 @@ pub struct Lead {
     pub phase: Option<Phase>,
     /// The segments that it is in.
     pub segments: BTreeSet<Slug>,
-    /// The content that it had, with the day on which it last did: sent, opened, read or downloaded.
-    pub content: BTreeMap<Slug, Day>,
+    /// The content that it had: sent, opened, read or downloaded.
+    pub content: BTreeMap<Slug, Had>,
     /// When something about it changes without anything happening.
     pub due_at: Option<Timestamp>,
     /// The latest deliveries, oldest first.
@@ -239,22 +278,34 @@ impl Lead {
     }
 
     /// Remembers a piece of content that the lead had; the one that it had longest ago goes where there is no room.
-    /// `public` is what anybody could have told.
-    pub fn had(&mut self, content: Slug, on: Day, public: bool) {
-        if public && !self.content.contains_key(&content) && self.content.len() >= MOST_TOLD {
-            return;
-        }
-        let day = self.content.entry(content.clone()).or_insert(on);
-        *day = on.max(*day);
+    ///
+    /// What only forms told of has [`MOST_TOLD`] places, and makes room among itself.
+    pub fn had(&mut self, content: Slug, on: Day, by: HadBy) {
+        let had = self.content.entry(content.clone()).or_insert(Had { on, by });
+        *had = Had { on: on.max(had.on), by: had.by.and(by) };
         loop {
+            let told = self.content.values().filter(|had| had.by == HadBy::Form).count();
             let bytes: usize = self.content.keys().map(|content| content.as_str().len()).sum();
-            if self.content.len() <= MOST_CONTENT && bytes <= MOST_CONTENT_BYTES {
+            let full = self.content.len() > MOST_CONTENT || bytes > MOST_CONTENT_BYTES;
+            if told <= MOST_TOLD && !full {
                 return;
             }
-            // Of those of the oldest day, the one that just came goes last.
-            let oldest = self.content.iter().min_by_key(|(id, day)| (**day, **id == content));
+            // A form's goes first. Of those of the oldest day, the one that just came goes last.
+            let oldest =
+                self.content.iter().min_by_key(|(id, had)| (had.by != HadBy::Form, had.on, **id == content));
             let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { return };
             self.content.remove(&oldest);
+        }
+    }
+
+    /// Forgets content that a mail brought which came back on a day, unless the lead had it since, or otherwise too.
+    pub fn came_back(&mut self, content: &Slug, on: Day) {
+        match self.content.get_mut(content).filter(|had| had.on <= on) {
+            Some(Had { by: HadBy::Mail, .. }) => {
+                self.content.remove(content);
+            }
+            Some(had) if had.by == HadBy::MailAndForm => had.by = HadBy::Form,
+            _ => {}
         }
     }
 

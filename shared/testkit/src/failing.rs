@@ -27,6 +27,8 @@ pub enum Failure {
     /// Somebody else was faster: a conflict where the call knows one, else busy. Of several events or messages sent at
     /// once, the first is not taken.
     Conflict,
+    /// The store does nothing and never answers.
+    Hangs,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +124,7 @@ impl Failures {
     ) -> Result<T, StoreError> {
         match self.next(call, false) {
             None => go.await,
+            Some(Failure::Hangs) => std::future::pending().await,
             Some(failure) => Err(busy(failure)),
         }
     }
@@ -134,6 +137,7 @@ impl Failures {
     ) -> Result<T, StoreError> {
         match (self.next(call, true), conflict) {
             (None, _) => go.await,
+            (Some(Failure::Hangs), _) => std::future::pending().await,
             (Some(Failure::TimedOutAfterWrite), _) => {
                 go.await?;
                 Err(busy(Failure::TimedOutAfterWrite))

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use testkit::builders::{NOON, activate, activity, delivered, email, test_playbook, time};
 use testkit::{
-    Dynamo, FailingLeadStore, Failures, MemoryCatalog, MemoryJobStarter, MemoryLeadStore, RoleTokens,
+    Dynamo, FailingCatalog, FailingLeadStore, Failure, Failures, MemoryCatalog, MemoryJobStarter,
+    MemoryLeadStore, RoleTokens,
 };
 use tests::{Answer, Api};
 
@@ -36,6 +37,9 @@ fn document() -> Value {
         "decision": { "signal": "contact_requested" },
         "customer": { "stage": "customer" },
     });
+    document["forms"].as_array_mut().unwrap().push(json!(
+        { "id": "paper", "fields": { "email": "email", "content": "properties.content" } }
+    ));
     document["topics"] = json!([
         { "id": "pricing", "title": "Prices", "keywords": ["price", "cost"] },
         { "id": "safety", "title": "Safety", "keywords": ["safe"] },
@@ -123,8 +127,17 @@ struct Story {
 }
 
 const PIECES: [&str; 6] = ["paper", "guide", "offer", "film", "gone", "nobody_knows"];
-const WAYS: [&str; 6] =
-    ["email_sent", "email_opened", "email_clicked", "content_downloaded", "email_bounced", "unsubscribed"];
+/// A `form` is a download of which only a form tells, which anybody may have sent, and a `page` one that anybody made up.
+const WAYS: [&str; 8] = [
+    "email_sent",
+    "email_opened",
+    "email_clicked",
+    "content_downloaded",
+    "email_bounced",
+    "unsubscribed",
+    "form",
+    "page",
+];
 
 fn story(n: u64, draw: &mut Draw) -> Story {
     let captured = time("2025-06-01T08:00:00Z").plus(draw.below(500) as i64 * DAY_MS);
@@ -148,6 +161,10 @@ fn story(n: u64, draw: &mut Draw) -> Story {
     if draw.below(4) == 0 {
         had.push((captured, "guide", "content_downloaded"));
     }
+    if draw.below(4) == 0 {
+        let sent = later(draw, 100);
+        had.extend([(sent, "offer", "email_sent"), (sent.plus(1_000), "offer", "email_bounced")]);
+    }
     if draw.below(2) == 0 {
         had.extend(reached[0].map(|at| (at, "film", "content_downloaded")));
     }
@@ -170,24 +187,30 @@ async fn tell(house: &House, story: &Story) {
         .map(|(name, value)| (AttributeName::parse(name).unwrap(), value))
         .collect();
     let form = Capture { attributes, responded: true, public: true, ..Capture::default() };
-    let mut facts = vec![(story.captured, Fact::Captured(Box::new(form)))];
+    let mut facts = vec![(story.captured, Fact::Captured(Box::new(form)), "test")];
     for (at, content, way) in &story.had {
-        facts.push((*at, Fact::Activity(activity(way, &[("content", content)]))));
+        let (kind, by) = match *way {
+            "form" => ("content_downloaded", "form:paper"),
+            "page" => ("content_downloaded", "page:paper"),
+            kind => (kind, "test"),
+        };
+        facts.push((*at, Fact::Activity(activity(kind, &[("content", content)])), by));
     }
     let [considered, decided, bought] = story.reached;
-    facts.extend(considered.map(|at| (at, Fact::Activity(activity("page_viewed", &[("path", "/pricing")])))));
-    facts.extend(decided.map(|at| (at, Fact::Activity(activity("contact_requested", &[])))));
+    let did = |kind: &str, path: &str| Fact::Activity(activity(kind, &[("path", path)]));
+    facts.extend(considered.map(|at| (at, did("page_viewed", "/pricing"), "test")));
+    facts.extend(decided.map(|at| (at, did("contact_requested", "/contact"), "test")));
     let deal = ExternalId::new("crm", &story.who).unwrap();
     let sales = |what: Move| Fact::Sales { what, by: None, note: None };
-    facts.extend(bought.map(|at| (at, sales(Move::Won { deal, amount: None }))));
-    facts.extend(story.lost.map(|at| (at, sales(Move::Lost { deal: None, reason: None }))));
+    facts.extend(bought.map(|at| (at, sales(Move::Won { deal, amount: None }), "test")));
+    facts.extend(story.lost.map(|at| (at, sales(Move::Lost { deal: None, reason: None }), "test")));
     let incoming: Vec<_> = facts
         .into_iter()
-        .filter(|(at, _)| *at <= now)
+        .filter(|(at, ..)| *at <= now)
         .enumerate()
-        .map(|(n, (at, fact))| {
+        .map(|(n, (at, fact, by))| {
             let mut incoming = delivered(&format!("{} {n}", story.who), at, fact);
-            incoming.history = true;
+            (incoming.history, incoming.by) = (true, by.to_owned());
             incoming
         })
         .collect();
@@ -257,7 +280,7 @@ async fn told(house: &House, leads: u64, seed: u64) -> Vec<Story> {
     stories
 }
 
-type Figures = [u64; 10];
+type Figures = [u64; 12];
 
 /// Counts again what each piece did: by piece, persona and phase.
 fn recount(
@@ -274,30 +297,47 @@ fn recount(
             let own: Vec<_> = story
                 .had
                 .iter()
-                .filter(|(at, content, way)| *content == piece && *way != "email_bounced" && *at <= now)
+                .filter(|(at, content, way)| *content == piece && *way != "page" && *at <= now)
                 .collect();
-            let Some(first) = own.iter().map(|(at, ..)| *at).min().filter(|first| *first >= from) else {
+            let times = |has: &dyn Fn(&str) -> bool| -> BTreeSet<Timestamp> {
+                own.iter().filter(|(_, _, way)| has(way)).map(|(at, ..)| *at).collect()
+            };
+            let (mails, back) = (times(&|way| way == "email_sent"), times(&|way| way == "email_bounced"));
+            let (forms, read) = (
+                times(&|way| way == "form"),
+                times(&|way| !["email_sent", "email_bounced", "form"].contains(&way)),
+            );
+            let reached = mails.iter().filter(|at| back.last().is_none_or(|back| *at > back)).min();
+            let trusted = read.first().into_iter().chain(reached).min();
+            let told = trusted.is_none() && !forms.is_empty();
+            let bounced = trusted.is_none() && forms.is_empty();
+            let Some(first) = trusted.or(forms.first()).or(mails.first()).filter(|first| **first >= from)
+            else {
                 continue;
             };
+            let (first, trusted) = (*first, trusted.is_some());
             let way = |way: &str| u64::from(own.iter().any(|(_, _, had)| *had == way));
             let phase = story.phase(first.plus(-1));
             let day = |days: i64| first.plus(days * DAY_MS);
-            let judged = day(30) <= now;
+            let judged = trusted && day(30) <= now;
             let moved = judged && story.phase(day(30)) > phase;
-            let won_by =
-                |end: Timestamp| story.reached[2].is_some_and(|won| won >= first && won <= end.min(now));
-            let lost = story.lost.is_some_and(|lost| lost >= first && lost <= now);
+            let won_by = |end: Timestamp| {
+                trusted && story.reached[2].is_some_and(|won| won >= first && won <= end.min(now))
+            };
+            let lost = trusted && story.lost.is_some_and(|lost| lost >= first && lost <= now);
             let figures = [
-                1,
+                (!bounced).into(),
                 way("email_sent"),
                 way("email_opened"),
                 way("email_clicked"),
-                way("content_downloaded"),
+                way("content_downloaded").max(way("form")),
                 judged.into(),
                 moved.into(),
                 (moved || (judged && won_by(day(30)))).into(),
                 won_by(day(365)).into(),
-                (won_by(day(365)) || lost || day(365) <= now).into(),
+                (won_by(day(365)) || lost || (trusted && day(365) <= now)).into(),
+                bounced.into(),
+                told.into(),
             ];
             let key = (piece.to_owned(), story.persona().map(str::to_owned), PHASES[phase].to_owned());
             let sums: &mut Figures = cells.entry(key).or_default();
@@ -322,6 +362,8 @@ fn figures(row: &Value) -> Figures {
         at("/moved_or_won/hits"),
         at("/won/hits"),
         at("/won/of"),
+        at("/bounced/hits"),
+        at("/told/hits"),
     ]
 }
 
@@ -329,7 +371,7 @@ fn reported(report: &Value) -> BTreeMap<(String, Option<String>, String), Figure
     let mut cells = BTreeMap::new();
     for row in report["rows"].as_array().unwrap() {
         let own = row["cells"].as_array().unwrap();
-        let mut whole: Figures = [0; 10];
+        let mut whole: Figures = [0; 12];
         for cell in own {
             let text = |name: &str| cell[name].as_str().map(str::to_owned);
             whole.iter_mut().zip(figures(cell)).for_each(|(sum, more)| *sum += more);
@@ -352,7 +394,7 @@ async fn the_report_equals_an_independent_recount_of_random_stories() {
     assert_eq!(reported(&report), expected);
     // The stories have what they are to show.
     let sum = |at: usize| expected.values().map(|figures| figures[at]).sum::<u64>();
-    assert!((0..10).all(|at| sum(at) >= 5), "{expected:?}");
+    assert!((0..12).all(|at| sum(at) >= 5), "{expected:?}");
     assert!(expected.keys().any(|(_, persona, _)| persona.is_none()));
     assert!(report["unknown"].as_u64().unwrap() > 0 && report["left_out"] == 0);
     let moved = &report["rows"][0]["moved"];
@@ -395,14 +437,22 @@ async fn the_matrix_equals_an_independent_recount_of_random_stories() {
     let (mut apart, mut apart_waiting) = (0, 0);
     for story in &stories {
         let phase = PHASES[story.phase(now)];
-        // In the order in which it was told: a mail that came back takes away what was had until that day.
+        // In the order in which it was told: a mail that came back takes away what a mail alone brought until that day.
         let had = |id: &str| {
             let told = story.had.iter().filter(|(at, had, _)| *had == id && *at <= now);
-            let last = told.fold(None, |last: Option<i64>, (at, _, way)| {
-                let day = at.millis().div_euclid(DAY_MS);
-                if *way == "email_bounced" { last.filter(|last| *last > day) } else { last.max(Some(day)) }
-            });
-            last.is_some()
+            let told = told.filter(|(.., way)| *way != "page");
+            let (mut mailed, mut form, mut read) = (None, None, false);
+            for (at, _, way) in told {
+                let day = Some(at.millis().div_euclid(DAY_MS));
+                match *way {
+                    "email_sent" => mailed = mailed.max(day),
+                    "email_bounced" if mailed <= day => mailed = None,
+                    "email_bounced" => {}
+                    "form" => form = form.max(day),
+                    _ => read = true,
+                }
+            }
+            mailed.is_some() || form.is_some() || read
         };
         let waits = CATALOG.iter().all(|(id, personas, phases, language, until)| {
             let for_it = personas.is_empty() || story.persona().is_some_and(|own| personas.contains(&own));
@@ -459,6 +509,8 @@ async fn the_matrix_equals_an_independent_recount_of_random_stories() {
     );
     let page = house.call(Role::Sales, "GET", "/v1/content/matrix", "text/html", None).await;
     assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
     let page = page.text();
     assert!(
         page.contains("plant_manager") && !page.contains("http://") && !page.contains("https://"),
@@ -503,7 +555,7 @@ async fn a_report_whose_worker_stops_or_whose_store_fails_goes_on_and_ends_with_
         pages.insert(job.state.pointer("/progress/leads").and_then(Value::as_u64));
         // A few workers find a store that gives up in the middle of a page, and one dies with the job in its hands.
         if [1, 3, 4].contains(&calls) {
-            house.failures.on_call(6, testkit::Failure::Throttled);
+            house.failures.on_call(6, Failure::Throttled);
         }
         if calls == 6 {
             assert!(house.insights.jobs.take(&id).await.unwrap().is_some());
@@ -556,10 +608,10 @@ async fn the_daily_count_is_what_the_next_choice_goes_by() {
             Some("plant_manager".to_owned()),
             "awareness".to_owned(),
         );
-        let [leads, .., judged, _, succeeded, _, _] = expected[&key];
+        let [leads, _, _, _, _, judged, _, succeeded, .., told] = expected[&key];
         assert_eq!(
-            (&piece["had_by"], &piece["judged"], &piece["succeeded"]),
-            (&json!(leads), &json!(judged), &json!(succeeded))
+            (&piece["had_by"], &piece["tries"], &piece["judged"], &piece["succeeded"]),
+            (&json!(leads), &json!(leads - told), &json!(judged), &json!(succeeded))
         );
     }
     assert_eq!(after["left_out"]["expired"], 1);
@@ -690,4 +742,46 @@ async fn a_filtered_list_gives_every_piece_once_over_its_pages() {
     assert_eq!(got, expected);
     let answer = house.call(Role::Sales, "GET", "/v1/content?cursor=nonsense", "*/*", None).await;
     assert_eq!((answer.status, answer.pointers()), (422, vec!["/cursor".to_owned()]));
+}
+
+#[tokio::test]
+async fn every_fault_of_a_list_is_named_at_once() {
+    let house = House::on_memory().await;
+    let wrong =
+        "limit=201&persona=No%20Id&phase=later&topic=%2F&language=klingonisch&kind=leaflet&valid_on=today";
+    let answer = house.call(Role::Sales, "GET", &format!("/v1/content?{wrong}"), "*/*", None).await;
+    let pointers = ["/kind", "/language", "/limit", "/persona", "/phase", "/topic", "/valid_on"];
+    assert_eq!(
+        (answer.status, answer.pointers()),
+        (422, pointers.map(String::from).to_vec()),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn who_asks_for_the_next_content_or_a_card_waits_no_longer_than_for_a_report() {
+    let kept = Arc::new(MemoryCatalog::new());
+    let mut house = House::over(MemoryLeadStore::new(), Arc::clone(&kept) as _).await;
+    catalog(&house).await;
+    let mut plain = story(1, &mut Draw(1));
+    (plain.job, plain.had) = ("poet", vec![(plain.captured, "film", "email_sent")]);
+    tell(&house, &plain).await;
+    let lead = house.insights.leads.owners(&[email(&plain.who)]).await.unwrap().pop().unwrap().1;
+    let paths = [format!("/v1/leads/{lead}/next-content"), "/v1/personas/it_lead".to_owned()];
+    let failures = Failures::none();
+    house.insights.catalog = Arc::new(FailingCatalog::new(kept, failures.clone()));
+    let sound = house.get(&paths[0]).await;
+    assert!(sound["content"].is_null() && sound["gap"].is_object(), "{sound}");
+    let reads = failures.take_calls().len();
+    assert_eq!(reads, 3, "the content, what it did, and what people search for");
+    house.get(&paths[1]).await;
+    assert_eq!(failures.take_calls().len(), 1, "the evidence of the persona");
+    house.insights.answer_within = Duration::from_millis(500);
+    for (path, hangs) in [(&paths[0], 1), (&paths[0], 2), (&paths[0], 3), (&paths[1], 1)] {
+        failures.on_call(hangs, Failure::Hangs);
+        let answer = house.call(Role::Sales, "GET", path, "application/json", None).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "2"), "{path}: {}", answer.text());
+        failures.take_calls();
+    }
 }

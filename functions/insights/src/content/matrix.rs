@@ -9,7 +9,7 @@ use adapters::http::{Caller, Problem, Query};
 use adapters::ports::StoreError;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::content::matrix::{Matrix, Waiting, demand};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -58,7 +58,7 @@ pub(crate) async fn matrix(
     };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {
-        return Ok(axum::response::Html(page::matrix(&found).into_string()).into_response());
+        return Ok(response::page(page::matrix(&found).into_string()));
     }
     if accept.contains("text/csv") {
         return written::csv(written::listed(&found, "cells"), written::MATRIX_COLUMNS);

@@ -1,7 +1,7 @@
 //! The next piece of content for a lead, and why.
 
 use super::written;
-use crate::App;
+use crate::{App, in_time};
 use adapters::content::{contents, latest};
 use adapters::evidence::keywords;
 use adapters::http::auth::MarketingAndSales;
@@ -23,13 +23,19 @@ use domain::identity::LeadId;
 /// `gap` says what is missing. The same lead gets the same answer all day, unless it or the content changes.
 #[utoipa::path(get, path = "/v1/leads/{lead_id}/next-content", tag = "content", security(("token" = ["marketing", "sales"])),
     params(("lead_id" = String, Path, description = "The lead")),
-    responses((status = 200, description = "The content, or what is missing"), (status = 404, description = "No such lead")))]
+    responses((status = 200, description = "The content, or what is missing"), (status = 404, description = "No such lead"),
+        (status = 503, description = "Not found out in time; ask again")))]
 pub(crate) async fn next_content(
     State(app): State<App>,
     _: Caller<MarketingAndSales>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = LeadId::parse(&id).map_err(|error| Problem::not_found(format!("the lead id {error}")))?;
+    in_time(&app, chosen(&app, id)).await
+}
+
+/// Chooses. What people search for is read only where nothing fits, since it is all evidence of all personas.
+async fn chosen(app: &App, id: LeadId) -> Result<Response, Problem> {
     let lead = app.leads.load(std::slice::from_ref(&id)).await?.pop();
     let lead = lead.ok_or_else(|| Problem::not_found("no lead has this id"))?;
     let (catalog, known) = (contents(app.catalog.as_ref()).await?, latest(app.catalog.as_ref()).await?);

@@ -24,7 +24,8 @@ use tokio::time::Instant;
 ///
 /// A lead counts once per piece, in the span in which it first had it. `moved` are those in a further phase within 30 days, of
 /// those `judged`, who had it 30 days ago or longer; `won` those won within a year, of those `decided`: won, lost, or a year
-/// later. Shares come with their 95 % interval. What is not in the catalog is counted in `unknown`. The report that takes
+/// later. What only forms tell of (`told`) is had, and nobody is judged by it; where every mail came back (`bounced`) nothing was had.
+/// Shares come with their 95 % interval. What is not in the catalog is counted in `unknown`. The report that takes
 /// longer than 20 seconds is answered with 202: ask again with the same words until it is 200.
 #[utoipa::path(get, path = "/v1/reports/content", tag = "reports", security(("token" = ["marketing", "sales"])),
     params(SpanQuery),

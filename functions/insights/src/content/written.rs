@@ -58,6 +58,8 @@ pub(super) const RESULT_COLUMNS: &[(&str, &str)] = &[
     ("won_rate", "/won/rate"),
     ("won_low", "/won/low"),
     ("won_high", "/won/high"),
+    ("bounced", "/bounced/hits"),
+    ("told", "/told/hits"),
 ];
 
 /// Gives rows as CSV.
@@ -208,10 +210,12 @@ fn sums_json(sums: &Sums) -> Value {
     let rate = |hits: u64, of: u64| Rate { hits, of }.to_json();
     json!({
         "leads": sums.leads,
-        "sent": rate(sums.sent, sums.leads),
+        "sent": rate(sums.sent, sums.leads + sums.bounced),
+        "bounced": rate(sums.bounced, sums.sent),
         "opened": rate(sums.opened, sums.leads),
         "clicked": rate(sums.clicked, sums.leads),
         "otherwise": rate(sums.otherwise, sums.leads),
+        "told": rate(sums.told, sums.leads),
         "moved": rate(sums.moved, sums.judged),
         "moved_or_won": rate(sums.succeeded, sums.judged),
         "won": rate(sums.won, sums.decided),
@@ -272,6 +276,7 @@ fn ranked(ranked: &Ranked<'_>) -> Value {
         "kind": content.kind.as_str(),
         "language": content.language.as_ref().map(ToString::to_string),
         "had_by": sums.leads,
+        "tries": sums.tries(),
         "judged": sums.judged,
         "succeeded": sums.succeeded,
         "rate": rounded(*rate),

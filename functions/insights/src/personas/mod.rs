@@ -13,13 +13,13 @@ pub mod mining;
 pub mod page;
 pub mod request;
 
-use crate::{App, response, timely};
+use crate::{App, in_time, response, timely};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem};
 use adapters::playbooks::Version;
 use adapters::ports::StoreError;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use card::{CardShown, Overview};
 use domain::persona::card::Card;
@@ -90,30 +90,23 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let active = app.playbooks.active().await?;
     let persona = active.playbook.persona(&id).ok_or_else(no_persona)?;
-    let evidence = adapters::evidence::all(app.catalog.as_ref(), &persona.id).await?;
-    let overview = match figures(&app, &active).await? {
+    // Beside each other: each may take as long as a caller waits.
+    let evidence = in_time(&app, adapters::evidence::all(app.catalog.as_ref(), &persona.id));
+    let (evidence, overview) = futures::join!(evidence, figures(&app, &active));
+    let overview = match overview? {
         Ok(overview) => overview,
         Err(job) => return Ok(response::later(&job)),
     };
+    let evidence = evidence?;
     let shown = CardShown::of(persona, &Card::of(persona, &evidence), overview);
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Ok(if accept.contains("text/html") {
-        html(page::html(&shown))
+        response::page(page::html(&shown))
     } else if accept.contains("text/markdown") {
         ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page::markdown(&shown)).into_response()
     } else {
         response::whole(&json!(shown))
     })
-}
-
-/// Answers with a page that may load nothing and run nothing, whatever is in it.
-fn html(page: String) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let mut response = axum::response::Html(page).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 /// Counts the leads, or names the job that does. Every card and the report ask the same, and meet the same job.

@@ -22,6 +22,7 @@
 //! | `ct` | N | created at, in milliseconds since the epoch; every other short-named time is in milliseconds after it |
 //! | `cf` | N | counts from |
 //! | `ch` | M | content had, by its id: N, the day, in days after that of `ct` |
+//! | `cw` | B | by which way each of `ch`, in the order of the ids: [`HadBy`], one byte each; absent where all are the lead's own |
 //! | `cy` | N | cycle; absent for the first |
 //! | `co` | M | company: `n` name, `d` domain, `s` and `i` system and id of its external id |
 //! | `d` | SS | possible duplicates |
@@ -60,7 +61,7 @@ use aws_sdk_dynamodb::types::AttributeValue as Stored;
 use domain::attribute::{Attribute, AttributeName, AttributeValue, Attributes};
 use domain::consent::{ConsentState, Consents, Purpose};
 use domain::identity::{ExternalId, LeadId, Slug};
-use domain::lead::{Company, Lead, Touch, Touches};
+use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::Ledger;
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
@@ -83,6 +84,7 @@ mod name {
     pub(super) const CREATED_AT: &str = "ct";
     pub(super) const COUNTS_FROM: &str = "cf";
     pub(super) const CONTENT: &str = "ch";
+    pub(super) const CONTENT_WAYS: &str = "cw";
     pub(super) const CYCLE: &str = "cy";
     pub(super) const COMPANY: &str = "co";
     pub(super) const DUPLICATES: &str = "d";
@@ -309,11 +311,16 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     if let Some(place) = lead.phase.and_then(|phase| Phase::WORDS.iter().position(|(_, p)| *p == phase)) {
         item.number(name::PHASE, place);
     }
-    let days = lead.content.iter().map(|(content, day)| {
-        let after = i64::from(day.0) - i64::from(created_at.day().0);
+    let days = lead.content.iter().map(|(content, had)| {
+        let after = i64::from(had.on.0) - i64::from(created_at.day().0);
         (content.as_str().to_owned(), Stored::N(after.to_string()))
     });
     item.map(name::CONTENT, Writer(days.collect()));
+    if lead.content.values().any(|had| had.by != HadBy::Own) {
+        let way = |had: &Had| HadBy::ALL.iter().position(|by| *by == had.by);
+        let ways = lead.content.values().filter_map(way).filter_map(|way| u8::try_from(way).ok());
+        item.bytes(name::CONTENT_WAYS, ways.collect());
+    }
     item.texts(name::SEGMENTS, lead.segments.iter().map(|slug| slug.as_str().to_owned()).collect());
     item.deliveries(name::RECENT, &lead.recent);
     let duplicates = lead.possible_duplicates.iter().map(|id| id.as_str().to_owned());
@@ -612,7 +619,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         persona: item.parsed(name::PERSONA, slug)?,
         phase: item.phase()?,
         segments: item.set(name::SEGMENTS, slug)?,
-        content: item.days(name::CONTENT, created_at.day())?,
+        content: content(item, created_at.day())?,
         due_at: due_at.map(|at| at.plus(due_millis)),
         recent: item.deliveries(name::RECENT)?,
         possible_duplicates: item.set(name::DUPLICATES, |text| LeadId::parse(text).ok())?,
@@ -621,6 +628,19 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
 
 fn company_from_map(map: Reader<'_>) -> Result<Company, Damage> {
     Ok(Company { name: map.owned("n")?, domain: map.owned("d")?, external_id: map.external("s", "i")? })
+}
+
+/// Reads what the lead had. An item from before there were ways knows of each piece as the lead's own.
+fn content(item: Reader<'_>, from: Day) -> Result<BTreeMap<Slug, Had>, Damage> {
+    let (days, ways) = (item.days(name::CONTENT, from)?, item.bytes(name::CONTENT_WAYS)?);
+    if !ways.is_empty() && ways.len() != days.len() {
+        return Err(Damage::new(name::CONTENT_WAYS, UNREADABLE));
+    }
+    let ways = ways.iter().copied().chain(std::iter::repeat(0));
+    let had =
+        |((id, on), way): ((Slug, Day), u8)| Some((id, Had { on, by: *HadBy::ALL.get(usize::from(way))? }));
+    let had: Option<_> = days.into_iter().zip(ways).map(had).collect();
+    had.ok_or_else(|| Damage::new(name::CONTENT_WAYS, UNREADABLE))
 }
 
 fn attributes(item: Reader<'_>, created_at: Timestamp) -> Result<Attributes, Damage> {

@@ -14,7 +14,7 @@ use domain::attribute::{Attribute, AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Effect, Entry, Event, EventKind, Fact, entry_id};
 use domain::consent::{ConsentState, Consents, Purpose};
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Slug};
-use domain::lead::{Company, Lead, Touch, Touches};
+use domain::lead::{Company, Had, HadBy, Lead, MOST_CONTENT, MOST_CONTENT_BYTES, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
 use domain::phase::Phase;
 use domain::reason::Reason;
@@ -32,7 +32,7 @@ pub(crate) mod generators {
     use domain::change::{Capture, Effect, Entry, Fact, MarketingFeedback};
     use domain::consent::{Basis, ConsentFact, ConsentState, ConsentStatus, Consents, Purpose};
     use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
-    use domain::lead::{Company, Lead, Touch, Touches};
+    use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
     use domain::ledger::{Ledger, SignalKey};
     use domain::money::{Currency, Money};
     use domain::phase::Phase;
@@ -201,6 +201,10 @@ pub(crate) mod generators {
         (-40_000_i32..40_000).prop_map(Day)
     }
 
+    fn had() -> impl Strategy<Value = Had> {
+        (any_day(), select(HadBy::ALL.to_vec())).prop_map(|(on, by)| Had { on, by })
+    }
+
     pub(crate) fn phase() -> impl Strategy<Value = Phase> {
         select(Phase::WORDS).prop_map(|(_, phase)| phase)
     }
@@ -252,7 +256,7 @@ pub(crate) mod generators {
             (sales, withdrawn, recent, ledger, ledger_since) in
                 (vec(sales_fact(), 0..5), vec(delivery(), 0..3), vec(delivery(), 0..33), ledger(), ledger()),
             (segments, possible_duplicates) in (btree_set(slug(), 0..4), btree_set(lead_id(), 0..3)),
-            (persona, phase, content) in (of(slug()), of(phase()), btree_map(slug(), any_day(), 0..4)),
+            (persona, phase, content) in (of(slug()), of(phase()), btree_map(slug(), had(), 0..4)),
         ) -> Lead {
             Lead {
                 id, version, playbook_version, identities, company, attributes,
@@ -635,7 +639,7 @@ pub(crate) fn typical_lead() -> Lead {
         persona: Some(slug("plant-manager")),
         phase: Some(Phase::Consideration),
         segments: ["dach-manufacturing", "newsletter", "webinar-guests"].map(slug).into(),
-        content: [(slug("buyers-guide"), Day(20_590))].into(),
+        content: [(slug("buyers-guide"), Had { on: Day(20_590), by: HadBy::Mail })].into(),
         due_at: Some(Day(20_600).start()),
         recent: (0..10).map(|n| DeliveryId::new("form", &n.to_string())).collect(),
         possible_duplicates: BTreeSet::new(),
@@ -728,6 +732,35 @@ fn a_lead_with_much_sales_history_stays_within_4_kb() {
         });
     }
     assert!(item_size(&to_item(&lead)) <= 4_096, "{}", item_size(&to_item(&lead)));
+}
+
+#[test]
+fn a_lead_that_had_all_the_content_it_remembers_stays_within_4_kb_and_with_usual_ids_within_3() {
+    let full = |length: usize| {
+        let mut lead = typical_lead();
+        let had = Had { on: lead.created_at.day().plus(9_999), by: HadBy::MailAndForm };
+        let ids = (0..MOST_CONTENT).map(|n| slug(&format!("{n:02}{}", "x".repeat(length - 2))));
+        lead.content = ids.map(|id| (id, had)).collect();
+        assert!(lead.content.keys().map(|id| id.as_str().len()).sum::<usize>() <= MOST_CONTENT_BYTES);
+        let item = to_item(&lead);
+        assert_eq!(from_item(&item).unwrap(), lead);
+        item_size(&item)
+    };
+    assert!(full(22) <= 3_072 && full(40) <= 4_096, "{} {}", full(22), full(40));
+}
+
+#[test]
+fn content_from_before_its_ways_were_kept_is_the_leads_own_and_nonsense_is_damage() {
+    let mut item = to_item(&typical_lead());
+    assert!(item.remove("cw").is_some());
+    assert!(from_item(&item).unwrap().content.values().all(|had| had.by == HadBy::Own));
+    for wrong in [vec![1, 1], vec![9]] {
+        item.insert("cw".to_owned(), Stored::B(Blob::new(wrong)));
+        assert!(from_item(&item).is_err());
+    }
+    let mut own = typical_lead();
+    own.content.values_mut().for_each(|had| had.by = HadBy::Own);
+    assert!(!to_item(&own).contains_key("cw"), "what says nothing is not stored");
 }
 
 #[test]

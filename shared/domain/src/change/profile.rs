@@ -6,10 +6,11 @@ use crate::activity::{Activity, content_of};
 use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
 use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use crate::content::told;
 use crate::country::Country;
 use crate::identity::{ExternalId, is_free_mail};
-use crate::lead::{Company, Lead};
-use crate::playbook::{Form, FormTarget, LeadWhen, Playbook};
+use crate::lead::{Company, HadBy, Lead};
+use crate::playbook::{LeadWhen, Playbook};
 use crate::time::Timestamp;
 
 pub(super) fn capture_into(
@@ -137,26 +138,16 @@ fn company_into(lead: &mut Lead, company: &Company, public: bool) {
     }
 }
 
-/// Remembers the content that a lead had. A form tells of it where the playbook lets a field say so, a page's script
-/// never: what is in its events, anybody can make up.
+/// Remembers the content that a lead had, and forgets what a mail brought that came back.
 pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming, playbook: &Playbook) {
     let Some(content) = content_of(activity) else { return };
-    let form = incoming.by.strip_prefix("form:");
-    let may_say = |form: &Form| {
-        form.fields.values().any(|target| matches!(target, FormTarget::Property(name) if name == "content"))
-    };
-    let told = match form {
-        Some(form) => playbook.form(form).is_some_and(may_say),
-        None => !incoming.by.starts_with("page:"),
-    };
+    let Some(by) = told(&activity.kind, &incoming.by, playbook) else { return };
     let day = incoming.occurred_at.day();
-    if activity.kind == "email_bounced" {
-        // The mail with it came back, so it never had it, unless it did so later on.
-        if told && lead.content.get(&content).is_some_and(|had| *had <= day) {
-            lead.content.remove(&content);
-        }
-    } else if told {
-        lead.had(content, day, form.is_some());
+    match (activity.kind.as_str(), by) {
+        // A form knows of no mail.
+        ("email_bounced", HadBy::Form) => {}
+        ("email_bounced", _) => lead.came_back(&content, day),
+        _ => lead.had(content, day, by),
     }
 }
 

@@ -40,7 +40,7 @@ impl Ranked<'_> {
     /// Tells whether it is new to leads of this persona and phase.
     #[must_use]
     pub const fn is_new(&self) -> bool {
-        self.sums.leads < FAIR_TRIES
+        self.sums.tries() < FAIR_TRIES
     }
 }
 
@@ -91,7 +91,7 @@ impl<'a> Choice<'a> {
         match self.turn {
             Turn::New => format!(
                 "{known}; it is new to them: {} of the {FAIR_TRIES} had it who are needed to judge it, and this lead is the one in {FAIR_IN} that gets what is new",
-                sums.leads
+                sums.tries()
             ),
             Turn::Best => {
                 let of = match self.fits.len() {
@@ -178,7 +178,7 @@ fn new_one(reader: &Reader<'_>, fits: &[Ranked<'_>], today: Day) -> Option<usize
         return None;
     }
     // Each missing try is one lot, so that the least tried comes first most of the time and a batch does not get one piece.
-    let missing = |ranked: &Ranked<'_>| FAIR_TRIES.saturating_sub(ranked.sums.leads);
+    let missing = |ranked: &Ranked<'_>| FAIR_TRIES.saturating_sub(ranked.sums.tries());
     let lots: u64 = fits.iter().map(missing).sum();
     let mut lot = (draw / FAIR_IN).checked_rem(lots)?;
     fits.iter().position(|ranked| {

@@ -6,10 +6,15 @@
 //! everybody there reads. Belgium, Canada, Finland, Luxembourg and Switzerland are not among them on purpose: half of
 //! their leads would be written to in their neighbours' language. A lead of which neither is known gets what has no
 //! language, and English.
+//!
+//! Systems write languages in many ways. `fr_FR` is read as `fr-FR`, and names that are old or long as the one that they
+//! stand for: `iw` is `he`, `fra` and `fre` are `fr`. What is given and reads as no language, such as `German`, is not
+//! overruled by a guess from the country: the lead's language is unknown, and the answer says what stood there.
 
 use crate::attribute::{AttributeValue, Attributes, COUNTRY};
 use crate::country::Country;
-use icu_locale_core::subtags::{self, Region, Script};
+use icu_locale::subtags::{self, Region, Script};
+use icu_locale::{LanguageIdentifier, Locale, LocaleCanonicalizer};
 use std::fmt;
 
 /// The attribute that holds a lead's language.
@@ -52,7 +57,7 @@ const SPOKEN: &[(&str, &str)] = &[
     ("MC", "fr"),
     ("MX", "es"),
     ("NL", "nl"),
-    ("NO", "no"),
+    ("NO", "nb"),
     ("NZ", "en"),
     ("PE", "es"),
     ("PL", "pl"),
@@ -77,22 +82,36 @@ pub struct Language {
 }
 
 impl Language {
-    /// Reads a BCP 47 tag of a language and, where they are given, a script and a region.
+    /// Reads a BCP 47 tag of a language and, where they are given, a script and a region, by its usual name: `iw` and `heb`
+    /// are `he`.
     ///
     /// # Errors
     ///
     /// A sentence that says what a tag looks like.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let mut rest = text.trim().split('-').peekable();
+        let mut rest = text.trim().split(['-', '_']).peekable();
         let language = rest.next().and_then(|part| subtags::Language::try_from_str(part).ok());
         let script = rest.peek().and_then(|part| Script::try_from_str(part).ok());
         rest.next_if(|_| script.is_some());
         let region = rest.peek().and_then(|part| Region::try_from_str(part).ok());
         rest.next_if(|_| region.is_some());
         match language.filter(|language| !language.is_unknown() && rest.next().is_none()) {
-            Some(language) => Ok(Self { language, script, region }),
+            Some(language) => Ok(Self { language, script, region }.usual()),
             None => Err("is not a language; expected a BCP 47 tag such as de or en-GB"),
         }
+    }
+
+    /// Gives the same by the names that Unicode prefers.
+    fn usual(self) -> Self {
+        let mut locale = Locale::from(LanguageIdentifier {
+            language: self.language,
+            script: self.script,
+            region: self.region,
+            ..LanguageIdentifier::UNKNOWN
+        });
+        LocaleCanonicalizer::new_common().canonicalize(&mut locale);
+        let LanguageIdentifier { language, script, region, .. } = locale.id;
+        Self { language, script, region }
     }
 
     /// Tells whether who reads this language reads the other: the same language, and no other script.
@@ -139,6 +158,8 @@ pub enum Tongue {
     Said(Language),
     /// By its country.
     Country(Language),
+    /// Something was said that is no language, such as this.
+    Unreadable(String),
     /// Nobody knows.
     Unknown,
 }
@@ -151,8 +172,9 @@ impl Tongue {
             AttributeValue::Text(text) => Some(text.as_str()),
             _ => None,
         };
-        if let Some(language) = text(LANGUAGE).and_then(|text| Language::parse(text).ok()) {
-            return Self::Said(language);
+        let said = attributes.get(LANGUAGE).map(|attribute| attribute.value.to_string());
+        if let Some(said) = said.filter(|said| !said.trim().is_empty()) {
+            return Language::parse(&said).map_or(Self::Unreadable(said), Self::Said);
         }
         let country = text(COUNTRY).and_then(Country::parse);
         let spoken = country.and_then(|country| SPOKEN.iter().find(|(code, _)| *code == country.as_str()));
@@ -167,7 +189,7 @@ impl Tongue {
     pub const fn language(&self) -> Option<&Language> {
         match self {
             Self::Said(language) | Self::Country(language) => Some(language),
-            Self::Unknown => None,
+            Self::Unreadable(_) | Self::Unknown => None,
         }
     }
 
@@ -189,6 +211,9 @@ impl Tongue {
             Self::Country(language) => {
                 format!("its country speaks {language}; no attribute {LANGUAGE} says otherwise")
             }
+            Self::Unreadable(said) => format!(
+                "its attribute {LANGUAGE} says \"{said}\", which is no language such as de or en-GB, so it gets content without a language, or in {COMMON}"
+            ),
             Self::Unknown => format!(
                 "nobody knows its language, so it gets content without a language, or in {COMMON}; the attribute {LANGUAGE} would tell"
             ),
@@ -199,6 +224,8 @@ impl Tongue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribute::{Attribute, AttributeName};
+    use crate::time::Timestamp;
 
     fn language(text: &str) -> Language {
         Language::parse(text).unwrap()
@@ -206,7 +233,20 @@ mod tests {
 
     #[test]
     fn a_tag_is_written_as_it_should_be_and_nonsense_is_none() {
-        for (text, written) in [("de", "de"), ("EN-gb", "en-GB"), (" zh-hant-tw ", "zh-Hant-TW")] {
+        for (text, written) in [
+            ("de", "de"),
+            ("EN-gb", "en-GB"),
+            (" zh-hant-tw ", "zh-Hant-TW"),
+            ("fr_FR", "fr-FR"),
+            ("zh_Hant_TW", "zh-Hant-TW"),
+            ("fra", "fr"),
+            ("fre", "fr"),
+            ("DEU", "de"),
+            ("ger", "de"),
+            ("iw_IL", "he-IL"),
+            ("in", "id"),
+            ("en-UK", "en-GB"),
+        ] {
             assert_eq!(language(text).to_string(), written);
         }
         for wrong in ["", "german", "d", "de_", "und", "de-", "*", "de-AT-1996-x"] {
@@ -226,6 +266,35 @@ mod tests {
         }
         for (one, other) in [("de", "nl"), ("zh-TW", "zh-Hans"), ("zh-TW", "zh-CN"), ("sr-Latn", "sr-Cyrl")] {
             assert!(!language(one).reads(&language(other)), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_counts_before_the_country_also_where_nobody_can_read_it() {
+        let of = |said: AttributeValue| {
+            let attribute = |value| Attribute {
+                value,
+                set_at: Timestamp::default(),
+                set_by: "test".to_owned(),
+                known_at: None,
+            };
+            let name = |text: &str| AttributeName::parse(text).unwrap();
+            let country = attribute(AttributeValue::Text("AT".to_owned()));
+            Tongue::of(&[(name(LANGUAGE), attribute(said)), (name(COUNTRY), country)].into())
+        };
+        let text = |text: &str| AttributeValue::Text(text.to_owned());
+        assert_eq!(of(text("fr_FR")), Tongue::Said(language("fr-FR")));
+        assert_eq!(of(text(" ")), Tongue::Country(language("de")));
+        for wrong in [text("Klingonisch"), AttributeValue::Number(7.0)] {
+            let tongue = of(wrong.clone());
+            assert!(tongue.takes(None) && tongue.takes(Some(&language("en-GB"))), "{wrong}");
+            assert!(tongue.language().is_none() && !tongue.takes(Some(&language("de"))), "{wrong}");
+            let because = tongue.because();
+            assert!(
+                because
+                    .starts_with(&format!("its attribute language says \"{wrong}\", which is no language")),
+                "{because}"
+            );
         }
     }
 

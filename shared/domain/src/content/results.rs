@@ -9,11 +9,16 @@
 //! Nobody is judged too early. Whether a lead moved on is asked of those who had the piece [`MOVES_WITHIN_DAYS`] days ago
 //! or longer, also of those who moved on sooner: who is slow would be missing otherwise, and new content would look better
 //! than it is. Whether it was won is asked as in a backtest, of those who were won or lost or had a year.
+//!
+//! Who may tell of content is what [`told`] says, here as in a lead's memory. What only forms told of, anybody may have
+//! sent: it was had, and nobody is judged by it, so that no stranger decides what content seems to do; where somebody
+//! trusted tells of the piece too, their time counts. What only mails brought that came back was sent and not had.
 
+use super::told;
 use crate::activity::{Activity, content_of};
 use crate::change::{Fact, Incoming};
 use crate::identity::Slug;
-use crate::lead::Lead;
+use crate::lead::{HadBy, Lead};
 use crate::phase::Phase;
 use crate::playbook::Playbook;
 use crate::replay::{Place, Replay};
@@ -44,7 +49,7 @@ pub struct Cell {
 pub struct Sums {
     /// Leads that had it.
     pub leads: u64,
-    /// Of them, those to whom it was sent.
+    /// Those to whom it was sent, whether it came back or not.
     pub sent: u64,
     /// Those who opened the mail with it.
     pub opened: u64,
@@ -62,25 +67,62 @@ pub struct Sums {
     pub won: u64,
     /// Those who were won, or lost, or had it longer ago than that.
     pub decided: u64,
+    /// Those to whom it was sent, came back, and who did not have it otherwise; they are not among `leads`.
+    pub bounced: u64,
+    /// Of `leads`, those of whom only forms told; they are neither judged nor decided.
+    pub told: u64,
 }
 
 impl Sums {
     /// The names of the sums in the API, in the order of [`Sums::numbers`].
-    pub const NAMES: [&'static str; 10] =
-        ["leads", "sent", "opened", "clicked", "otherwise", "judged", "moved", "succeeded", "won", "decided"];
+    pub const NAMES: [&'static str; 12] = [
+        "leads",
+        "sent",
+        "opened",
+        "clicked",
+        "otherwise",
+        "judged",
+        "moved",
+        "succeeded",
+        "won",
+        "decided",
+        "bounced",
+        "told",
+    ];
 
     /// Gives the sums in the order of [`Sums::NAMES`].
     #[must_use]
-    pub const fn numbers(&self) -> [u64; 10] {
-        let Self { leads, sent, opened, clicked, otherwise, judged, moved, succeeded, won, decided } = *self;
-        [leads, sent, opened, clicked, otherwise, judged, moved, succeeded, won, decided]
+    pub const fn numbers(&self) -> [u64; 12] {
+        let Self { leads, sent, opened, clicked, otherwise, judged, .. } = *self;
+        let Self { moved, succeeded, won, decided, bounced, told, .. } = *self;
+        [leads, sent, opened, clicked, otherwise, judged, moved, succeeded, won, decided, bounced, told]
     }
 
     /// Takes sums in the order of [`Sums::NAMES`].
     #[must_use]
-    pub const fn from_numbers(numbers: [u64; 10]) -> Self {
-        let [leads, sent, opened, clicked, otherwise, judged, moved, succeeded, won, decided] = numbers;
-        Self { leads, sent, opened, clicked, otherwise, judged, moved, succeeded, won, decided }
+    pub const fn from_numbers(numbers: [u64; 12]) -> Self {
+        let [leads, sent, opened, clicked, otherwise, judged, rest @ ..] = numbers;
+        let [moved, succeeded, won, decided, bounced, told] = rest;
+        Self {
+            leads,
+            sent,
+            opened,
+            clicked,
+            otherwise,
+            judged,
+            moved,
+            succeeded,
+            won,
+            decided,
+            bounced,
+            told,
+        }
+    }
+
+    /// Gives how many leads count as tries: they had it, and not by a form's word alone.
+    #[must_use]
+    pub const fn tries(&self) -> u64 {
+        self.leads.saturating_sub(self.told)
     }
 
     /// Adds others.
@@ -159,7 +201,7 @@ pub struct Count<'a> {
 impl Count<'_> {
     /// Counts a lead.
     pub fn add(&self, results: &mut Results, lead: &Lead, facts: &[Incoming]) {
-        let had = had(facts);
+        let had = had(facts, self.playbook);
         let asked = |at: Timestamp| {
             self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to) && at <= self.now
         };
@@ -194,10 +236,11 @@ impl Count<'_> {
         let wins = standing.deals.iter().filter(|deal| deal.state == DealState::Won).map(|deal| deal.at);
         let won = |days: i64| wins.clone().any(|win| within(days, win) && win <= self.now);
         let lost = matches!(standing.outcome, Outcome::Lost(end) if end >= at && end <= self.now);
-        let judged = old(MOVES_WITHIN_DAYS);
-        let won_in_time = won(WINS_WITHIN_DAYS);
+        let tried = had.how == How::Tried;
+        let judged = tried && old(MOVES_WITHIN_DAYS);
+        let won_in_time = tried && won(WINS_WITHIN_DAYS);
         Sums {
-            leads: 1,
+            leads: (had.how != How::Bounced).into(),
             sent: had.sent.into(),
             opened: had.opened.into(),
             clicked: had.clicked.into(),
@@ -206,7 +249,9 @@ impl Count<'_> {
             moved: (judged && moved).into(),
             succeeded: (judged && (moved || won(MOVES_WITHIN_DAYS))).into(),
             won: won_in_time.into(),
-            decided: (won_in_time || lost || old(WINS_WITHIN_DAYS)).into(),
+            decided: (tried && (won_in_time || lost || old(WINS_WITHIN_DAYS))).into(),
+            bounced: (had.how == How::Bounced).into(),
+            told: (had.how == How::Told).into(),
         }
     }
 }
@@ -216,9 +261,21 @@ fn place_before(places: &[Place], at: Timestamp) -> Option<&Place> {
     places.iter().rev().find(|place| place.at < at).or(places.first())
 }
 
+/// Whether a lead had a piece of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// It did.
+    Tried,
+    /// A form says so.
+    Told,
+    /// It was sent, and came back.
+    Bounced,
+}
+
 /// How a lead had one piece of content.
 #[derive(Clone, Copy, Debug)]
 struct Had {
+    how: How,
     first: Timestamp,
     sent: bool,
     opened: bool,
@@ -226,8 +283,51 @@ struct Had {
     otherwise: bool,
 }
 
+/// What is told of a lead and one piece of content.
+#[derive(Clone, Debug, Default)]
+struct Tale {
+    mails: Vec<Timestamp>,
+    bounces: Vec<Timestamp>,
+    own: Vec<Timestamp>,
+    forms: Vec<Timestamp>,
+    opened: bool,
+    clicked: bool,
+    otherwise: bool,
+}
+
+impl Tale {
+    fn add(&mut self, kind: &str, by: HadBy, at: Timestamp) {
+        match (kind, by) {
+            // A form knows of no mail.
+            ("email_bounced", HadBy::Form) => return,
+            ("email_bounced", _) => return self.bounces.push(at),
+            (_, HadBy::Form) => self.forms.push(at),
+            (_, HadBy::Mail) => self.mails.push(at),
+            (_, HadBy::Own | HadBy::MailAndForm) => self.own.push(at),
+        }
+        match way(kind) {
+            Way::Sent | Way::Nothing => {}
+            Way::Opened => self.opened = true,
+            Way::Clicked => self.clicked = true,
+            Way::Otherwise => self.otherwise = true,
+        }
+    }
+
+    /// Gives how the lead had the piece; none where nobody says that it did.
+    fn had(&self) -> Option<Had> {
+        let back = self.bounces.iter().max();
+        let reached = self.mails.iter().filter(|at| back.is_none_or(|back| *at > back));
+        let first = |how: How, at: Option<&Timestamp>| at.map(|at| (how, *at));
+        let (how, first) = first(How::Tried, self.own.iter().chain(reached).min())
+            .or_else(|| first(How::Told, self.forms.iter().min()))
+            .or_else(|| first(How::Bounced, self.mails.iter().min()))?;
+        let Self { opened, clicked, otherwise, .. } = *self;
+        Some(Had { how, first, sent: !self.mails.is_empty(), opened, clicked, otherwise })
+    }
+}
+
 /// Gives what a lead had, without what was withdrawn.
-fn had(facts: &[Incoming]) -> BTreeMap<Slug, Had> {
+fn had(facts: &[Incoming], playbook: &Playbook) -> BTreeMap<Slug, Had> {
     let withdrawn: BTreeSet<_> = facts
         .iter()
         .filter_map(|incoming| match incoming.fact {
@@ -235,26 +335,16 @@ fn had(facts: &[Incoming]) -> BTreeMap<Slug, Had> {
             _ => None,
         })
         .collect();
-    let mut all: BTreeMap<Slug, Had> = BTreeMap::new();
+    let mut all: BTreeMap<Slug, Tale> = BTreeMap::new();
     for incoming in facts.iter().filter(|incoming| !withdrawn.contains(&incoming.delivery)) {
         let Some(activity) = activity_of(&incoming.fact) else { continue };
-        // That a mail came back is nothing that the lead had.
-        let Some(content) = content_of(activity).filter(|_| activity.kind != "email_bounced") else {
-            continue;
-        };
-        let first = incoming.occurred_at;
-        let nothing = Had { first, sent: false, opened: false, clicked: false, otherwise: false };
-        let had = all.entry(content).or_insert(nothing);
-        had.first = had.first.min(first);
-        match way(&activity.kind) {
-            Way::Sent => had.sent = true,
-            Way::Opened => had.opened = true,
-            Way::Clicked => had.clicked = true,
-            Way::Otherwise => had.otherwise = true,
-            Way::Nothing => {}
+        if let Some(content) = content_of(activity)
+            && let Some(by) = told(&activity.kind, &incoming.by, playbook)
+        {
+            all.entry(content).or_default().add(&activity.kind, by, incoming.occurred_at);
         }
     }
-    all
+    all.into_iter().filter_map(|(content, tale)| Some((content, tale.had()?))).collect()
 }
 
 fn activity_of(fact: &Fact) -> Option<&Activity> {

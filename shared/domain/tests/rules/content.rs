@@ -7,6 +7,7 @@ use domain::content::language::{Language, Tongue};
 use domain::content::results::{Cell, Results, Sums};
 use domain::content::{Content, Kind, Lack, Reader};
 use domain::identity::{LeadId, Slug};
+use domain::lead::{Had, HadBy};
 use domain::phase::Phase;
 use domain::time::{Day, Timestamp};
 use proptest::prelude::*;
@@ -54,7 +55,7 @@ struct Who {
     persona: Option<Slug>,
     phase: Option<Phase>,
     attributes: Attributes,
-    had: BTreeMap<Slug, Day>,
+    had: BTreeMap<Slug, Had>,
 }
 
 impl Who {
@@ -77,7 +78,7 @@ impl Who {
             persona: said["persona"].as_str().map(slug),
             phase: said["phase"].as_str().map(|text| Phase::parse(text).unwrap()),
             attributes,
-            had: had.map(|id| (slug(id.as_str().unwrap()), today())).collect(),
+            had: had.map(|id| (slug(id.as_str().unwrap()), Had { on: today(), by: HadBy::Mail })).collect(),
         }
     }
 
@@ -295,6 +296,21 @@ fn one_lead_in_five_gets_what_is_new_and_the_least_tried_most() {
     let (fresh, nearly) = (got["fresh"], got["nearly"]);
     assert!((1_800..=2_200).contains(&(fresh + nearly)), "{got:?}");
     assert!((fresh * 1_000 / (fresh + nearly)).abs_diff(750) < 50, "{got:?}");
+}
+
+#[test]
+fn what_only_forms_told_of_is_no_try() {
+    let (catalog, mut results) = one_cell(&[("known", 500, 200), ("flooded", 0, 0)]);
+    let cell =
+        Cell { content: slug("flooded"), persona: Some(slug("it_lead")), phase: Some(Phase::Awareness) };
+    results.cells.insert(cell, Sums { leads: 10_000, otherwise: 10_000, told: 10_000, ..Sums::default() });
+    let mut who = who();
+    let new = (0..1_000).filter(|n| {
+        who.id = lead_id(*n);
+        chosen(&who, &catalog, &results, today()) == ("flooded", Turn::New)
+    });
+    // 200 are expected; 5 standard errors.
+    assert!((137..=263).contains(&new.count()));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use crate::case::{lead_id, patched, playbook, yaml};
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Capture, Change, Effect, Fact, Incoming, Subject, advance, decide};
-use domain::lead::Lead;
+use domain::content::results::{Count, Results, Sums};
+use domain::identity::Slug;
+use domain::lead::{HadBy, Lead, MOST_CONTENT, MOST_CONTENT_BYTES, MOST_TOLD};
 use domain::phase::Phase;
 use domain::playbook::diff::{Agree, condition_of, diff, needs_sales, reasons_in_words};
 use domain::reason::Reason;
@@ -251,54 +253,163 @@ fn content_that_a_lead_had_is_remembered_with_the_latest_day_and_the_oldest_goes
     world.take(had("Guide", "email_opened"));
     let content = &world.lead.as_ref().unwrap().content;
     assert_eq!(
-        content.iter().map(|(id, day)| (id.as_str(), *day)).collect::<Vec<_>>(),
+        content.iter().map(|(id, had)| (id.as_str(), had.on)).collect::<Vec<_>>(),
         [("guide", at(3).day())]
     );
     for n in 0..64 {
         world.take(had(&format!("paper-{n}"), "email_sent"));
     }
     assert!(remembered(&world).len() == 64 && !remembered(&world).contains(&"guide"));
-    for n in 0..40 {
-        world.take(had(&format!("{n}-{}", "x".repeat(50)), "email_sent"));
+    for n in 0..64 {
+        world.take(had(&format!("{n:02}-{}", "x".repeat(37)), "email_sent"));
+    }
+    assert_eq!(remembered(&world).len(), 64, "all of the usual length");
+    for n in 0..64 {
+        world.take(had(&format!("{n:02}-{}", "y".repeat(60)), "email_sent"));
     }
     let bytes: usize = remembered(&world).iter().map(|id| id.len()).sum();
-    assert!(bytes <= 1_024 && remembered(&world).len() >= 18, "{bytes}");
-    assert!(remembered(&world).iter().any(|id| id.starts_with("39-")), "the latest is there");
+    assert!(bytes <= MOST_CONTENT_BYTES && remembered(&world).len() == 40, "{bytes}");
+    assert!(remembered(&world).iter().any(|id| id.starts_with("63-y")), "the latest is there");
 }
 
 #[test]
-fn content_whose_mail_came_back_was_not_had() {
-    let mut world = World::new();
-    world.take(is(&[("country", "AT")]));
-    world.take(had("guide", "email_sent"));
-    world.take(had("guide", "email_bounced"));
-    assert!(remembered(&world).is_empty());
-    world.take(had("guide", "content_downloaded"));
-    assert_eq!(remembered(&world), ["guide"]);
+fn content_whose_mail_came_back_was_not_had_unless_otherwise_or_since() {
+    let came_back = |before: &[(i64, &str)], bounced: i64| {
+        let mut world = World::new();
+        world.take(is(&[("country", "AT")]));
+        for (day, kind) in before {
+            world.n = *day;
+            world.take(had("guide", kind));
+        }
+        world.n = bounced;
+        world.take(had("guide", "email_bounced"));
+        remembered(&world).is_empty()
+    };
+    assert!(came_back(&[(1, "email_sent")], 2) && came_back(&[(1, "email_sent"), (2, "email_delivered")], 3));
+    assert!(!came_back(&[(4, "email_sent")], 2), "it was sent again before anybody told of the bounce");
+    for own in ["content_downloaded", "email_opened", "email_clicked"] {
+        assert!(!came_back(&[(1, own)], 3), "{own}");
+        assert!(!came_back(&[(1, own), (2, "email_sent")], 3), "{own}");
+        assert!(!came_back(&[(1, "email_sent"), (2, own)], 3), "{own}");
+    }
 }
 
-#[test]
-fn a_stranger_tells_of_content_only_by_a_form_that_asks_and_drives_nothing_out() {
-    let mut world = World::new();
+/// Tells of content as somebody, under a playbook with a form that asks for content and one that does not.
+fn told(world: &mut World, by: &str, content: &str, kind: &str) {
     world.document["forms"] = json!([
         {"id": "paper", "fields": {"email": "email", "content": "properties.content"}},
         {"id": "contact", "fields": {"email": "email"}},
     ]);
+    let subject = Subject::Existing(Box::new(world.lead.take().unwrap()));
+    let fact = Incoming { by: by.to_owned(), ..incoming(world.n, had(content, kind)) };
+    let change = decide(subject, Vec::new(), &[], &[fact], &playbook(&world.document), at(world.n));
+    world.n += 1;
+    world.lead = Some(change.lead);
+}
+
+#[test]
+fn a_stranger_tells_of_content_only_by_a_form_that_asks_and_drives_out_only_what_strangers_told() {
+    let mut world = World::new();
     world.take(is(&[("country", "AT")]));
-    world.take(had("guide", "email_sent"));
-    let playbook = playbook(&world.document);
-    let mut told = |by: &str, content: &str| {
-        let lead = world.lead.take().unwrap();
-        let fact = Incoming { by: by.to_owned(), ..incoming(world.n, had(content, "content_downloaded")) };
-        world.n += 1;
-        let subject = Subject::Existing(Box::new(lead));
-        world.lead = Some(decide(subject, Vec::new(), &[], &[fact], &playbook, at(world.n)).lead);
-        world.lead.as_ref().unwrap().content.len()
+    for n in 0..MOST_TOLD {
+        told(&mut world, "api:mailer", &format!("mailed-{n}"), "email_sent");
+    }
+    told(&mut world, "page:contact", "a", "content_downloaded");
+    told(&mut world, "form:contact", "a", "content_downloaded");
+    assert_eq!(remembered(&world).len(), MOST_TOLD);
+    told(&mut world, "form:paper", "a", "content_downloaded");
+    assert!(remembered(&world).contains(&"a"), "what others told takes no stranger's place");
+    for n in 0..100 {
+        told(&mut world, "form:paper", &format!("p-{n}"), "content_downloaded");
+    }
+    assert_eq!(remembered(&world).len(), MOST_TOLD * 2);
+    assert_eq!(remembered(&world).iter().filter(|id| id.starts_with("mailed-")).count(), MOST_TOLD);
+    assert!(remembered(&world).contains(&"p-99") && !remembered(&world).contains(&"p-83"), "the latest");
+    // What is trusted takes its room from them, and where it fills the memory none is left.
+    for n in 0..MOST_CONTENT {
+        told(&mut world, "api:mailer", &format!("more-{n}"), "email_opened");
+    }
+    told(&mut world, "form:paper", "late", "content_downloaded");
+    let own = remembered(&world).iter().filter(|id| id.starts_with("more-")).count();
+    assert_eq!((own, remembered(&world).len()), (MOST_CONTENT, MOST_CONTENT));
+}
+
+#[test]
+fn what_a_form_told_stays_when_the_mail_comes_back_in_whatever_order_they_came() {
+    for order in [["api:mailer", "form:paper"], ["form:paper", "api:mailer"]] {
+        let mut world = World::new();
+        world.take(is(&[("country", "AT")]));
+        for by in order {
+            let kind = if by == "api:mailer" { "email_sent" } else { "content_downloaded" };
+            told(&mut world, by, "guide", kind);
+        }
+        for stranger in ["page:contact", "form:paper"] {
+            told(&mut world, stranger, "guide", "email_bounced");
+        }
+        let by = |world: &World| {
+            world.lead.as_ref().unwrap().content.values().map(|had| had.by).collect::<Vec<_>>()
+        };
+        assert_eq!(by(&world), [HadBy::MailAndForm], "no stranger says that a mail came back");
+        told(&mut world, "api:mailer", "guide", "email_bounced");
+        assert_eq!(by(&world), [HadBy::Form]);
+        told(&mut world, "api:mailer", "guide", "email_bounced");
+        assert_eq!(by(&world), [HadBy::Form]);
+    }
+}
+
+fn counted(facts: &[(&str, i64, &str)], until: i64) -> Sums {
+    let mut world = World::new();
+    world.document["forms"] =
+        json!([{"id": "paper", "fields": {"email": "email", "content": "properties.content"}}]);
+    world.take(is(&[("country", "AT")]));
+    let tell = |(n, (by, day, kind)): (usize, &(&str, i64, &str))| Incoming {
+        by: (*by).to_owned(),
+        delivery: DeliveryId::new("test", &format!("told {n}")),
+        ..incoming(*day, had("guide", kind))
     };
-    assert_eq!(told("page:contact", "a"), 1);
-    assert_eq!(told("form:contact", "a"), 1);
-    assert_eq!(told("form:paper", "a"), 2);
-    let most = (0..100).map(|n| told("form:paper", &format!("p-{n}"))).max();
-    assert_eq!(most, Some(domain::lead::MOST_TOLD));
-    assert!(remembered(&world).contains(&"guide"));
+    let came = incoming(0, is(&[("country", "AT"), ("job", "plant")]));
+    let facts: Vec<Incoming> = std::iter::once(came).chain(facts.iter().enumerate().map(tell)).collect();
+    let (playbook, known) = (playbook(&world.document), [Slug::parse("guide").unwrap()].into());
+    let mut results = Results::default();
+    let count = Count { playbook: &playbook, known: &known, from: None, to: None, now: at(until) };
+    count.add(&mut results, world.lead.as_ref().unwrap(), &facts);
+    results.of(&Slug::parse("guide").unwrap())
+}
+
+#[test]
+fn what_only_strangers_told_of_content_is_had_and_judges_nobody() {
+    let nothing = Sums::default();
+    for by in ["page:paper", "form:unknown"] {
+        assert_eq!(counted(&[(by, 1, "content_downloaded"), (by, 2, "email_opened")], 400), nothing, "{by}");
+    }
+    let form = ("form:paper", 1, "content_downloaded");
+    assert_eq!(counted(&[form], 400), Sums { leads: 1, otherwise: 1, told: 1, ..nothing });
+    let sent = ("api:mailer", 20, "email_sent");
+    let both = counted(&[form, sent], 49);
+    assert_eq!(
+        both,
+        Sums { leads: 1, sent: 1, otherwise: 1, ..nothing },
+        "the mail's time counts: too early"
+    );
+    assert_eq!(both.tries(), 1);
+    assert_eq!(counted(&[sent, form], 50).judged, 1);
+}
+
+#[test]
+fn what_came_back_was_sent_and_not_had() {
+    let nothing = Sums::default();
+    let (sent, back) = (("api:mailer", 1, "email_sent"), ("api:mailer", 2, "email_bounced"));
+    let delivered = ("api:mailer", 1, "email_delivered");
+    let bounced = Sums { sent: 1, bounced: 1, ..nothing };
+    assert_eq!(counted(&[sent, delivered, back], 400), bounced);
+    assert_eq!(counted(&[back, sent], 400), bounced, "in whatever order they came");
+    assert_eq!(counted(&[back], 400), nothing);
+    let forged = ("form:paper", 2, "email_bounced");
+    assert_eq!(counted(&[sent, forged], 400), counted(&[sent], 400), "no stranger says so");
+    for (kind, day) in [("email_opened", 3), ("content_downloaded", 1), ("email_sent", 5)] {
+        let sums = counted(&[sent, back, ("api:mailer", day, kind)], 400);
+        assert_eq!((sums.leads, sums.sent, sums.bounced, sums.judged), (1, 1, 0, 1), "{kind}");
+    }
+    let downloaded = counted(&[sent, back, ("form:paper", 9, "content_downloaded")], 400);
+    assert_eq!(downloaded, Sums { leads: 1, sent: 1, otherwise: 1, told: 1, ..nothing });
 }
