@@ -66,7 +66,7 @@ async fn count(app: &App, question: &Question) -> Result<Campaigns, StoreError> 
         })
         .flatten_unordered(None);
     rows.try_fold(Campaigns::default(), |mut report, rows| async move {
-        rows.into_iter().for_each(|row| report.add(question, row));
+        rows.iter().for_each(|row| report.add(question, row));
         Ok(report)
     })
     .await

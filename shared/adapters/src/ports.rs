@@ -142,6 +142,8 @@ pub enum CatalogKind {
     Release,
     /// What people declared about an attribute.
     Attribute,
+    /// What people declared about a campaign.
+    Campaign,
 }
 
 impl CatalogKind {
@@ -153,6 +155,7 @@ impl CatalogKind {
         ("job", Self::Job),
         ("release", Self::Release),
         ("attribute", Self::Attribute),
+        ("campaign", Self::Campaign),
     ];
 
     /// Gives the word in the key.

@@ -13,10 +13,11 @@
 //! * [`ledger`] – how often and when a lead showed each signal, compactly; [`score`] – fit, engagement and the
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
-//! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
+//! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//! * [`campaign`] – what campaigns cost; [`attribution`] – how much of a deal each touch is given.
 //!
 //! # The invariant not to break
 //!
@@ -26,6 +27,8 @@
 pub mod activity;
 pub mod agreement;
 pub mod attribute;
+pub mod attribution;
+pub mod campaign;
 pub mod change;
 pub mod condition;
 pub mod consent;
@@ -50,3 +53,4 @@ pub mod score;
 pub mod segment;
 pub mod stage;
 pub mod time;
+pub mod touch;

@@ -8,6 +8,7 @@
 //!
 //! # Layout
 //!
+//! * `rules/attribution.rs` – how a won deal is divided among its touches;
 //! * `rules/audience.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
@@ -28,6 +29,8 @@
     reason = "a test that cannot go on has failed; .clippy.toml allows it only inside of test functions"
 )]
 
+#[path = "rules/attribution.rs"]
+mod attribution;
 #[path = "rules/audience.rs"]
 mod audience;
 #[path = "rules/case.rs"]
