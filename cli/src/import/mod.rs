@@ -1,8 +1,9 @@
-//! Leads and feedback from CSV files, through the API, so that an import passes the same checks as everything else.
+//! Leads, feedback and campaigns from files, through the API, so that an import passes the same checks as everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
-//! its own time is recognised by its content, feedback by an id made from its content.
+//! its own time is recognised by its content, feedback by an id made from its content, and a campaign's months are what
+//! they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
 //!
 //! # Layout
 //!
@@ -15,9 +16,10 @@ use adapters::config::Environment;
 use clap::Subcommand;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mapping::{Mapping, MappingError};
+use mapping::{Mapping, MappingError, Rows};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -34,12 +36,14 @@ pub enum What {
     Leads(Arguments),
     /// What sales reported, for POST /v1/feedback/batch.
     Feedback(Arguments),
+    /// Campaigns with a month's cost in each row, for POST /v1/campaigns.
+    Campaigns(Arguments),
 }
 
 /// The arguments of an import.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The CSV file, with a header line, in UTF-8.
+    /// The CSV file, with a header line, in UTF-8; or JSON Lines, where its name ends with .jsonl.
     file: PathBuf,
     /// Where a column goes, as COLUMN=FIELD; may be repeated. A column that is named as a field goes there by itself.
     #[arg(long, value_name = "COLUMN=FIELD")]
@@ -83,14 +87,29 @@ pub enum ImportError {
 /// One kind of import.
 #[derive(Clone, Copy)]
 struct Kind {
+    rows: Rows,
     route: &'static str,
     list: &'static str,
     role: &'static str,
     noun: &'static str,
 }
 
-const LEADS: Kind = Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
-const FEEDBACK: Kind = Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
+const LEADS: Kind =
+    Kind { rows: Rows::Leads, route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
+const FEEDBACK: Kind = Kind {
+    rows: Rows::Feedback,
+    route: "/v1/feedback/batch",
+    list: "feedback",
+    role: "sales",
+    noun: "facts",
+};
+const CAMPAIGNS: Kind = Kind {
+    rows: Rows::Campaigns,
+    route: "/v1/campaigns",
+    list: "campaigns",
+    role: "marketing",
+    noun: "campaigns",
+};
 
 /// Runs an import.
 ///
@@ -101,6 +120,7 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
     let (kind, arguments) = match what {
         What::Leads(arguments) => (LEADS, arguments),
         What::Feedback(arguments) => (FEEDBACK, arguments),
+        What::Campaigns(arguments) => (CAMPAIGNS, arguments),
     };
     let api = arguments.api.api(kind.role, environment)?;
     import(kind, &arguments, &api).await
@@ -122,23 +142,8 @@ struct Tally {
 }
 
 async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
-    let file = arguments.file.display().to_string();
-    let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
     let rows_in_all = count(&arguments.file)?;
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(&arguments.file).map_err(unreadable)?;
-    let header = reader.headers().map_err(unreadable)?.clone();
-    let mapping = Mapping::new(
-        kind.list == LEADS.list,
-        &header,
-        &arguments.map,
-        &arguments.set,
-        arguments.mapping.as_deref(),
-        &arguments.timezone,
-    )?;
-    if !mapping.ignored().is_empty() {
-        eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
-    }
+    let (header, rows) = read(kind, arguments)?;
     let bar = progress(rows_in_all);
     let started = tokio::time::Instant::now();
     let rejects_path = arguments.rejects.clone().unwrap_or_else(|| {
@@ -152,16 +157,14 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
         return Err(ImportError::File(rejects_path.display().to_string(), "is the input itself".to_owned()));
     }
     let mut seen = std::collections::HashMap::new();
-    let rows = reader.into_byte_records().map(|record| {
-        let record = record.map_err(unreadable)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let (record, mut item) = row(record, header.len(), &mapping);
-        if kind.list == FEEDBACK.list
-            && let Ok(item) = &mut item
-        {
-            identify(item, &mut seen);
+    let rows = rows.map(|row| {
+        let mut row = row?;
+        match (kind.rows, &mut row.item) {
+            (Rows::Feedback, Ok(item)) => identify(item, &mut seen),
+            (Rows::Campaigns, Ok(item)) => list_cost(item),
+            _ => {}
         }
-        Ok::<Row, ImportError>(Row { line, record, item })
+        Ok::<Row, ImportError>(row)
     });
     // Read as they are sent, so that a file of any size takes the memory of a few requests.
     let mut rows = rows.peekable();
@@ -175,7 +178,13 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
         let results = if items.is_empty() {
             Vec::new()
         } else {
-            let body = json!({ "mode": arguments.mode, (kind.list): items });
+            let mut body = json!({ (kind.list): items });
+            // What a campaign cost starts nothing, so there is no history to tell from the present.
+            if kind.rows != Rows::Campaigns
+                && let Some(map) = body.as_object_mut()
+            {
+                map.insert("mode".to_owned(), arguments.mode.as_str().into());
+            }
             post(api, kind.route, &body).await?
         };
         Ok::<_, ImportError>((rows, results))
@@ -212,6 +221,67 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     }
 }
 
+/// Rows as they are read.
+type Reading = Box<dyn Iterator<Item = Result<Row, ImportError>>>;
+
+/// Opens the file: as JSON Lines where its name says so, as CSV otherwise. Gives the names of the columns too.
+fn read(kind: Kind, arguments: &Arguments) -> Result<(csv::StringRecord, Reading), ImportError> {
+    let file = arguments.file.display().to_string();
+    if is_json_lines(&arguments.file) {
+        if !arguments.map.is_empty() || !arguments.set.is_empty() || arguments.mapping.is_some() {
+            let problem =
+                "is JSON Lines, whose lines are items already; --map, --set and --mapping are for CSV";
+            return Err(ImportError::File(file, problem.to_owned()));
+        }
+        let failed = move |error: std::io::Error| ImportError::File(file.clone(), error.to_string());
+        let lines =
+            std::io::BufReader::new(std::fs::File::open(&arguments.file).map_err(&failed)?).split(b'\n');
+        let rows = (1..)
+            .zip(lines)
+            .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.iter().all(u8::is_ascii_whitespace)));
+        let rows = rows.map(move |(line, text)| Ok(json_row(line, &text.map_err(&failed)?)));
+        return Ok((csv::StringRecord::from(vec!["item"]), Box::new(rows)));
+    }
+    let unreadable = move |error: csv::Error| ImportError::File(file.clone(), error.to_string());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).from_path(&arguments.file).map_err(&unreadable)?;
+    let header = reader.headers().map_err(&unreadable)?.clone();
+    let (map, set, mapping) = (&arguments.map, &arguments.set, arguments.mapping.as_deref());
+    let mapping = Mapping::new(kind.rows, &header, map, set, mapping, &arguments.timezone)?;
+    if !mapping.ignored().is_empty() {
+        eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
+    }
+    let columns = header.len();
+    let rows = reader.into_byte_records().map(move |record| {
+        let record = record.map_err(&unreadable)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let (record, item) = row(record, columns, &mapping);
+        Ok(Row { line, record, item })
+    });
+    Ok((header, Box::new(rows)))
+}
+
+fn is_json_lines(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"))
+}
+
+/// Reads a line of JSON; one that is none is kept as it is with the reason.
+fn json_row(line: u64, text: &[u8]) -> Row {
+    let item = serde_json::from_slice(text).map_err(|error| format!("is not JSON: {error}"));
+    let text = String::from_utf8_lossy(text);
+    Row { line, record: csv::StringRecord::from(vec![text.trim_end()]), item }
+}
+
+/// Makes a row's month and cost the one entry of a campaign's costs.
+fn list_cost(item: &mut Value) {
+    let Some(map) = item.as_object_mut() else { return };
+    let cost: Map<String, Value> =
+        ["month", "cost"].into_iter().filter_map(|name| Some((name.to_owned(), map.remove(name)?))).collect();
+    if !cost.is_empty() {
+        map.insert("costs".to_owned(), json!([cost]));
+    }
+}
+
 /// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
 fn row(
     record: csv::ByteRecord,
@@ -235,6 +305,11 @@ fn row(
 }
 
 fn count(file: &Path) -> Result<u64, ImportError> {
+    if is_json_lines(file) {
+        let failed = |error: std::io::Error| ImportError::File(file.display().to_string(), error.to_string());
+        let lines = std::io::BufReader::new(std::fs::File::open(file).map_err(failed)?).split(b'\n');
+        return Ok(lines.count() as u64);
+    }
     let failed = |error: csv::Error| ImportError::File(file.display().to_string(), error.to_string());
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(failed)?;
     let (mut record, mut rows) = (csv::ByteRecord::new(), 0);
@@ -334,7 +409,7 @@ mod tests {
 
     fn mapping() -> Mapping {
         let header = csv::StringRecord::from(vec!["email", "attributes.a"]);
-        Mapping::new(true, &header, &[], &[], None, "UTC").unwrap()
+        Mapping::new(Rows::Leads, &header, &[], &[], None, "UTC").unwrap()
     }
 
     #[test]

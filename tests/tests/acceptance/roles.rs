@@ -59,6 +59,7 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{job_id}", "backtest-0"),
         ("{name}", "country"),
         ("{person_id}", "nobody"),
+        ("{campaign_id}", "spring"),
         ("{token_id}", "0"),
     ];
     let path =
