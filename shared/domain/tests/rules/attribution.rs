@@ -103,11 +103,14 @@ fn each_model_divides_a_deal_as_reckoned_by_hand() {
     assert_eq!(seen.len(), Model::WORDS.len(), "each model has a case");
 }
 
+/// A deal of one lead: its id, when it was won and opened, and cents in dollars or euros.
+type Deal = (u8, i64, Option<i64>, Option<(i32, bool)>);
+
 #[derive(Clone, Debug)]
 struct Drawn {
     touches: Vec<(i64, u8)>,
     responded: i64,
-    deals: Vec<(u8, i64, Option<i64>, Option<(i32, bool)>)>,
+    deals: Vec<Deal>,
 }
 
 fn some_leads() -> impl Strategy<Value = Vec<Drawn>> {
@@ -192,7 +195,7 @@ fn reckoned(leads: &[Drawn], model: Model) -> BTreeMap<(Option<String>, Option<C
     let mut credit = BTreeMap::new();
     let deals: BTreeSet<u8> = leads.iter().flat_map(|lead| lead.deals.iter().map(|deal| deal.0)).collect();
     for id in deals {
-        let of: Vec<(usize, &Drawn, &(u8, i64, Option<i64>, Option<(i32, bool)>))> = leads
+        let of: Vec<(usize, &Drawn, &Deal)> = leads
             .iter()
             .enumerate()
             .filter_map(|(n, lead)| Some((n, lead, lead.deals.iter().find(|deal| deal.0 == id)?)))
