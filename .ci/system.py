@@ -12,12 +12,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import samcli
+import standardwebhooks
 from samcli.yamlhelper import yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -194,6 +197,8 @@ def binaries(work):
         say(f"leadloop dev answers at {endpoints['api']}")
 
         handed_off(endpoints["api"], tokens, "ada@company.example")
+        say(heard_by_webhook(endpoints["api"], tokens))
+        webhook = register(endpoints["api"], tokens, "https://hooks.example/leads")["id"]
         job = agreement(endpoints["api"], tokens)
         # The playbook's events last: they leave sweeps behind, which no other program could start here.
         for name in sorted(functions(), key=lambda name: name == "playbook"):
@@ -220,7 +225,7 @@ def binaries(work):
                     text = path.read_text()
                     for role, token in tokens.items():
                         text = text.replace(f"TOKEN_{role.upper()}", token)
-                    text = text.replace("JOB_ID", job)
+                    text = text.replace("JOB_ID", job).replace("WEBHOOK_ID", webhook)
                     if "LEAD_ID" in text:
                         text = text.replace("LEAD_ID", handed_off(endpoints["api"], tokens, f"ada-{fed}@company.example"))
                     url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
@@ -237,6 +242,78 @@ def binaries(work):
     if wrong:
         raise Failed(f"{len(wrong)} of {fed} events:\n" + "\n".join("  " + line for line in wrong))
     return f"{fed} events through {len(functions())} functions"
+
+
+def register(api, tokens, url, path="/v1/webhooks"):
+    """Registers a webhook, or makes a new secret for one; gives the answer, with the secret."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {tokens['admin']}"}
+    body = json.dumps({"url": url}).encode() if url else None
+    status, _, answer = http("POST", api + path, body, headers)
+    if status not in (200, 201):
+        raise Failed(f"POST {path}: {status}: {answer[:500].decode(errors='replace')}")
+    return json.loads(answer)
+
+
+class Receiver(ThreadingHTTPServer):
+    """A receiver of webhooks that keeps what it hears, and refuses the first message with 500."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), ReceiverHandler)
+        self.heard = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+
+class ReceiverHandler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.heard.append((dict(self.headers.items()), body))
+        self.send_response(500 if len(self.server.heard) == 1 else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def heard_by_webhook(api, tokens):
+    """`leadloop dev` sends what happens to a receiver that believes only what the published library verifies."""
+    with Receiver() as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        made = register(api, tokens, receiver.url)
+        handed_off(api, tokens, "hook-1@company.example")
+        wait_until("webhooks", lambda: len({h["webhook-id"] for h, _ in receiver.heard[1:]}) >= 4, 60)
+        refused = receiver.heard[0][0]["webhook-id"]
+        wait_until("the refused message, once more", lambda: refused in {h["webhook-id"] for h, _ in receiver.heard[1:]}, 60)
+        first, before = standardwebhooks.Webhook(made["secret"]), len(receiver.heard)
+        for headers, body in receiver.heard:
+            if first.verify(body, headers)["id"] != headers["webhook-id"]:
+                raise Failed("a message has another id than its event")
+        second = standardwebhooks.Webhook(register(api, tokens, None, f"/v1/webhooks/{made['id']}/rotate")["secret"])
+        handed_off(api, tokens, "hook-2@company.example")
+        wait_until("webhooks after the rotation", lambda: len(receiver.heard) >= before + 4, 60)
+        for headers, body in receiver.heard[before:]:
+            first.verify(body, headers)
+            second.verify(body, headers)
+        headers, body = receiver.heard[-1]
+        for forged, of in ((body + b" ", headers), (body, headers | {"webhook-id": "evt_other"})):
+            try:
+                first.verify(forged, of)
+            except standardwebhooks.WebhookVerificationError:
+                continue
+            raise Failed("the published library believes a message that was changed")
+        types = sorted({json.loads(body)["type"].rsplit(".", 1)[1] for _, body in receiver.heard})
+        receiver.shutdown()
+        return f"{len(receiver.heard)} webhooks verified by standardwebhooks, also while a secret is rotated: {', '.join(types)}"
+
+
+def wait_until(what, check, seconds):
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {seconds} s")
+        time.sleep(0.1)
 
 
 def handed_off(api, tokens, email):
@@ -305,9 +382,11 @@ def copy_build(work):
 
 def without_metric_filters(template):
     """The one kind of resource in the template that the emulator cannot make, and that nothing else refers to."""
+    filters = sum(resource["Type"] == "AWS::Logs::MetricFilter"
+                  for resource in yaml_parse(template.read_text())["Resources"].values())
     text, count = re.subn(r"(?m)^  \w+:\n    Type: AWS::Logs::MetricFilter\n(    .*\n)+", "", template.read_text())
-    if count != 1:
-        raise Failed(f"{template} has {count} metric filters, not one")
+    if count != filters:
+        raise Failed(f"{template} has {filters} metric filters, of which {count} were found")
     template.write_text(text)
 
 
@@ -320,7 +399,8 @@ def post_form(api):
 
 
 def stack(work):
-    """The template, but for its metric filter, in an emulated AWS: bootstrapped, and scoring a form that its API was sent."""
+    """The template, but for its metric filters, in an emulated AWS: bootstrapped, scoring a form that its API was sent, and
+    telling of it."""
     if not FORM.exists():
         raise Failed(f"{FORM.relative_to(ROOT)} is missing: it is the form that is posted")
     port = free_port()
@@ -381,6 +461,14 @@ def stack(work):
             raise Failed(f"GET /v1/tokens without a token: {status} instead of 401")
         say("the printed token opens the API, and none does not")
 
+        # Who listens on the bus, and a webhook that nobody answers.
+        bus, rules, queues = outputs["EventBusName"], client("events"), client("sqs")
+        listener = queues.create_queue(QueueName="listener")["QueueUrl"]
+        arn = queues.get_queue_attributes(QueueUrl=listener, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        rules.put_rule(Name="everything", EventBusName=bus, EventPattern='{"source":["leadloop"]}')
+        rules.put_targets(Rule="everything", EventBusName=bus, Targets=[{"Id": "listener", "Arn": arn}])
+        webhook = register(api, {"admin": words[-1]}, "https://nobody.invalid/hook")["id"]
+
         # Posted twice as it stands: one submission id, so one lead. (The emulator also hands a function the same event
         # again now and then while it ends it, as AWS may.)
         post_form(api)
@@ -399,13 +487,34 @@ def stack(work):
             raise Failed(f"rescore did not do what the schedule asks of it: {said[:500]}")
         say(f"rescore does what its schedule asks: {said[:200]}")
 
-        queues = client("sqs")
+        types, headers = set(), {"authorization": f"Bearer {words[-1]}"}
+
+        def heard():
+            for message in queues.receive_message(QueueUrl=listener, MaxNumberOfMessages=10).get("Messages", []):
+                event = json.loads(message["Body"])["detail"]
+                if event["subject"] != leads[0]["lead_id"]["S"]:
+                    raise Failed(f"an event about another lead: {event}")
+                types.add(event["type"].rsplit(".", 1)[1])
+            return len(types) >= 4
+
+        wait_until("events on the bus", heard, 60)
+        say(f"dispatch told the bus: {', '.join(sorted(types))}")
+
+        def tried():
+            _, _, answer = http("GET", f"{api}/v1/webhooks/{webhook}", headers=headers)
+            return "resolved" in json.loads(answer).get("last_failure", {}).get("how", "")
+
+        wait_until("a try at the webhook", tried, 60)
+        say("deliver tried the webhook and says that its host cannot be resolved")
+
         for url in queues.list_queues().get("QueueUrls", []):
+            if "DeadLetters" not in url:
+                continue
             found = queues.receive_message(QueueUrl=url).get("Messages")
             if found:
                 raise Failed(f"a dead letter in {url.rsplit('/', 1)[1]}: {found[0]['Body'][:500]}")
     resources = len(yaml_parse((ROOT / "template.yaml").read_text())["Resources"])
-    return f"{resources} resources deployed, one form posted and scored"
+    return f"{resources} resources deployed, one form posted, scored and told"
 
 
 def main():

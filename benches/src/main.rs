@@ -36,6 +36,7 @@ benches capture ENDPOINT SERVER_PID REQUESTS
 benches fill ENDPOINT LEADS
 benches report ENDPOINT
 benches preview ENDPOINT
+benches export ENDPOINT FOLDER [last]
 benches sweep ENDPOINT [BEHIND]
 benches due LEADS DAYS";
 
@@ -55,6 +56,8 @@ async fn main() -> Result<(), Failure> {
         ["fill", endpoint, leads] => scans::fill(endpoint, leads.parse()?).await,
         ["report", endpoint] => scans::report(endpoint).await,
         ["preview", endpoint] => scans::preview(endpoint).await,
+        ["export", endpoint, folder] => scans::export(endpoint, folder, "nothing").await,
+        ["export", endpoint, folder, since] => scans::export(endpoint, folder, since).await,
         ["sweep", endpoint] => sweep::run(endpoint, 0).await,
         ["sweep", endpoint, behind] => sweep::run(endpoint, behind.parse()?).await,
         ["due", leads, days] => {

@@ -3,8 +3,9 @@
 //! # Layout
 //!
 //! * [`dev`] – the whole product on one machine;
-//! * [`import`] – leads and feedback from CSV files, through the API;
+//! * [`import`] – leads, feedback, evidence and content from files, through the API;
 //! * [`agreement`] – playbooks from the file to the two keys, and what they would have done;
+//! * [`webhooks`] – how receivers of events do, and what was set aside for them;
 //! * [`api`] – the API as these commands call it;
 //! * [`bootstrap`] – makes a fresh stack usable;
 //! * [`openapi`] – the API's description, from the code;
@@ -23,6 +24,7 @@ pub mod dev;
 pub mod import;
 pub mod openapi;
 pub mod starter;
+pub mod webhooks;
 
 use adapters::config::Environment;
 use clap::Subcommand;
@@ -33,7 +35,7 @@ use std::process::ExitCode;
 pub enum Command {
     /// Runs everything on this machine: API, DynamoDB, S3, schedules.
     Dev(dev::Arguments),
-    /// Imports leads or feedback from a CSV file through the API.
+    /// Imports leads, feedback, content or evidence about a persona from a file through the API.
     Import {
         /// What the file holds.
         #[command(subcommand)]
@@ -49,6 +51,12 @@ pub enum Command {
     },
     /// Lets the leads that an import of history made ready go to sales, best first, as many a day as it can answer.
     GoLive(api::Where),
+    /// Looks after the receivers of events.
+    Webhooks {
+        /// What to do.
+        #[command(subcommand)]
+        what: webhooks::What,
+    },
     /// Prints the API's description, OpenAPI 3.1.
     Openapi,
 }
@@ -67,6 +75,7 @@ pub async fn run(command: Command, environment: &Environment) -> ExitCode {
         Command::Bootstrap(arguments) => bootstrap::run(arguments).await.map_err(|error| error.to_string()),
         Command::Playbook { what } => agreement::run(what, environment).await.map_err(|e| e.to_string()),
         Command::GoLive(place) => agreement::go_live(&place, environment).await.map_err(|e| e.to_string()),
+        Command::Webhooks { what } => webhooks::run(what, environment).await.map_err(|e| e.to_string()),
         Command::Openapi => {
             println!("{}", openapi::document());
             Ok(())

@@ -1,5 +1,6 @@
 //! The API's description, put together from the functions' routes.
 
+use crate::dev::queue::LocalQueue;
 use adapters::clock::SystemClock;
 use adapters::config::Tables;
 use adapters::dynamodb::{DynamoCatalog, DynamoLeadStore};
@@ -59,7 +60,15 @@ pub fn document() -> String {
         )),
         sales_feedback::router(sales_feedback::App::new(store.clone(), catalog.clone(), clock.clone())),
         playbook::router(playbook::App::new(catalog.clone(), clock.clone())),
-        insights::router(insights::App::new(store, catalog, starter, clock)),
+        insights::router(insights::App::new(store, catalog.clone(), starter, clock.clone())),
+        deliver::router(deliver::App::new(
+            catalog,
+            LocalQueue::in_memory(clock.clone()),
+            LocalQueue::in_memory(clock.clone()),
+            deliver::post::Poster::new(false),
+            String::new(),
+            clock,
+        )),
     ];
     let whole = join(routers.into_iter().map(|router| adapters::http::split(router).1).collect());
     whole.to_pretty_json().unwrap_or_default()

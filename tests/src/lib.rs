@@ -27,6 +27,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use domain::time::Timestamp;
+use leadloop::dev::queue::LocalQueue;
 use serde_json::Value;
 use std::sync::Arc;
 use testkit::builders::{NOON, activate, time};
@@ -78,6 +79,7 @@ impl Api {
             ("sales-feedback", feedback),
             ("playbook", playbook::router(playbook::App::new(catalog(), clock()))),
             ("insights", insights::router(reports)),
+            ("deliver", deliver::router(deliveries(catalog(), clock()))),
         ];
         let mut merged = None;
         let mut functions = Vec::new();
@@ -99,6 +101,11 @@ impl Api {
         Self { functions: Vec::new(), router }
     }
 
+    /// Gives all routes, to be served.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Starts a request.
     ///
     /// # Panics
@@ -112,6 +119,15 @@ impl Api {
             body: Body::empty(),
         }
     }
+}
+
+/// Gives the function that sends to webhooks, with queues of its own; it reaches this machine itself, where receivers of
+/// tests are.
+#[must_use]
+pub fn deliveries(catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> deliver::App {
+    let queue = || LocalQueue::in_memory(Arc::clone(&clock));
+    let poster = deliver::post::Poster::new(true);
+    deliver::App::new(catalog, queue(), queue(), poster, "urn:leadloop:test".to_owned(), Arc::clone(&clock))
 }
 
 /// A request in the making.

@@ -27,6 +27,8 @@ mod attacks;
 mod campaigns;
 #[path = "acceptance/events.rs"]
 mod events;
+#[path = "acceptance/evidence.rs"]
+mod evidence;
 #[path = "acceptance/faults.rs"]
 mod faults;
 #[path = "acceptance/lead_capture/mod.rs"]

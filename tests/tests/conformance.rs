@@ -1,7 +1,7 @@
 //! The fake and the database keep the same promises, so that the fake cannot lie.
 //!
 //! First the store contract, promise by promise; then stories that nobody chose, told to the API on both, which must
-//! answer the same and end the same. With `LEADLOOP_TEST_ENDPOINT` set, the database is the DynamoDB that answers there.
+//! answer the same and end the same; and the files of exports, in memory and on S3. With `LEADLOOP_TEST_ENDPOINT` set, the database is the DynamoDB that answers there.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,8 @@
     reason = "these are tests, also where a function is none"
 )]
 
+#[path = "conformance/files.rs"]
+mod files;
 #[path = "conformance/stories.rs"]
 mod stories;
 

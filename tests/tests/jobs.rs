@@ -1,7 +1,7 @@
 //! What runs by itself and what takes longer than a caller waits: rescoring, sweeps, exports, reports; and the
-//! playbook's routes that start some of it.
+//! playbook's routes that start some of it; and what happened, on its way to other systems.
 //!
-//! On the memory store, with a set clock. What cannot be shown here: the scheduler, the state machine and S3, which
+//! On the memory store, the last one on the embedded database; with a set clock. What cannot be shown here: the scheduler, the state machine and S3, which
 //! `.ci/system` is for.
 
 #![allow(
@@ -15,12 +15,16 @@
 mod jobs {
     pub(crate) mod agreement;
     pub(crate) mod attacks;
+    pub(crate) mod content;
     pub(crate) mod export;
     pub(crate) mod learning;
+    pub(crate) mod personas;
     pub(crate) mod playbook;
     pub(crate) mod release;
     pub(crate) mod report;
     pub(crate) mod rescore;
+    pub(crate) mod segments;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;
+    pub(crate) mod webhooks;
 }

@@ -6,9 +6,12 @@
 //! # Layout
 //!
 //! * this file – the start, the running and the end;
+//! * [`outbox`] – what happened, on its way to webhooks; [`queue`] – the queue that it waits in;
 //! * [`site`] – the demonstration page;
 //! * [`tokens`] – one token per role, and where they are written.
 
+pub mod outbox;
+pub mod queue;
 pub mod site;
 pub mod tokens;
 
@@ -24,6 +27,7 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use axum::Router;
 use embedded::{Cadence, Database, Files, Template};
+use queue::LocalQueue;
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -35,6 +39,12 @@ use tokio::time::Instant;
 
 /// The bucket of exports.
 const BUCKET: &str = "exports";
+
+/// How this installation calls itself in its events.
+const SOURCE: &str = "urn:leadloop:dev";
+
+/// How often the outbox and the queue of webhooks' messages are looked into.
+const LOOK_FOR_EVENTS: Duration = Duration::from_millis(500);
 
 /// How long requests that already run may take to finish, once Ctrl-C was pressed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -136,7 +146,13 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     let client = aws_sdk_dynamodb::Client::new(&sdk_config(database.endpoint()).await);
     embedded::create_tables(&client, &template.tables, str::to_owned, false).await?;
     let s3 = adapters::s3::client(&sdk_config(files.endpoint()).await);
-    let house = House::new(client, S3Files::new(s3, BUCKET));
+    let queues = ["deliveries", "dead-letters"].map(|name| {
+        let path = arguments.data_dir.join(format!("{name}.json"));
+        let opened = LocalQueue::open(&path, Arc::new(SystemClock));
+        opened.map_err(|error| DevError::File(path.display().to_string(), error))
+    });
+    let [deliveries, dead_letters] = queues;
+    let house = House::new(client, S3Files::new(s3, BUCKET), deliveries?, dead_letters?);
     let version = starter::load(&house.catalog, &house.playbooks, arguments.playbook.as_deref()).await?;
     let tokens = tokens::ready(&house.tokens, &arguments.data_dir.join("tokens.json")).await?;
     let url = format!("http://{address}");
@@ -145,7 +161,8 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
         .map_err(|error| DevError::File(arguments.data_dir.display().to_string(), error))?;
     let endpoints = json!({ "api": url, "dynamodb": database.endpoint(), "s3": files.endpoint() });
     write(&arguments.data_dir.join("endpoints.json"), &endpoints)?;
-    let ticking = house.tick(&template);
+    let mut ticking = house.tick(&template);
+    ticking.extend(house.send_events());
     println!(
         "Leadloop runs, with playbook version {version}. Ctrl-C ends it; everything stays in {}.",
         arguments.data_dir.display()
@@ -168,9 +185,11 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     served.map_err(|error| DevError::Listen(address, error))
 }
 
-/// Warnings and errors go to standard error, in words; `RUST_LOG` asks for more.
+/// Warnings, errors and the events that go out are written to standard error, in words; `RUST_LOG` asks for more.
 fn logs(environment: &Environment) {
-    let filter = environment.optional("RUST_LOG").unwrap_or_else(|| "warn,dynoxide=error".to_owned());
+    let filter = environment
+        .optional("RUST_LOG")
+        .unwrap_or_else(|| "warn,leadloop=info,deliver=info,dynoxide=error".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let started = tracing_subscriber::fmt()
@@ -235,13 +254,22 @@ struct House {
     sales_feedback: sales_feedback::App,
     playbook: playbook::App,
     insights: insights::App,
+    dispatch: dispatch::App,
+    deliver: deliver::App,
+    client: aws_sdk_dynamodb::Client,
+    deliveries: LocalQueue,
 }
 
 impl House {
-    fn new(client: aws_sdk_dynamodb::Client, files: S3Files) -> Self {
+    fn new(
+        client: aws_sdk_dynamodb::Client,
+        files: S3Files,
+        deliveries: LocalQueue,
+        dead_letters: LocalQueue,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(DynamoLeadStore::new(client.clone(), Tables::plain()));
-        let catalog: Arc<dyn Catalog> = Arc::new(DynamoCatalog::new(client, Tables::plain().catalog));
+        let catalog: Arc<dyn Catalog> = Arc::new(DynamoCatalog::new(client.clone(), Tables::plain().catalog));
         let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
         let tokens = Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock)));
 
@@ -280,6 +308,23 @@ impl House {
         insights.tokens = Arc::clone(&tokens);
         reports.run(|app: insights::App, job| async move { insights::run_job(&app, &job).await }, &insights);
 
+        let dispatch = dispatch::App {
+            catalog: Arc::clone(&catalog),
+            bus: Arc::new(outbox::LoggedBus),
+            queue: Arc::new(deliveries.clone()),
+            dead_letters: Arc::new(dead_letters.clone()),
+            source: SOURCE.to_owned(),
+        };
+        let mut deliver = deliver::App::new(
+            Arc::clone(&catalog),
+            deliveries.clone(),
+            dead_letters,
+            deliver::post::Poster::new(true),
+            SOURCE.to_owned(),
+            Arc::clone(&clock),
+        );
+        deliver.tokens = Arc::clone(&tokens);
+
         let mut rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
         rescore.resumers = rescore::resumers(reports, exports);
         Self {
@@ -292,6 +337,10 @@ impl House {
             sales_feedback,
             playbook,
             insights,
+            dispatch,
+            deliver,
+            client,
+            deliveries,
         }
     }
 
@@ -302,9 +351,28 @@ impl House {
             sales_feedback::router(self.sales_feedback.clone()),
             playbook::router(self.playbook.clone()),
             insights::router(self.insights.clone()),
+            deliver::router(self.deliver.clone()),
         ]
         .into_iter()
         .fold(Router::new(), |whole, part| whole.merge(part.split_for_parts().0))
+    }
+
+    /// Sends what happened to webhooks, one step after the other.
+    fn send_events(&self) -> [tokio::task::JoinHandle<()>; 2] {
+        let (client, dispatch) = (self.client.clone(), self.dispatch.clone());
+        let feed = move || {
+            let (client, dispatch) = (client.clone(), dispatch.clone());
+            async move { outbox::feed(&client, &Tables::plain().outbox, &dispatch).await.map(drop) }
+        };
+        let (queue, app) = (self.deliveries.clone(), self.deliver.clone());
+        let deliver = move || {
+            let (queue, app) = (queue.clone(), app.clone());
+            async move { outbox::deliver(&queue, &app).await }
+        };
+        [
+            again_and_again(Instant::now(), LOOK_FOR_EVENTS, feed),
+            again_and_again(Instant::now(), LOOK_FOR_EVENTS, deliver),
+        ]
     }
 
     /// Lets the template's schedules tick.
@@ -324,11 +392,11 @@ impl House {
                     }));
                 }
                 "InsightsFunction" => {
-                    let app = self.insights.clone();
+                    let (app, input) = (self.insights.clone(), schedule.input.clone());
                     // It reads every timeline: not while somebody waits for the start.
                     ticking.push(again_and_again(Instant::now() + every, every, move || {
-                        let app = app.clone();
-                        async move { insights::quality::watch(&app).await.map(drop) }
+                        let (app, input) = (app.clone(), input.clone());
+                        async move { insights::scheduled(&app, &input).await.map(drop) }
                     }));
                 }
                 other => tracing::warn!(function = other, "no such function runs on one machine"),
@@ -354,7 +422,7 @@ where
         loop {
             clock.tick().await;
             if let Err(error) = work().await {
-                tracing::error!(error = %error, "what the schedule started failed");
+                tracing::error!(error = %error, "what is done again and again failed");
             }
         }
     })

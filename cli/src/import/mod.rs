@@ -1,14 +1,19 @@
-//! Leads, feedback and campaigns from files, through the API, so that an import passes the same checks as everything else.
+//! Leads, feedback, campaigns, evidence and content from files, through the API, so that an import passes the same
+//! checks as everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
-//! its own time is recognised by its content, feedback by an id made from its content, and a campaign's months are what
-//! they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
+//! its own time is recognised by its content, feedback by an id made from its content, evidence by what it says, and a
+//! campaign's months are what they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
 //!
 //! # Layout
 //!
-//! * this file – the run; [`mapping`] – from columns to fields.
+//! * this file – the run; [`mapping`] – from columns to fields; [`content`] – the catalog of content;
+//! * [`evidence`] – quotes as JSON Lines; [`keywords`] – keyword lists as Google Ads exports them.
 
+pub mod content;
+pub mod evidence;
+pub mod keywords;
 pub mod mapping;
 
 use crate::api::{Api, ApiError, Body, Where, explain};
@@ -38,12 +43,16 @@ pub enum What {
     Feedback(Arguments),
     /// Campaigns with a month's cost in each row, for POST /v1/campaigns.
     Campaigns(Arguments),
+    /// What a persona stands on, for POST /v1/personas/{id}/evidence: JSON Lines, or keywords as Google Ads exports them.
+    Evidence(evidence::Arguments),
+    /// What there is to say to leads, for PUT /v1/content/{id}.
+    Content(content::Arguments),
 }
 
 /// The arguments of an import.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The CSV file, with a header line, in UTF-8; or JSON Lines, where its name ends with .jsonl.
+    /// The CSV file, with a header line, in UTF-8; or JSON Lines, where its name ends in .jsonl or .ndjson.
     file: PathBuf,
     /// Where a column goes, as COLUMN=FIELD; may be repeated. A column that is named as a field goes there by itself.
     #[arg(long, value_name = "COLUMN=FIELD")]
@@ -76,6 +85,9 @@ pub enum ImportError {
     /// The mapping is wrong.
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    /// It is not clear what the file holds.
+    #[error("{0}: {1}")]
+    Unclear(String, String),
     /// The API did not take a whole request.
     #[error("{0}; rows before are stored, and the same import may be run again")]
     Api(#[from] ApiError),
@@ -86,30 +98,19 @@ pub enum ImportError {
 
 /// One kind of import.
 #[derive(Clone, Copy)]
-struct Kind {
-    rows: Rows,
-    route: &'static str,
+struct Kind<'a> {
+    route: &'a str,
     list: &'static str,
     role: &'static str,
     noun: &'static str,
 }
 
-const LEADS: Kind =
-    Kind { rows: Rows::Leads, route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
-const FEEDBACK: Kind = Kind {
-    rows: Rows::Feedback,
-    route: "/v1/feedback/batch",
-    list: "feedback",
-    role: "sales",
-    noun: "facts",
-};
-const CAMPAIGNS: Kind = Kind {
-    rows: Rows::Campaigns,
-    route: "/v1/campaigns",
-    list: "campaigns",
-    role: "marketing",
-    noun: "campaigns",
-};
+const LEADS: Kind<'static> =
+    Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
+const FEEDBACK: Kind<'static> =
+    Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
+const CAMPAIGNS: Kind<'static> =
+    Kind { route: "/v1/campaigns", list: "campaigns", role: "marketing", noun: "campaigns" };
 
 /// Runs an import.
 ///
@@ -117,16 +118,22 @@ const CAMPAIGNS: Kind = Kind {
 ///
 /// [`ImportError`].
 pub async fn run(what: What, environment: &Environment) -> Result<(), ImportError> {
-    let (kind, arguments) = match what {
-        What::Leads(arguments) => (LEADS, arguments),
-        What::Feedback(arguments) => (FEEDBACK, arguments),
-        What::Campaigns(arguments) => (CAMPAIGNS, arguments),
+    let (kind, about, arguments) = match what {
+        What::Leads(arguments) => (LEADS, Rows::Leads, arguments),
+        What::Feedback(arguments) => (FEEDBACK, Rows::Feedback, arguments),
+        What::Campaigns(arguments) => (CAMPAIGNS, Rows::Campaigns, arguments),
+        What::Evidence(arguments) => return evidence::run(&arguments, environment).await,
+        What::Content(arguments) => {
+            let api = arguments.api.api(content::CONTENT.role, environment)?;
+            return content::import(&arguments, &api).await;
+        }
     };
     let api = arguments.api.api(kind.role, environment)?;
-    import(kind, &arguments, &api).await
+    import(kind, about, &arguments, &api).await
 }
 
 /// A row with its line in the file and, once it is read, its item.
+#[derive(Debug)]
 struct Row {
     line: u64,
     record: csv::StringRecord,
@@ -141,31 +148,63 @@ struct Tally {
     rejected: usize,
 }
 
-async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
-    let rows_in_all = count(&arguments.file)?;
-    let (header, rows) = read(kind, arguments)?;
-    let bar = progress(rows_in_all);
-    let started = tokio::time::Instant::now();
-    let rejects_path = arguments.rejects.clone().unwrap_or_else(|| {
-        let mut name = arguments.file.file_stem().unwrap_or_default().to_owned();
+/// What is known of a file before its rows are sent, and where what is rejected of them goes.
+struct Files<'a> {
+    rejects: PathBuf,
+    header: &'a csv::StringRecord,
+    rows: u64,
+}
+
+/// Gives the file for what is rejected of an input; FILE.rejects.csv unless one is given.
+fn rejects_of(input: &Path, given: Option<&Path>) -> Result<PathBuf, ImportError> {
+    let rejects = given.map(Path::to_owned).unwrap_or_else(|| {
+        let mut name = input.file_stem().unwrap_or_default().to_owned();
         name.push(".rejects.csv");
-        arguments.file.with_file_name(name)
+        input.with_file_name(name)
     });
-    if std::fs::canonicalize(&rejects_path)
-        .is_ok_and(|path| std::fs::canonicalize(&arguments.file).is_ok_and(|f| f == path))
-    {
-        return Err(ImportError::File(rejects_path.display().to_string(), "is the input itself".to_owned()));
+    let is_input = std::fs::canonicalize(&rejects)
+        .is_ok_and(|path| std::fs::canonicalize(input).is_ok_and(|input| input == path));
+    if is_input {
+        return Err(ImportError::File(rejects.display().to_string(), "is the input itself".to_owned()));
     }
+    Ok(rejects)
+}
+
+async fn import(kind: Kind<'_>, about: Rows, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
+    let rows_in_all = count(&arguments.file)?;
+    let (header, rows) = read(about, arguments)?;
+    let rejects = rejects_of(&arguments.file, arguments.rejects.as_deref())?;
     let mut seen = std::collections::HashMap::new();
     let rows = rows.map(|row| {
         let mut row = row?;
-        match (kind.rows, &mut row.item) {
+        match (about, &mut row.item) {
             (Rows::Feedback, Ok(item)) => identify(item, &mut seen),
             (Rows::Campaigns, Ok(item)) => list_cost(item),
             _ => {}
         }
         Ok::<Row, ImportError>(row)
     });
+    let files = Files { rejects, header: &header, rows: rows_in_all };
+    let body = |items: Vec<&Value>| match about {
+        // What a campaign cost starts nothing, so there is no history to tell from the present.
+        Rows::Campaigns => json!({ (kind.list): items }),
+        Rows::Leads | Rows::Feedback => json!({ "mode": arguments.mode, (kind.list): items }),
+    };
+    send(kind, files, rows, body, api).await
+}
+
+/// Sends rows and answers for them.
+async fn send(
+    kind: Kind<'_>,
+    files: Files<'_>,
+    rows: impl Iterator<Item = Result<Row, ImportError>>,
+    body: impl Fn(Vec<&Value>) -> Value,
+    api: &Api,
+) -> Result<(), ImportError> {
+    let Files { rejects: rejects_path, header, rows: rows_in_all } = files;
+    let bar = progress(rows_in_all);
+    let started = tokio::time::Instant::now();
+    let body = &body;
     // Read as they are sent, so that a file of any size takes the memory of a few requests.
     let mut rows = rows.peekable();
     let requests = std::iter::from_fn(|| {
@@ -175,18 +214,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
     let mut done = futures::stream::iter(requests.map(|rows| async move {
         let rows = rows?;
         let items: Vec<&Value> = rows.iter().filter_map(|row| row.item.as_ref().ok()).collect();
-        let results = if items.is_empty() {
-            Vec::new()
-        } else {
-            let mut body = json!({ (kind.list): items });
-            // What a campaign cost starts nothing, so there is no history to tell from the present.
-            if kind.rows != Rows::Campaigns
-                && let Some(map) = body.as_object_mut()
-            {
-                map.insert("mode".to_owned(), arguments.mode.as_str().into());
-            }
-            post(api, kind.route, &body).await?
-        };
+        let results = if items.is_empty() { Vec::new() } else { post(api, kind.route, &body(items)).await? };
         Ok::<_, ImportError>((rows, results))
     }))
     .buffered(BESIDE);
@@ -202,7 +230,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
             };
             if let Some(reason) = reason {
                 tally.rejected += 1;
-                reject(&mut rejects, &rejects_path, &header, row, &reason)?;
+                reject(&mut rejects, &rejects_path, header, row, &reason)?;
             }
         }
         bar.inc(rows.len() as u64);
@@ -225,7 +253,7 @@ async fn import(kind: Kind, arguments: &Arguments, api: &Api) -> Result<(), Impo
 type Reading = Box<dyn Iterator<Item = Result<Row, ImportError>>>;
 
 /// Opens the file: as JSON Lines where its name says so, as CSV otherwise. Gives the names of the columns too.
-fn read(kind: Kind, arguments: &Arguments) -> Result<(csv::StringRecord, Reading), ImportError> {
+fn read(about: Rows, arguments: &Arguments) -> Result<(csv::StringRecord, Reading), ImportError> {
     let file = arguments.file.display().to_string();
     if is_json_lines(&arguments.file) {
         if !arguments.map.is_empty() || !arguments.set.is_empty() || arguments.mapping.is_some() {
@@ -233,21 +261,14 @@ fn read(kind: Kind, arguments: &Arguments) -> Result<(csv::StringRecord, Reading
                 "is JSON Lines, whose lines are items already; --map, --set and --mapping are for CSV";
             return Err(ImportError::File(file, problem.to_owned()));
         }
-        let failed = move |error: std::io::Error| ImportError::File(file.clone(), error.to_string());
-        let lines =
-            std::io::BufReader::new(std::fs::File::open(&arguments.file).map_err(&failed)?).split(b'\n');
-        let rows = (1..)
-            .zip(lines)
-            .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.iter().all(u8::is_ascii_whitespace)));
-        let rows = rows.map(move |(line, text)| Ok(json_row(line, &text.map_err(&failed)?)));
-        return Ok((csv::StringRecord::from(vec!["item"]), Box::new(rows)));
+        return json_lines(&arguments.file);
     }
     let unreadable = move |error: csv::Error| ImportError::File(file.clone(), error.to_string());
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).from_path(&arguments.file).map_err(&unreadable)?;
     let header = reader.headers().map_err(&unreadable)?.clone();
     let (map, set, mapping) = (&arguments.map, &arguments.set, arguments.mapping.as_deref());
-    let mapping = Mapping::new(kind.rows, &header, map, set, mapping, &arguments.timezone)?;
+    let mapping = Mapping::new(about, &header, map, set, mapping, &arguments.timezone)?;
     if !mapping.ignored().is_empty() {
         eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
     }
@@ -262,11 +283,26 @@ fn read(kind: Kind, arguments: &Arguments) -> Result<(csv::StringRecord, Reading
 }
 
 fn is_json_lines(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"))
+    let extension = file.extension().unwrap_or_default();
+    ["jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Reads JSON Lines, whose empty lines say nothing.
+fn json_lines(file: &Path) -> Result<(csv::StringRecord, Reading), ImportError> {
+    let name = file.display().to_string();
+    let failed = move |error: std::io::Error| ImportError::File(name.clone(), error.to_string());
+    let lines = std::io::BufReader::new(std::fs::File::open(file).map_err(&failed)?).split(b'\n');
+    let filled = (1..)
+        .zip(lines)
+        .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.iter().all(u8::is_ascii_whitespace)));
+    let rows = filled.map(move |(line, text)| Ok(json_row(line, &text.map_err(&failed)?)));
+    Ok((csv::StringRecord::from(vec!["json"]), Box::new(rows)))
 }
 
 /// Reads a line of JSON; one that is none is kept as it is with the reason.
 fn json_row(line: u64, text: &[u8]) -> Row {
+    // Some programs begin a file with a byte order mark, which is no JSON.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let item = serde_json::from_slice(text).map_err(|error| format!("is not JSON: {error}"));
     let text = String::from_utf8_lossy(text);
     Row { line, record: csv::StringRecord::from(vec![text.trim_end()]), item }
@@ -282,15 +318,24 @@ fn list_cost(item: &mut Value) {
     }
 }
 
-/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+/// Reads a row by a mapping.
 fn row(
     record: csv::ByteRecord,
     columns: usize,
     mapping: &Mapping,
 ) -> (csv::StringRecord, Result<Value, String>) {
+    as_text(record, columns, |record| mapping.item(record))
+}
+
+/// Reads a row; one that is not like the header, or not text, is kept as it is with the reason.
+fn as_text(
+    record: csv::ByteRecord,
+    columns: usize,
+    item: impl FnOnce(&csv::StringRecord) -> Result<Value, String>,
+) -> (csv::StringRecord, Result<Value, String>) {
     match csv::StringRecord::from_byte_record(record) {
         Ok(record) if record.len() == columns => {
-            let item = mapping.item(&record);
+            let item = item(&record);
             (record, item)
         }
         Ok(record) => {
@@ -389,7 +434,7 @@ fn reject(
     writer.write_record([line.as_str(), reason].into_iter().chain(&row.record)).map_err(failed)
 }
 
-fn report(kind: Kind, tally: &Tally, took: Duration) {
+fn report(kind: Kind<'_>, tally: &Tally, took: Duration) {
     let rows = tally.created + tally.updated + tally.unchanged + tally.rejected;
     let seconds = took.as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "a count of rows, shown as a rate")]
@@ -418,6 +463,16 @@ mod tests {
         assert!(read(vec![b"a@b.example", b"1"]).is_ok());
         assert!(read(vec![b"a@b.example"]).unwrap_err().contains("1 cells where the header has 2"));
         assert!(read(vec![b"a@b.example", b"\xff"]).unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn a_line_of_json_is_an_item_also_behind_a_byte_order_mark_and_before_a_carriage_return() {
+        let read = |text: &[u8]| json_row(1, text);
+        assert_eq!(read(b"\xef\xbb\xbf{\"id\": \"a\"}\r").item, Ok(json!({ "id": "a" })));
+        assert!(read(b"{").item.unwrap_err().starts_with("is not JSON"));
+        let broken = read(b"\"\xff\"\r");
+        assert!(broken.item.is_err());
+        assert_eq!(&broken.record[0], "\"\u{fffd}\"");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! ([`learning::backtest`]). What it keeps are counts, so it goes on from the last page wherever it stopped.
 
 use crate::request::{self, BacktestAsked};
-use crate::walk::{Stand, Study, stand_of, walk};
+use crate::walk::{Stand, Story, Study, stand_of, walk};
 use crate::{App, begin};
 use adapters::attributes::known_at_capture;
 use adapters::http::auth::MarketingAndSales;
@@ -15,8 +15,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::attribute::AttributeName;
-use domain::change::{Fact, Incoming};
-use domain::lead::Lead;
+use domain::change::Fact;
 use domain::time::Timestamp;
 use learning::backtest::{Backtest, Known, Past, Report, Tallies};
 use serde::{Deserialize, Serialize};
@@ -80,7 +79,7 @@ pub(crate) struct Seen {
 }
 
 impl Study for FirstPass {
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]) {
+    fn add(&mut self, Story { lead, facts, .. }: &Story) {
         self.known.add(lead, facts, &self.declared, self.now);
         let Ok(past) = Past::of(lead, facts, self.now) else { return };
         self.seen.judged += 1;
@@ -155,7 +154,7 @@ struct SecondPass<'a> {
 }
 
 impl Study for SecondPass<'_> {
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]) {
+    fn add(&mut self, Story { lead, facts, .. }: &Story) {
         self.backtest.add(&mut self.tallies, lead, facts);
     }
 

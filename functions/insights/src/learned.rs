@@ -6,7 +6,7 @@
 
 use crate::backtest::{FirstPass, Seen};
 use crate::request::{self, CharacteristicsQuery, SpanAsked, SuggestAsked};
-use crate::walk::{Selection, Stand, Study, page, walk};
+use crate::walk::{Selection, Stand, Story, Study, page, walk};
 use crate::{App, Worked, begin, response, timely};
 use adapters::attributes::known_at_capture;
 use adapters::http::auth::MarketingAndSales;
@@ -17,7 +17,7 @@ use adapters::ports::StoreError;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use domain::attribute::AttributeName;
+use domain::attribute::{AttributeName, AttributeValue};
 use domain::change::Incoming;
 use domain::identity::Slug;
 use domain::lead::Lead;
@@ -42,7 +42,7 @@ const MOST_LEADS: u64 = 100_000;
 /// How long fitting may take for each lead, many times over.
 const FIT_A_LEAD: Duration = Duration::from_micros(500);
 /// How many days after its capture a lead is looked at.
-const DAYS: i64 = 30;
+pub(crate) const DAYS: i64 = 30;
 /// Within how many days before that signals count.
 const WITHIN_DAYS: u16 = 90;
 /// From how many days after the purchase a customer that stayed is called retained.
@@ -102,19 +102,54 @@ pub(crate) async fn suggest(
 }
 
 /// What is known of the leads before they are looked at one by one.
-struct Ground {
-    known: Known,
-    declared: BTreeSet<AttributeName>,
+pub(crate) struct Ground {
+    pub(crate) known: Known,
+    pub(crate) declared: BTreeSet<AttributeName>,
     /// The currency in which most deals were won: revenue in others cannot be compared with it.
-    currency: Option<Currency>,
-    now: Timestamp,
+    pub(crate) currency: Option<Currency>,
+    pub(crate) now: Timestamp,
+}
+
+/// A lead as it was, with only what was known then, and the signals that it had shown lately.
+pub(crate) struct Then<'a> {
+    pub(crate) lead: Lead,
+    pub(crate) signals: Vec<(&'a Slug, u32)>,
 }
 
 impl Ground {
+    /// Plays a lead until a moment, as if what nobody can have known then had never been written.
+    pub(crate) fn then<'a>(
+        &self,
+        playbook: &'a Playbook,
+        lead: &Lead,
+        facts: &[Incoming],
+        at: Timestamp,
+    ) -> Option<Then<'a>> {
+        let said = |name: &AttributeName| match (self.known.refuses(name), self.declared.contains(name)) {
+            (true, _) => Declared::Hidden,
+            (false, true) => Declared::AtCapture,
+            (false, false) => Declared::Nothing,
+        };
+        let facts = as_known(facts, &said).facts;
+        let lead = Replay::new(lead.id.clone(), playbook, &facts).until(at)?.clone();
+        let today = at.day();
+        let from = today.plus(1 - i32::from(WITHIN_DAYS));
+        let times = |key| lead.ledger.get(key).map_or(0, |counts| counts.between(from, today));
+        let signals = playbook.signals.iter().map(|s| (&s.id, times(s.key))).collect();
+        Some(Then { lead, signals })
+    }
+
     /// Says why each attribute that is left out is.
-    fn left_out(&self) -> Vec<Value> {
+    pub(crate) fn left_out(&self) -> Vec<Value> {
         let refused = self.known.iter().filter(|(_, times)| times.refused());
         refused.map(|(name, times)| json!({ "attribute": name, "because": times.because(name) })).collect()
+    }
+}
+
+impl Then<'_> {
+    /// Gives what was known of the lead.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&AttributeName, &AttributeValue)> {
+        self.lead.attributes.iter().map(|(name, attribute)| (name, &attribute.value))
     }
 }
 
@@ -143,34 +178,18 @@ impl Gathered<'_> {
 }
 
 impl Study for Gathered<'_> {
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]) {
-        let Ground { known, declared, now, .. } = self.ground;
-        let Ok(past) = Past::of(lead, facts, *now) else { return };
+    fn add(&mut self, Story { lead, facts, .. }: &Story) {
+        let Ok(past) = Past::of(lead, facts, self.ground.now) else { return };
         let at = past.after(DAYS);
-        let won = match past.class(at, HORIZON_DAYS, *now) {
+        let won = match past.class(at, HORIZON_DAYS, self.ground.now) {
             Class::Positive => true,
             Class::Negative => false,
             Class::Censored => return,
         };
-        let said = |name: &AttributeName| match (known.refuses(name), declared.contains(name)) {
-            (true, _) => Declared::Hidden,
-            (false, true) => Declared::AtCapture,
-            (false, false) => Declared::Nothing,
-        };
-        let facts = as_known(facts, &said).facts;
-        let mut replay = Replay::new(lead.id.clone(), self.playbook, &facts);
-        let Some(then) = replay.until(at) else { return };
-        let today = at.day();
-        let from = today.plus(1 - i32::from(WITHIN_DAYS));
-        let signals: Vec<(&Slug, u32)> = self
-            .playbook
-            .signals
-            .iter()
-            .map(|s| (&s.id, then.ledger.get(s.key).map_or(0, |counts| counts.between(from, today))))
-            .collect();
-        let attributes = then.attributes.iter().map(|(name, attribute)| (name, &attribute.value));
+        let Some(then) = self.ground.then(self.playbook, lead, facts, at) else { return };
         let outcome = self.outcome(lead, won);
-        self.dataset.add(attributes, signals, outcome);
+        let signals = then.signals.iter().copied();
+        self.dataset.add(then.attributes(), signals, outcome);
         match lead.external_ids().next() {
             Some(id) => self.dataset.known_as(&format!("{} {}", id.system(), id.id())),
             None => self.dataset.known_as(lead.id.as_str()),
@@ -199,7 +218,7 @@ pub(crate) async fn report(app: &App, asked: &Value) -> Result<Value, StoreError
     let (mut known, mut stand, mut judged) = (Known::default(), Stand::default(), 0);
     let mut currencies: BTreeMap<Currency, u64> = BTreeMap::new();
     while !stand.done {
-        for (lead, facts) in page(app, &selection, &mut stand, now).await? {
+        for Story { lead, facts, .. } in page(app, &selection, &mut stand, now).await? {
             known.add(&lead, &facts, &declared, now);
             judged += u64::from(Past::of(&lead, &facts, now).is_ok());
             for deal in lead.standing().deals.iter().filter(|deal| deal.state == DealState::Won) {
@@ -215,8 +234,8 @@ pub(crate) async fn report(app: &App, asked: &Value) -> Result<Value, StoreError
     let mut gathered = gather(&ground, &active.playbook);
     let mut stand = Stand::default();
     while !stand.done {
-        for (lead, facts) in page(app, &selection, &mut stand, now).await? {
-            gathered.add(&lead, &facts);
+        for story in page(app, &selection, &mut stand, now).await? {
+            gathered.add(&story);
         }
     }
     let target = asked.get("target").and_then(Value::as_str);
@@ -232,7 +251,7 @@ fn gather<'a>(ground: &'a Ground, playbook: &'a Playbook) -> Gathered<'a> {
 
 /// Chooses as many as can be looked at side by side, of so many that can be judged.
 #[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
-fn sampled(selection: Selection, judged: u64) -> Selection {
+pub(crate) fn sampled(selection: Selection, judged: u64) -> Selection {
     let one_in = (judged > MOST_LEADS).then(|| judged as f64 / MOST_LEADS as f64);
     Selection { one_in, ..selection }
 }

@@ -6,6 +6,9 @@
 //! * [`campaigns`] – which campaigns brought leads and revenue, what they cost, and the leads behind each figure;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
+//! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
+//! * [`personas`] – personas, what they stand on, and who mirrors them;
+//! * [`content`] – what there is to say, what it did, and what to say next;
 //! * [`quality`] – how good the active score was, month by month;
 //! * [`walk`] – every lead with its facts, page by page, to go on with where it stopped;
 //! * [`request`], [`response`] – the wire;
@@ -18,10 +21,13 @@
 pub mod backtest;
 pub mod campaigns;
 pub mod config;
+pub mod content;
 pub mod learned;
+pub mod personas;
 pub mod quality;
 pub mod request;
 pub mod response;
+pub mod segments;
 pub mod walk;
 
 pub use config::Config;
@@ -32,7 +38,7 @@ use adapters::http::{Problem, Tokens};
 use adapters::jobs::{Job, JobKind, JobStatus, Jobs};
 use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, JobStarter, LeadLists, StoreError, Timeline};
+use adapters::ports::{Catalog, JobStarter, LeadLists, LeadStore, StoreError, Timeline};
 use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -55,6 +61,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// What the routes need.
 #[derive(Clone, Debug)]
 pub struct App {
+    /// Single leads.
+    pub leads: Arc<dyn LeadStore>,
     /// All leads.
     pub lists: Arc<dyn LeadLists>,
     /// What happened to them.
@@ -90,13 +98,14 @@ impl App {
 
     /// Wires the function to any store.
     #[must_use]
-    pub fn new<S: LeadLists + Timeline + 'static>(
+    pub fn new<S: LeadStore + LeadLists + Timeline + 'static>(
         store: Arc<S>,
         catalog: Arc<dyn Catalog>,
         starter: Arc<dyn JobStarter>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
+            leads: Arc::clone(&store) as Arc<dyn LeadStore>,
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
             playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
@@ -126,8 +135,25 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
         .routes(routes!(learned::suggest))
+        .routes(routes!(segments::segments))
         .routes(routes!(quality::score_quality))
+        .merge(personas::routes())
+        .merge(content::routes())
         .with_state(app)
+}
+
+/// Does what a schedule asks for: the daily look at the score, or at what content did. None where the event is no
+/// schedule's.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn scheduled(app: &App, event: &Value) -> Result<Option<Value>, StoreError> {
+    match event.get("action").and_then(Value::as_str) {
+        Some("watch_score") => quality::watch(app).await.map(Some),
+        Some("watch_content") => content::report::watch(app).await.map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Waits for a report as long as a caller does. What takes longer becomes a job, whose id is the error: the same question
@@ -238,6 +264,11 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
             let asked = job.request.clone();
             let report = match asked.get("report").and_then(Value::as_str) {
                 Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
+                Some("segments") => return Ok(Worked::is_done(segments::work(app, job, until).await?)),
+                Some("personas") => alive(app, job, personas::report(app, &asked)).await?,
+                Some("mining") => return personas::mining::work(app, job, until).await,
+                Some("content") => return Ok(Worked::is_done(content::report::work(app, job, until).await?)),
+                Some("content-matrix") => alive(app, job, content::matrix::report(app, &asked)).await?,
                 Some("score-quality") => return Ok(Worked::is_done(quality::work(app, job, until).await?)),
                 _ => {
                     let asked = CampaignsAsked::from_json(&asked);
@@ -254,18 +285,28 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
     }
 }
 
+/// Gives the playbook version that a job speaks of: the one that was active when it began, also where another one went
+/// live meanwhile. It keeps it as `version`.
+pub(crate) async fn version_of(app: &App, job: &Job) -> Result<u32, StoreError> {
+    match job.state.get("version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()) {
+        Some(version) => Ok(version),
+        None => Ok(app.playbooks.active().await?.number),
+    }
+}
+
 /// Waits for work that notes nothing by itself, and keeps the job while it lasts.
-async fn alive(
+pub(crate) async fn alive<T>(
     app: &App,
     job: &mut Job,
-    work: impl Future<Output = Result<Value, StoreError>>,
-) -> Result<Value, StoreError> {
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let mut work = std::pin::pin!(work);
     loop {
         if let Ok(done) = tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
             return done;
         }
-        if !app.jobs.checkpoint(job, Value::Null).await? {
+        let state = job.state.clone();
+        if !app.jobs.checkpoint(job, state).await? {
             return Err(StoreError::Busy(format!("somebody else works on the job {}", job.id())));
         }
     }

@@ -1,9 +1,9 @@
-//! The Lambda `insights`: requests, jobs that it started by itself, and the schedule's daily look at the score.
+//! The Lambda `insights`: requests, jobs that it started by itself, and what the schedules ask for once a day.
 
 use adapters::config::Environment;
 use adapters::lambda_jobs::job_of;
 use adapters::{http, telemetry};
-use insights::{App, Config, quality, router, run_job};
+use insights::{App, Config, router, run_job, scheduled};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
@@ -19,8 +19,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             run_job(app, job).await?;
             return Ok::<Value, lambda_runtime::Error>(json!({ "job": job }));
         }
-        if event.payload == json!({ "action": "watch_score" }) {
-            return Ok(quality::watch(app).await?);
+        if let Some(done) = scheduled(app, &event.payload).await? {
+            return Ok(done);
         }
         http::lambda::answer(router.clone(), event.payload).await
     }))

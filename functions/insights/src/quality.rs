@@ -1,16 +1,14 @@
 //! Score quality: how well the active version told winners from losers, month by month, and whether that drifts.
 
 use crate::request::{self, SpanAsked, SpanQuery};
-use crate::walk::{Stand, Study, page, stand_of, walk};
-use crate::{App, response, run_job, timely};
+use crate::walk::{Stand, Story, Study, page, stand_of, walk};
+use crate::{App, response, run_job, timely, version_of};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
 use adapters::jobs::{Job, JobKind};
 use adapters::ports::StoreError;
 use axum::extract::State;
 use axum::response::Response;
-use domain::change::Incoming;
-use domain::lead::Lead;
 use learning::quality::{Quality, Report, Tallies};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -51,7 +49,7 @@ async fn report(app: &App, asked: &Value) -> Result<Value, StoreError> {
     let quality = Quality::new(&active.playbook, now);
     let (mut tallies, mut stand) = (Tallies::default(), Stand::default());
     while !stand.done {
-        for (lead, facts) in page(app, &selection, &mut stand, now).await? {
+        for Story { lead, facts, .. } in page(app, &selection, &mut stand, now).await? {
             quality.add(&mut tallies, &lead, &facts);
         }
     }
@@ -74,7 +72,7 @@ struct Counted<'a> {
 }
 
 impl Study for Counted<'_> {
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]) {
+    fn add(&mut self, Story { lead, facts, .. }: &Story) {
         self.quality.add(&mut self.tallies, lead, facts);
     }
 
@@ -88,12 +86,7 @@ impl Study for Counted<'_> {
 
 /// Works on the report as a job; `false` where time is over before its end.
 pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<bool, StoreError> {
-    // The version that was active when it began, also where another one went live meanwhile.
-    let begun = job.state.get("version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-    let version = match begun {
-        Some(version) => version,
-        None => app.playbooks.active().await?.number,
-    };
+    let version = version_of(app, job).await?;
     let quality = Quality::new(app.playbooks.version(version).await?.as_ref(), job.created_at);
     let tallies = job.state.get("tallies").and_then(Tallies::from_json).unwrap_or_default();
     let mut counted = Counted { quality: &quality, tallies, version };

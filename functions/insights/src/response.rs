@@ -1,6 +1,6 @@
 //! What reports and suggestions answer.
 
-use crate::request::{CampaignsAsked, LeadsAsked};
+use crate::request::{CampaignsAsked, LeadsAsked, SegmentsAsked};
 use adapters::http::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use learning::characteristics::{Characteristics, Leak, Trait};
 use learning::measure::{rounded, wilson};
 use learning::suggest::Card;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What each row cost, by currency in minor units.
 pub type Costs = BTreeMap<Option<String>, BTreeMap<Currency, i64>>;
@@ -321,6 +321,92 @@ fn characteristics_rows(report: &Value) -> Option<String> {
             cells.extend(NUMBERS.iter().map(|name| row.get(*name).map(Value::to_string).unwrap_or_default()));
             writer.write_record(&cells).ok()?;
         }
+    }
+    String::from_utf8(writer.into_inner().ok()?).ok()
+}
+
+/// Gives the segments report: what was asked, with what was counted.
+#[must_use]
+pub fn segments(asked: &SegmentsAsked, counted: Value, bounds: &[Timestamp]) -> Value {
+    let mut report = asked.to_json();
+    if let (Some(map), Value::Object(counted)) = (report.as_object_mut(), counted) {
+        // The time that was really looked at, also where nothing was said of it.
+        for (name, at) in [("from", bounds.first()), ("to", bounds.last())] {
+            map.insert(name.to_owned(), json!(at.map(Timestamp::to_string)));
+        }
+        if let Some(version) = map.remove("version") {
+            map.insert("playbook_version".to_owned(), version);
+        }
+        map.extend(counted);
+    }
+    report
+}
+
+/// Answers with the segments as CSV: a line for each, with a column for its members at the end of each period.
+///
+/// # Errors
+///
+/// Where it cannot be written.
+pub fn segments_csv(report: &Value) -> Result<Response, Problem> {
+    let text = segments_rows(report).ok_or_else(Problem::internal)?;
+    Ok(with_type(StatusCode::OK, text, "text/csv; charset=utf-8"))
+}
+
+fn segments_rows(report: &Value) -> Option<String> {
+    const COHORT: &[(&str, &str)] = &[
+        ("leads", "/leads"),
+        ("handed_off", "/handed_off"),
+        ("accepted", "/accepted"),
+        ("rejected", "/rejected"),
+        ("not_ready", "/not_ready"),
+        ("acceptance", "/acceptance/rate"),
+        ("won", "/won"),
+        ("lost", "/lost"),
+        ("open", "/open"),
+        ("win_rate", "/win_rate/rate"),
+        ("win_rate_low", "/win_rate/low"),
+        ("win_rate_high", "/win_rate/high"),
+        ("median_days_to_win", "/days_to_win/median"),
+    ];
+    fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+        value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+    }
+    let rows = report.get("segments")?.as_array()?;
+    let currency = |money: &Value| Some(money.get("currency")?.as_str()?.to_owned());
+    let currencies: BTreeSet<String> =
+        rows.iter().flat_map(|row| list(row, "/cohort/revenue")).filter_map(currency).collect();
+    let ends = rows.iter().take(1).flat_map(|row| list(row, "/periods"));
+    let mut head = vec!["segment".to_owned(), "title".to_owned(), "members".to_owned()];
+    head.extend(COHORT.iter().map(|(name, _)| (*name).to_owned()));
+    head.extend(currencies.iter().map(|currency| format!("revenue_{}", currency.to_lowercase())));
+    head.extend(["entered", "left"].map(str::to_owned));
+    head.extend(ends.map(|period| {
+        format!("members_until_{}", period.get("to").and_then(Value::as_str).unwrap_or_default())
+    }));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&head).ok()?;
+    for row in rows {
+        let number = |pointer: &str| match row.pointer(pointer) {
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mut cells = vec![text("segment").to_owned(), harmless_cell(text("title")).into_owned()];
+        cells.push(number("/members"));
+        cells.extend(COHORT.iter().map(|(_, pointer)| number(&format!("/cohort{pointer}"))));
+        cells.extend(currencies.iter().map(|wanted| {
+            let money = list(row, "/cohort/revenue").find(|money| currency(money).as_ref() == Some(wanted));
+            money.and_then(|money| money.get("amount")?.as_str()).unwrap_or_default().to_owned()
+        }));
+        let flow = |name: &str| -> u64 {
+            list(row, "/periods").filter_map(|period| period.get(name)?.as_u64()).sum()
+        };
+        cells.extend([flow("entered").to_string(), flow("left").to_string()]);
+        cells.extend(
+            list(row, "/periods")
+                .map(|period| period.get("members").map(Value::to_string).unwrap_or_default()),
+        );
+        writer.write_record(&cells).ok()?;
     }
     String::from_utf8(writer.into_inner().ok()?).ok()
 }

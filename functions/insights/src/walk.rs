@@ -4,13 +4,15 @@
 //! Where it stands after a page is a small value that a job keeps: another call goes on from there. Memory holds one page.
 
 use crate::App;
-use adapters::history::facts;
+use adapters::history::entries;
 use adapters::jobs::Job;
 use adapters::ports::StoreError;
 use domain::change::Incoming;
 use domain::condition::Condition;
 use domain::identity::LeadId;
 use domain::lead::Lead;
+use domain::membership::Moves;
+use domain::replay::facts_of;
 use domain::time::Timestamp;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use learning::dataset::spread;
@@ -73,8 +75,16 @@ pub fn stand_of(state: &Value, name: &str) -> Stand {
     state.get(name).and_then(|stand| serde_json::from_value(stand.clone()).ok()).unwrap_or_default()
 }
 
-/// A lead with all its facts.
-pub type Story = (Lead, Vec<Incoming>);
+/// A lead with all that happened to it.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// The lead.
+    pub lead: Lead,
+    /// Its facts.
+    pub facts: Vec<Incoming>,
+    /// When it came into which segment, or left it.
+    pub moves: Moves,
+}
 
 /// Reads the next page of the leads that are asked for.
 ///
@@ -99,14 +109,15 @@ pub async fn page(
 }
 
 async fn story(app: &App, lead: Lead) -> Result<Story, StoreError> {
-    let facts = facts(app.timeline.as_ref(), &lead.id).await?;
-    Ok((lead, facts))
+    let entries = entries(app.timeline.as_ref(), &lead.id).await?;
+    let moves = Moves::of(&entries);
+    Ok(Story { lead, facts: facts_of(entries), moves })
 }
 
 /// What is counted of the leads on a walk.
 pub trait Study: Send {
     /// Counts a lead.
-    fn add(&mut self, lead: &Lead, facts: &[Incoming]);
+    fn add(&mut self, story: &Story);
     /// Gives what the job keeps of it, for another call to go on with.
     fn save(&self, stand: &Stand) -> Value;
 }
@@ -127,8 +138,8 @@ pub async fn walk(
     let now = job.created_at;
     let mut beat = Instant::now() + BEAT;
     while !stand.done {
-        for (lead, facts) in page(app, selection, stand, now).await? {
-            study.add(&lead, &facts);
+        for story in page(app, selection, stand, now).await? {
+            study.add(&story);
         }
         let late = Instant::now() > until;
         if stand.done || late || Instant::now() > beat {

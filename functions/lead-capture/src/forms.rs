@@ -10,7 +10,7 @@
 
 use crate::{App, accepted};
 use adapters::http::body::parse_json;
-use adapters::http::{BodyBytes, Problem};
+use adapters::http::{BodyBytes, Problem, escape};
 use adapters::wire;
 use adapters::write_path::About;
 use axum::body::Bytes;
@@ -560,8 +560,4 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
          <h1>{title}</h1>{body}</body></html>"
     );
     (status, Html(html)).into_response()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -6,6 +6,7 @@ use adapters::http::{Problem, Role};
 use adapters::wire;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
+use domain::calendar::Schedule;
 use domain::identity::{Email, Slug};
 use domain::time::Timestamp;
 use serde::Deserialize;
@@ -162,25 +163,25 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
         let team = object
             .required("team")
             .and_then(|node| node.one_of(&[("sales", "sales"), ("marketing", "marketing")]));
-        let timezone = match object.optional("timezone") {
-            None => Some("UTC".to_owned()),
-            Some(node) => node.parsed(|text| match jiff::tz::TimeZone::get(text) {
-                Ok(_) => Ok(text.to_owned()),
-                Err(_) => {
-                    Err("is not a time zone; expected a name of the IANA database, such as Europe/Vienna")
-                }
-            }),
-        };
+        let schedule = Schedule::read(&object);
         let slug = |key: &'static str| object.optional(key).map(|node| node.parsed(Slug::parse));
         let (deputy, manager) = (slug("deputy"), slug("manager"));
         let capacity = object.optional("daily_capacity").map(|node| node.integer(0, 10_000));
         let crm_id = object.optional("crm_id").map(|node| node.text(200));
+        // Kept as it was sent: whoever counts working hours reads it the same way.
+        let sent = |key: &'static str| object.optional(key).map(|node| node.value().clone());
+        let timezone = sent("timezone").unwrap_or_else(|| "UTC".into());
+        let [working_hours, holidays, absences] = ["working_hours", "holidays", "absences"].map(sent);
         object.finish();
+        schedule?;
         Some(json!({
             "name": name?,
             "email": email?.as_str(),
             "team": team?,
-            "timezone": timezone?,
+            "timezone": timezone,
+            "working_hours": working_hours,
+            "holidays": holidays,
+            "absences": absences,
             "deputy": deputy.flatten().as_ref().map(Slug::as_str),
             "manager": manager.flatten().as_ref().map(Slug::as_str),
             "daily_capacity": capacity.flatten(),

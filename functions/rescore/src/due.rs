@@ -3,12 +3,16 @@
 //! What is due stands in a sparse index, so a tick costs what changes and not what exists. A lead that fails is put off
 //! and reported, so that it cannot hold up the others; a shard that cannot be read holds up no other; and each tick
 //! begins with another shard, so that a backlog larger than one tick's time starves none of them.
+//!
+//! An export that the playbook wants made becomes a job whose id is made from the export's and the day's. Whoever adds it
+//! once more finds it there, so that two ticks at once, or a tick that comes twice, make one.
 
 use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, release, review, sweep};
 use adapters::dynamodb::keys::DUE_SHARDS;
 use adapters::jobs::{Job, JobKind, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
 use domain::change::{Pace, review as review_lead};
+use domain::export::Asked;
 use domain::identity::LeadId;
 use domain::time::{MINUTE_MS, Timestamp};
 use futures::stream::{self, StreamExt};
@@ -42,6 +46,7 @@ struct Tick {
 struct Started {
     sweeps: Vec<String>,
     resumed: Vec<String>,
+    ordered: Vec<String>,
     given_up: Vec<String>,
 }
 
@@ -97,6 +102,7 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
         None => Ok(json!({
             "read": tick.read, "changed": tick.changed, "failed": tick.failed, "remaining": tick.remaining,
             "released": released, "sweeps": started.sweeps, "resumed": started.resumed,
+            "ordered": started.ordered,
         })),
     }
 }
@@ -178,11 +184,44 @@ async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became
     }
 }
 
-/// Starts the sweeps that wait and those whose workers died, and other jobs whose workers died.
+/// Adds the exports that the active playbook wants made now and that no tick has added yet.
+async fn order(app: &App, known: &[Job]) -> Result<Vec<Job>, StoreError> {
+    let Some(active) = app.playbooks.pointer().await? else { return Ok(Vec::new()) };
+    let playbook = app.playbooks.version(active.number).await?;
+    let now = app.clock.now();
+    let mut new = Vec::new();
+    for export in &playbook.exports {
+        let Some(day) = export.due(&playbook.timezone, now) else { continue };
+        let id = export.job(day);
+        if known.iter().any(|job| job.id() == id) {
+            continue;
+        }
+        let asked = Asked {
+            segment: export.segment.as_str().to_owned(),
+            playbook_version: active.number,
+            spec: export.spec.clone(),
+            scheduled: Some(export.id.as_str().to_owned()),
+        };
+        new.push(app.jobs.add(&id, JobKind::Export, &asked.to_json()).await?);
+    }
+    Ok(new)
+}
+
+/// Orders the exports that are due, starts the sweeps that wait and those whose workers died, and other jobs that wait or
+/// whose workers died.
 async fn jobs(app: &App, started: &mut Started) -> Result<(), StoreError> {
     let mut problem = None;
     let now = app.clock.now();
-    let free: Vec<Job> = app.jobs.list().await?.into_iter().filter(|job| job.is_free(now)).collect();
+    let mut all = app.jobs.list().await?;
+    // What cannot be ordered now is ordered by the next tick, and holds up nothing else.
+    match order(app, &all).await {
+        Ok(new) => {
+            started.ordered = new.iter().map(|job| job.id().to_owned()).collect();
+            all.extend(new);
+        }
+        Err(error) => problem = Some(error),
+    }
+    let free: Vec<Job> = all.into_iter().filter(|job| job.is_free(now)).collect();
     for job in free.iter().filter(|job| job.kind == JobKind::Sweep) {
         let Some(mut taken) = app.jobs.take(job.id()).await? else {
             if job.attempts >= MOST_ATTEMPTS {

@@ -4,7 +4,7 @@
 //!
 //! * this file – the three actions and what they need;
 //! * [`request`] – the events;
-//! * [`due`] – the leads for which something changes now, and jobs that nobody works on;
+//! * [`due`] – the leads for which something changes now, the exports that are due, and jobs that nobody works on;
 //! * [`sweep`] – every lead once, to a new playbook version;
 //! * [`release`] – the leads that wait for their turn, as many a day as their owners can answer;
 //! * [`config`] – the environment.

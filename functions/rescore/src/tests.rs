@@ -11,7 +11,8 @@ use std::sync::Mutex;
 use sweep::{SEGMENTS, whole};
 use testkit::builders::{NOON, a_lead, activate, activity, agree, change, delivered, email, sign, time};
 use testkit::{
-    FailingLeadStore, Failure, Failures, MemoryCatalog, MemoryJobStarter, MemoryLeadStore, test_playbook,
+    FailingCatalog, FailingLeadStore, Failure, Failures, MemoryCatalog, MemoryJobStarter, MemoryLeadStore,
+    test_playbook,
 };
 
 /// Remembers what it was asked to start; fails while it is told to.
@@ -43,10 +44,13 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::of(&test_playbook(), Arc::new(MemoryCatalog::new())).await
+    }
+
+    async fn of(playbook: &Value, catalog: Arc<dyn Catalog>) -> Self {
         let store = Arc::new(MemoryLeadStore::new());
-        let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
         let clock = Arc::new(SetClock::at(time(NOON)));
-        activate(&test_playbook(), Arc::clone(&catalog), Arc::clone(&clock) as _).await;
+        activate(playbook, Arc::clone(&catalog), Arc::clone(&clock) as _).await;
         let (failures, started) = (Failures::none(), Arc::new(Started::default()));
         let failing = Arc::new(FailingLeadStore::new(Arc::clone(&store), failures.clone()));
         let app = App::new(failing, Arc::clone(&catalog), Arc::clone(&started) as _, Arc::clone(&clock) as _);
@@ -481,5 +485,66 @@ async fn what_is_no_sweep_is_refused_by_name() {
         let event = json!({"action": "sweep", "job": job, "segment": 0, "of": 8});
         let error = handle(&world.app, event).await.unwrap_err();
         assert!(matches!(&error, RescoreError::Event(text) if text.contains(job)), "{error}");
+    }
+}
+
+/// The test playbook with exports that are made by themselves.
+fn with_exports(exports: Value) -> Value {
+    let mut document = test_playbook();
+    document["timezone"] = json!("Europe/Vienna");
+    document["exports"] = exports;
+    document
+}
+
+#[tokio::test]
+async fn an_export_of_the_playbook_is_ordered_once_for_each_day_and_started() {
+    let document = with_exports(json!([
+        {"id": "daily", "segment": "newsletter", "preset": "google_customer_match", "since": "last", "every": "day", "at": "14:00"},
+        {"id": "weekly", "segment": "newsletter", "format": "csv", "purpose": "marketing", "every": "week",
+            "weekday": "monday", "at": "00:15"},
+    ]));
+    let mut world = World::of(&document, Arc::new(MemoryCatalog::new())).await;
+    let exports = Arc::new(MemoryJobStarter::new());
+    world.app.resumers = vec![(JobKind::Export, Arc::clone(&exports) as _)];
+    // Sunday, 13:00 in Vienna.
+    assert_eq!(world.tick().await["ordered"], json!([]));
+    // The ticks from 14:00 on were missed; two come at once afterwards.
+    world.later(3 * 60 * MINUTE_MS);
+    let (one, other) = tokio::join!(world.tick(), world.tick());
+    let daily = "export-daily-2026-11-22";
+    assert!([&one, &other].iter().any(|tick| tick["ordered"] == json!([daily])), "{one} {other}");
+    assert!(exports.take().iter().all(|id| id == daily));
+    let job = world.job(daily).await;
+    assert_eq!((&job.request["scheduled"], &job.request["since"]), (&json!("daily"), &json!("last")));
+    assert_eq!(
+        (&job.request["segment"], &job.request["playbook_version"]),
+        (&json!("newsletter"), &json!(1))
+    );
+    let mut taken = world.app.jobs.take(daily).await.unwrap().unwrap();
+    assert!(world.app.jobs.finish(&mut taken, Value::Null).await.unwrap());
+    assert_eq!(world.tick().await["ordered"], json!([]), "it is made already");
+    assert!(exports.take().is_empty());
+    // Monday, a quarter past midnight in Vienna.
+    world.clock.set(time(NOON).plus((11 * 60 + 15) * MINUTE_MS));
+    assert_eq!(world.tick().await["ordered"], json!(["export-weekly-2026-11-23"]));
+    assert_eq!(exports.take(), ["export-weekly-2026-11-23"]);
+    world.clock.set(time(NOON).plus(25 * 60 * MINUTE_MS));
+    assert_eq!(world.tick().await["ordered"], json!(["export-daily-2026-11-23"]));
+}
+
+#[tokio::test]
+async fn an_export_that_could_not_be_ordered_is_ordered_by_the_next_tick() {
+    let daily = json!({"id": "daily", "segment": "newsletter", "format": "csv", "purpose": "marketing", "every": "day", "at": "00:00"});
+    for failure in [Failure::Throttled, Failure::TimedOutAfterWrite] {
+        let memory = Arc::new(MemoryCatalog::new());
+        let mut world = World::of(&with_exports(json!([daily])), Arc::clone(&memory) as _).await;
+        let catalog: Arc<dyn Catalog> = Arc::new(FailingCatalog::new(memory, world.failures.clone()));
+        world.app.jobs = Jobs::new(catalog, Arc::clone(&world.clock) as _);
+        let exports = Arc::new(MemoryJobStarter::new());
+        world.app.resumers = vec![(JobKind::Export, Arc::clone(&exports) as _)];
+        world.failures.on_write(1, failure);
+        assert!(due::run(&world.app).await.is_err(), "it is reported");
+        world.tick().await;
+        assert_eq!(exports.take(), ["export-daily-2026-11-22"]);
     }
 }

@@ -111,12 +111,6 @@ impl App {
         Ok(self.playbooks.version(version).await?)
     }
 
-    /// Gives a playbook as it is written.
-    async fn document(&self, version: u32) -> Result<Value, Problem> {
-        let stored = self.playbooks.stored(version).await?;
-        Ok(stored.map(|stored| stored.document).unwrap_or_default())
-    }
-
     /// Finds what a question about a lead on a day, under a version, is about.
     async fn asked(&self, id: &str, query: &ScoreQuery) -> Result<Asked, Problem> {
         let lead = self.lead(id).await?;
@@ -208,9 +202,12 @@ async fn dossier(
     let mut documents = response::Documents::new();
     let deciders = entries.items.iter().filter(|entry| response::says_why(entry));
     for version in deciders.map(|entry| entry.playbook_version).collect::<BTreeSet<_>>() {
-        documents.insert(version, app.document(version).await?);
+        documents.insert(version, app.playbooks.document(version).await?);
     }
-    Ok(http::json(StatusCode::OK, &response::dossier(&lead, &explanation, &entries, &documents, now)))
+    Ok(http::json(
+        StatusCode::OK,
+        &response::dossier(&lead, &playbook, &explanation, &entries, &documents, now),
+    ))
 }
 
 /// Gives a lead's score and its explanation, now or on another day, under its own or any other playbook version. Roles:
@@ -290,7 +287,7 @@ async fn lead_segments(
         }
         None => Some(lead),
     };
-    let document = app.document(version).await?;
+    let document = app.playbooks.document(version).await?;
     Ok(http::json(StatusCode::OK, &response::segments(then.as_ref(), &playbook, &document, version, at)))
 }
 
@@ -460,6 +457,12 @@ async fn record_group(app: &App, group: Vec<(usize, Feedback)>) -> Vec<(usize, V
 
 /// Records a fact, once it is certain that what it names exists.
 async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Problem> {
+    if let Fact::Sales { what, .. } = &sent.fact.fact
+        && !sent.fact.history
+    {
+        // What was written long ago need not be in today's words.
+        request::reason(what, &app.playbooks.active().await?.playbook)?;
+    }
     match &sent.fact.fact {
         Fact::Withdrawn { id, .. } => {
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;

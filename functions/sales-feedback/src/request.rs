@@ -7,6 +7,7 @@ use domain::change::{Fact, Incoming, MarketingFeedback};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::fault::Faults;
 use domain::identity::{ExternalId, LeadRef, Slug};
+use domain::playbook::Playbook;
 use domain::reader::{Node, Object};
 use domain::sales::{DeliveryId, Move};
 use domain::stage::Stage;
@@ -220,6 +221,22 @@ pub fn batch(
         })
     };
     Ok(items.iter().enumerate().map(read).collect())
+}
+
+/// Makes sure that a reason is one of those that the playbook has for the step, where it has any.
+///
+/// # Errors
+///
+/// The fault, with the reasons that there are.
+pub fn reason(what: &Move, playbook: &Playbook) -> Result<(), Problem> {
+    let Some(known) = playbook.reasons.get(&what.step()) else { return Ok(()) };
+    let given = what.reason();
+    if given.is_none_or(|given| known.iter().any(|reason| reason.id.as_str() == given)) {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.iter().map(|reason| reason.id.as_str()).collect();
+    let detail = format!("is no reason of the playbook; expected one of: {}", known.join(", "));
+    Err(Problem::fault("/reason", detail))
 }
 
 const KINDS: &[(&str, &str)] = &[

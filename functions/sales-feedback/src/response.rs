@@ -15,11 +15,12 @@ use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::playbook::diff::{condition_of, in_words, reasons_in_words};
 use domain::reason::Reason;
-use domain::sales::{Deal, DealState, Move};
+use domain::sales::{Deal, DealState, Move, Stay, stays};
 use domain::score::{Basis, Explanation, Score, explain};
-use domain::time::{Day, Timestamp};
+use domain::time::{DAY_MS, Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most activities of a signal that an explanation lists.
 const MOST_ACTIVITIES: usize = 50;
@@ -135,6 +136,7 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
 #[must_use]
 pub fn dossier(
     lead: &Lead,
+    playbook: &Playbook,
     explanation: &Explanation,
     entries: &Page<Entry>,
     documents: &Documents,
@@ -164,7 +166,9 @@ pub fn dossier(
         "stage": lead.stage.as_str(),
         "stage_since": lead.stage_since.to_string(),
         "cycle": lead.cycle,
+        "stages": stages(lead, now),
         "legal_feedback": lead.stage.legal(),
+        "reasons": reasons(lead, playbook),
         "owner": wire::owner_json(lead),
         "ready": lead.ready,
         "held_for": lead.held_for.as_ref().map(Slug::as_str),
@@ -193,6 +197,34 @@ pub fn dossier(
             "next_cursor": entries.next,
         },
     })
+}
+
+/// Tells how long the lead was in each stage, in whole days; until now in the last one.
+fn stages(lead: &Lead, now: Timestamp) -> Vec<Value> {
+    let stays = stays(lead);
+    let ends = stays.iter().skip(1).map(|next| Some(next.since)).chain([None]);
+    let stay = |(stay, until): (&Stay, Option<Timestamp>)| {
+        json!({
+            "stage": stay.stage.as_str(), "cycle": stay.cycle, "since": stay.since.to_string(),
+            "until": until.map(|at| at.to_string()),
+            "days": until.unwrap_or(now).since(stay.since).max(0) / DAY_MS,
+        })
+    };
+    stays.iter().zip(ends).map(stay).collect()
+}
+
+/// Lists the reasons that sales may give by now, by the kind of feedback; any text where a kind has none.
+fn reasons(lead: &Lead, playbook: &Playbook) -> Value {
+    let legal = lead.stage.legal();
+    let legal = playbook.reasons.iter().filter(|(step, _)| legal.contains(&step.as_str()));
+    let list = legal.map(|(step, reasons)| {
+        let reasons = reasons.iter().map(|reason| {
+            let then = if reason.disqualifies { "disqualify" } else { "nurture" };
+            json!({ "id": reason.id.as_str(), "title": reason.title, "then": then })
+        });
+        (step.as_str().to_owned(), reasons.collect::<Vec<_>>().into())
+    });
+    Value::Object(list.collect())
 }
 
 fn deal(deal: &Deal) -> Value {
@@ -265,7 +297,7 @@ pub fn rejected(problem: &Problem) -> Value {
 
 /// The documents of the playbooks that decided something, by their versions: what tells why something changed names parts
 /// of their conditions.
-pub type Documents = BTreeMap<u32, Value>;
+pub type Documents = BTreeMap<u32, Arc<Value>>;
 
 /// Tells whether an entry says why something changed.
 #[must_use]
@@ -273,36 +305,37 @@ pub fn says_why(entry: &Entry) -> bool {
     entry.effects.iter().any(|effect| !why(effect).1.is_empty())
 }
 
-/// Gives the conditions that may have made an effect, by section and id, and the parts of the first one that is there.
-fn why(effect: &Effect) -> (Vec<(&'static str, &str)>, &[Reason]) {
+/// Gives the section and the id of the condition that made an effect, and the parts of it that did.
+fn why(effect: &Effect) -> (Option<(&'static str, &str)>, &[Reason]) {
     match effect {
         Effect::PersonaChanged { from, to, because } => {
-            let known = to.as_ref().or(from.as_ref());
-            (known.map(|id| ("personas", id.as_str())).into_iter().collect(), because)
+            let id = if because.ended { from } else { to };
+            (id.as_ref().map(|id| ("personas", id.as_str())), &because.parts)
         }
-        // Of the phase that it came to or, where that has no condition, of the one that it left.
         Effect::PhaseChanged { from, to, because } => {
-            ([to, from].into_iter().flatten().map(|phase| ("phases", phase.as_str())).collect(), because)
+            let phase = if because.ended { from } else { to };
+            (phase.map(|phase| ("phases", phase.as_str())), &because.parts)
         }
         Effect::SegmentEntered { segment, because } | Effect::SegmentLeft { segment, because } => {
-            (vec![("segments", segment.as_str())], because)
+            (Some(("segments", segment.as_str())), because)
         }
-        _ => (Vec::new(), &[]),
+        _ => (None, &[]),
     }
 }
 
 /// Says why something changed, where the playbook that decided is known.
 fn because(effect: &Effect, document: Option<&Value>) -> Vec<String> {
-    let (places, reasons) = why(effect);
-    let Some(document) = document else { return Vec::new() };
-    let written = places.iter().find_map(|(section, id)| condition_of(document, section, id));
-    written.map(|written| reasons_in_words(reasons, written, document)).unwrap_or_default()
+    let (place, reasons) = why(effect);
+    let said = place.zip(document).and_then(|((section, id), document)| {
+        Some(reasons_in_words(reasons, condition_of(document, section, id)?, document))
+    });
+    said.unwrap_or_default()
 }
 
 /// Gives an entry of the timeline.
 #[must_use]
 pub fn entry(entry: &Entry, documents: &Documents) -> Value {
-    let document = documents.get(&entry.playbook_version);
+    let document = documents.get(&entry.playbook_version).map(Arc::as_ref);
     let mut json = json!({
         "id": entry.id,
         "kind": entry.fact.kind(),

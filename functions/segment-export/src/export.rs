@@ -1,74 +1,146 @@
-//! The job that writes a segment to a file.
+//! The job that writes a segment to a file, or to two.
 //!
-//! One multipart upload, a part for every 5 MiB. After each part the job is told the part and where in the table the
-//! next one begins: whoever takes the job up goes on from there, writes the rows since then again, and no row is lost or
-//! doubled. Memory holds a few pages and one part, whatever the table's size.
+//! # Everybody
 //!
-//! A worker that was thought dead and is not can do no harm: its notes are refused, and a part that it uploads late has
-//! another tag than the one that was noted, so that S3 refuses to put the file together. The export then starts anew; so
-//! it does when its upload was cleared away, as the bucket does with unfinished ones after two days.
+//! All leads are read once, a few pages at a time; who is in the segment, may be in the file and can be matched gets a row,
+//! the others are counted by reason. After every 5 MiB, and every 20 seconds, the job is told what was uploaded and where in
+//! the table it goes on: whoever takes the job up goes on from there, writes the rows since then again, and no row is lost
+//! or doubled. Memory holds a few pages and one part of each file, whatever the table's size.
+//!
+//! # What changed
+//!
+//! Every export leaves a ledger (`ledger`) of what it said of whom, and the target's mark (`mark`) says which
+//! export was the last. One of what changed holds its rows against that ledger while it reads the leads, and then goes
+//! through the ledger for those of whom it saw nothing, or something else than before: they left the segment, withdrew
+//! their consent, are known by another address, or were erased. What a removal says of them comes from the ledger.
+//! Where there is no mark, everybody is new.
+//!
+//! # An audience
+//!
+//! An audience's destination knows no leads but what they are matched by, and two leads can be matched by the same. So of a
+//! preset all leads are read once before, for those who withdrew, and what is told and taken back is held against what
+//! the other rows have (`keys`).
+//!
+//! # The end
+//!
+//! Each step can be done twice, and one whose worker dies is done again by the next: files are put together, the manifests
+//! beside them written, and then, in one transaction, the mark moved and the job done. Everything in a manifest was noted
+//! before the first of these steps, so that whoever writes it writes the same. Only then there is a link.
+//!
+//! A worker that was thought dead and is not can do no harm: its notes are refused, small files are named by what is in
+//! them, and a part that it uploads late has another tag than the one that was noted, so that S3 refuses to put the file
+//! together. The export then starts anew; so it does when its upload was cleared away, as the bucket does with unfinished
+//! ones after two days.
 
-use crate::columns::Column;
-use crate::request::{Asked, Format};
+use crate::keys::Keys;
+use crate::ledger::{Change, Fate, Index, LOST, Ledger, Line};
+use crate::mark::{self, Mark};
+use crate::output::{Output, PART_BYTES, Role};
 use crate::scan::Scan;
-use crate::{App, member};
+use crate::{App, member, response};
 use adapters::jobs::{Job, JobKind};
-use adapters::ports::{StoreError, Upload};
+use adapters::ports::StoreError;
 use domain::consent::ConsentStatus;
+use domain::export::{Asked, Contents, Reason, Since, held_back};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::score::Score;
-use domain::segment::harmless_cell;
-use domain::time::{DAY_MS, Timestamp};
-use serde_json::{Map, Value, json};
+use domain::time::{DAY_MS, Day, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// From which size on a part is uploaded; S3 wants at least 5 MiB of each but the last.
-const PART_BYTES: usize = 5 * 1024 * 1024;
-/// How often a worker gives a sign of life between parts.
+/// How often a worker notes where it stands, however little it wrote.
 const BEAT: Duration = Duration::from_secs(20);
 /// From which age on an unfinished upload is begun anew, in milliseconds: the bucket clears it away at twice that.
 const TOO_OLD_MS: i64 = DAY_MS;
 
+/// What an export counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// People who are in it and were not; of an audience, two who are matched by the same may have one row.
+    pub(crate) added: u64,
+    /// People whose row says something else than before.
+    pub(crate) changed: u64,
+    /// People who are in it no more.
+    pub(crate) removed: u64,
+    /// People of whom something was taken back, as they are known by something else now.
+    pub(crate) replaced: u64,
+    /// Those in the segment who were left out, by reason.
+    pub(crate) left_out: BTreeMap<Reason, u64>,
+}
+
+impl Counts {
+    fn to_json(&self) -> Value {
+        json!({
+            "added": self.added, "changed": self.changed, "removed": self.removed, "replaced": self.replaced,
+            "left_out": self.left_out.iter().map(|(reason, n)| (reason.as_str(), *n)).collect::<BTreeMap<_, _>>(),
+        })
+    }
+
+    fn from_json(json: &Value) -> Option<Self> {
+        let number = |key: &str| json.get(key).and_then(Value::as_u64);
+        let left_out = json.get("left_out")?.as_object()?.iter();
+        Some(Self {
+            added: number("added")?,
+            changed: number("changed")?,
+            removed: number("removed")?,
+            replaced: number("replaced")?,
+            left_out: left_out.map(|(word, n)| Reason::parse(word).zip(n.as_u64())).collect::<Option<_>>()?,
+        })
+    }
+}
+
 /// Where an export stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct State {
-    upload: Upload,
-    started_at: Timestamp,
-    /// Where the next part begins; all parts are uploaded where the scan is over.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) started_at: Timestamp,
+    /// When everything was uploaded.
+    pub(crate) finished_at: Option<Timestamp>,
+    /// Whether those who withdrew from an audience are known; before, they are what the leads are read for.
+    gathered: bool,
+    /// Where it goes on in the table.
     scan: Scan,
-    rows: u64,
-    no_consent: u64,
+    /// The export that this one tells the changes since.
+    pub(crate) base: Option<Mark>,
+    /// Of how many pieces of its ledger the removals were written.
+    removed: usize,
+    pub(crate) outputs: Vec<Output>,
+    ledger: Ledger,
+    pub(crate) counts: Counts,
 }
 
 impl State {
     /// Reads what was noted; `None` where nothing was.
     fn read(json: &Value) -> Option<Self> {
-        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let number = |key: &str| json.get(key).and_then(Value::as_u64);
-        let upload = json.get("upload")?;
-        let parts = upload.get("parts")?.as_array()?.iter().map(|part| part.as_str().map(str::to_owned));
+        let time = |key: &str| json.get(key).and_then(Value::as_str).and_then(Timestamp::parse);
         Some(Self {
-            upload: Upload {
-                key: text(upload, "key")?,
-                id: text(upload, "id")?,
-                parts: parts.collect::<Option<_>>()?,
-            },
-            started_at: Timestamp::parse(&text(json, "started_at")?)?,
+            started_at: time("started_at")?,
+            finished_at: time("finished_at"),
+            gathered: json.get("gathered")?.as_bool()?,
             scan: Scan::from_json(json.get("scan")?)?,
-            rows: number("rows")?,
-            no_consent: number("no_consent")?,
+            base: json.get("base").and_then(Mark::from_json),
+            removed: usize::try_from(json.get("removed")?.as_u64()?).ok()?,
+            outputs: json.get("outputs")?.as_array()?.iter().map(Output::from_json).collect::<Option<_>>()?,
+            ledger: Ledger::from_json(json.get("ledger")?)?,
+            counts: Counts::from_json(json.get("counts")?)?,
         })
     }
 
     fn write(&self) -> Value {
         json!({
-            "upload": { "key": self.upload.key, "id": self.upload.id, "parts": self.upload.parts },
             "started_at": self.started_at.to_string(),
+            "finished_at": self.finished_at.map(|at| at.to_string()),
+            "gathered": self.gathered,
             "scan": self.scan.to_json(),
-            "rows": self.rows,
-            "no_consent": self.no_consent,
+            "base": self.base.as_ref().map(Mark::to_json),
+            "removed": self.removed,
+            "outputs": self.outputs.iter().map(Output::to_json).collect::<Vec<_>>(),
+            "ledger": self.ledger.to_json(),
+            "counts": self.counts.to_json(),
+            // What a caller is told meanwhile.
+            "rows": self.outputs.iter().map(|output| output.rows).sum::<u64>(),
+            "left_out": response::left_out(&self.counts),
         })
     }
 }
@@ -76,20 +148,20 @@ impl State {
 /// How work on an export ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The file is there.
+    /// The files are there.
     Whole,
-    /// The worker's time is over; whether it uploaded a part.
-    Late { uploaded: bool },
+    /// The worker's time is over, and where it stands is noted.
+    Late,
     /// Somebody else works on it now.
     Taken,
 }
 
-/// Works on an export until its file is whole or time is over; then another worker goes on. A job that somebody else
+/// Works on an export until its files are whole or time is over; then another worker goes on. A job that somebody else
 /// has, or that is done, is left alone.
 ///
 /// # Errors
 ///
-/// [`StoreError`]; the job is free again then, and goes on from its last part.
+/// [`StoreError`]; the job is free again then, and goes on from where it was noted last.
 pub async fn run(app: &App, id: &str) -> Result<(), StoreError> {
     if app.jobs.get(id).await?.is_none_or(|job| job.kind != JobKind::Export) {
         tracing::warn!(job = id, "there is no such export");
@@ -103,11 +175,9 @@ pub async fn run(app: &App, id: &str) -> Result<(), StoreError> {
             tracing::info!(job = id, "somebody else works on the export now");
             Ok(())
         }
-        Ok(End::Late { uploaded }) => {
-            if uploaded {
-                // Attempts are counted to give up what gets nowhere.
-                job.attempts = 0;
-            }
+        Ok(End::Late) => {
+            // Attempts are counted to give up what gets nowhere, and this one came further.
+            job.attempts = 0;
             app.jobs.let_go(&mut job).await?;
             app.work_on(id).await;
             Ok(())
@@ -126,158 +196,432 @@ async fn work(app: &App, job: &mut Job) -> Result<End, StoreError> {
     let deadline = Instant::now() + app.work_for;
     let asked =
         Asked::from_json(&job.request).ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
+    match attempt(app, job, &asked, deadline).await {
+        Err(error) => Err(anew(app, job, error).await?),
+        ended => ended,
+    }
+}
+
+async fn attempt(app: &App, job: &mut Job, asked: &Asked, deadline: Instant) -> Result<End, StoreError> {
     let playbook = app.playbooks.version(asked.playbook_version).await?;
     let noted = State::read(&job.state).filter(|state| app.clock.now().since(state.started_at) < TOO_OLD_MS);
     let mut state = match noted {
-        Some(state) => state,
-        None => {
-            let state = begin(app, job, &asked).await?;
-            if !app.jobs.checkpoint(job, state.write()).await? {
-                return Ok(End::Taken);
+        Some(mut state) => {
+            for output in &mut state.outputs {
+                output.fetch(app.files.as_ref()).await?;
             }
             state
         }
+        None => begin(app, job, asked).await?,
     };
-    let uploaded = state.upload.parts.len();
-    if !state.scan.is_over() {
-        match fill(app, job, &asked, &playbook, &mut state, deadline).await {
-            Ok(End::Late { .. }) => return Ok(End::Late { uploaded: state.upload.parts.len() > uploaded }),
-            Ok(End::Taken) => return Ok(End::Taken),
-            Ok(End::Whole) => {}
-            Err(error) => return Err(anew(app, job, error).await?),
+    let beat = Instant::now() + BEAT;
+    let audience = matches!(asked.spec.contents, Contents::Audience(_));
+    let keys = audience.then(Keys::default);
+    let mut worker =
+        Worker { app, job, asked, deadline, beat, lines: Vec::new(), beside: tails(&state), keys };
+    if !worker.note(&mut state).await? {
+        return Ok(End::Taken);
+    }
+    if state.finished_at.is_none() {
+        let mut index = worker.look_back(&state).await?;
+        let end = worker.read_leads(&mut state, &playbook, index.as_mut()).await?;
+        if end != End::Whole {
+            return Ok(end);
+        }
+        if let Some(index) = &mut index {
+            let end = worker.write_removals(&mut state, index).await?;
+            if end != End::Whole {
+                return Ok(end);
+            }
+        }
+        for output in &mut state.outputs {
+            output.close(app.files.as_ref()).await?;
+        }
+        state.finished_at = Some(app.clock.now());
+        if !worker.note(&mut state).await? {
+            return Ok(End::Taken);
         }
     }
-    match app.files.complete(&state.upload).await {
-        Ok(()) => {}
-        // A worker before this one completed it and died before it could say so.
-        Err(StoreError::Refused(code)) if code == "NoSuchUpload" => {}
-        Err(error) => return Err(anew(app, job, error).await?),
-    }
-    let done = json!({ "key": state.upload.key, "rows": state.rows, "no_consent": state.no_consent });
-    Ok(if app.jobs.finish(job, done).await? { End::Whole } else { End::Taken })
+    finish(app, job, asked, &state).await
 }
 
-/// Forgets what was noted where the upload cannot be mended; gives the error to end with.
+/// Forgets what was noted where it cannot be gone on with; gives the error to end with.
 async fn anew(app: &App, job: &mut Job, error: StoreError) -> Result<StoreError, StoreError> {
     match &error {
         StoreError::Refused(code)
-            if matches!(code.as_str(), "NoSuchUpload" | "InvalidPart" | "EntityTooSmall") =>
+            if matches!(
+                code.as_str(),
+                "NoSuchUpload" | "InvalidPart" | "EntityTooSmall" | LOST | MARK_MOVED
+            ) =>
         {
             app.jobs.checkpoint(job, Value::Null).await?;
-            Ok(StoreError::Busy(format!("the upload is lost ({code}); the export starts anew")))
+            Ok(StoreError::Busy(format!("what was written is of no use ({code}); the export starts anew")))
         }
         _ => Ok(error),
     }
 }
 
+/// What an export of changes is refused with when another one of its target finished before it.
+const MARK_MOVED: &str = "MarkMoved";
+
 async fn begin(app: &App, job: &Job, asked: &Asked) -> Result<State, StoreError> {
-    let (ending, now) = (asked.format.as_str(), app.clock.now());
-    let key = format!("exports/{}.{ending}", job.id());
-    let name = format!("{}-{}.{ending}", asked.segment, now.day());
-    let upload = app.files.start(&key, asked.format.content_type(), &name).await?;
-    Ok(State { upload, started_at: now, scan: Scan::all(), rows: 0, no_consent: 0 })
+    let (ending, now, target) = (asked.spec.format.as_str(), app.clock.now(), asked.target());
+    let base = match asked.spec.since {
+        Since::Nothing => None,
+        Since::Last => mark::find(app, &target).await?.mark,
+    };
+    let roles: &[Role] = match (asked.spec.since, &asked.spec.contents) {
+        (Since::Nothing, _) => &[Role::All],
+        (Since::Last, Contents::Columns(_)) => &[Role::Changes],
+        (Since::Last, Contents::Audience(_)) => &[Role::Add, Role::Remove],
+    };
+    let mut outputs = Vec::new();
+    for role in roles {
+        let suffix = role.suffix();
+        let key = format!("exports/{}{suffix}.{ending}", job.id());
+        let name = format!("{}-{}{suffix}.{ending}", asked.segment, now.day());
+        outputs.push(Output::begin(app.files.as_ref(), &asked.spec, *role, key, name).await?);
+    }
+    Ok(State {
+        started_at: now,
+        finished_at: None,
+        gathered: matches!(asked.spec.contents, Contents::Columns(_)),
+        scan: Scan::all(),
+        base,
+        removed: 0,
+        outputs,
+        ledger: Ledger::new(&target, job.id()),
+        counts: Counts::default(),
+    })
 }
 
-/// Uploads parts until the scan is over.
-async fn fill(
-    app: &App,
-    job: &mut Job,
-    asked: &Asked,
-    playbook: &Playbook,
-    state: &mut State,
+/// Who works on an export, and what it has not brought to safety yet.
+struct Worker<'a> {
+    app: &'a App,
+    job: &'a mut Job,
+    asked: &'a Asked,
     deadline: Instant,
-) -> Result<End, StoreError> {
-    let mut noted = state.write();
-    let mut beat = Instant::now() + BEAT;
-    let mut part = Vec::new();
-    if state.upload.parts.is_empty() {
-        header(asked, &mut part)?;
+    /// When it notes where it stands at the latest.
+    beat: Instant,
+    /// The lines of the next piece of the ledger.
+    lines: Vec<u8>,
+    /// Where what filled no part lay when that was noted last.
+    beside: Vec<String>,
+    /// What the destination knows people by, of an audience.
+    keys: Option<Keys>,
+}
+
+fn tails(state: &State) -> Vec<String> {
+    state.outputs.iter().filter_map(|output| output.tail().cloned()).collect()
+}
+
+impl Worker<'_> {
+    /// Brings what is there to safety and notes where the export stands; `false` where somebody else works on it now.
+    async fn note(&mut self, state: &mut State) -> Result<bool, StoreError> {
+        let files = self.app.files.as_ref();
+        let beside = format!("exports/{}", self.job.id());
+        for output in &mut state.outputs {
+            output.save(files, &beside).await?;
+        }
+        state.ledger.add(files, std::mem::take(&mut self.lines)).await?;
+        self.beat = Instant::now() + BEAT;
+        if !self.app.jobs.checkpoint(self.job, state.write()).await? {
+            return Ok(false);
+        }
+        let now = tails(state);
+        let before = std::mem::replace(&mut self.beside, now.clone());
+        tidy_up(self.app, before.into_iter().filter(|tail| !now.contains(tail))).await;
+        Ok(true)
     }
-    while !state.scan.is_over() {
-        let leads = state.scan.round(app.lists.as_ref()).await?;
-        let today = app.clock.now().day();
-        let mut members: Vec<(&Lead, Score)> = Vec::new();
-        for lead in &leads {
-            let Some(score) = member(playbook, &asked.segment, lead, today) else { continue };
-            if lead.consents.status(asked.purpose) == Some(ConsentStatus::Confirmed) {
-                members.push((lead, score));
-                state.rows += 1;
-            } else {
-                state.no_consent += 1;
+
+    /// Tells whether it is time to note where the export stands.
+    fn is_time(&self, state: &State) -> bool {
+        let full = self.lines.len() >= PART_BYTES || state.outputs.iter().any(Output::is_full);
+        full || Instant::now() >= self.beat || self.is_late()
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() > self.deadline
+    }
+
+    /// Makes the index of the ledger before, if there is one, with what became of the leads that were seen already; and the
+    /// keys of an audience, so far.
+    async fn look_back(&mut self, state: &State) -> Result<Option<Index>, StoreError> {
+        let (files, spec) = (self.app.files.as_ref(), &self.asked.spec);
+        let mut index = state.base.is_some().then(Index::default);
+        if let (Some(index), Some(base)) = (&mut index, &state.base) {
+            for n in 0..base.ledger.pieces() {
+                let lines = base.ledger.read(files, n).await?;
+                index.extend(spec, &lines);
+                if let Some(keys) = self.keys.as_mut().filter(|_| n < state.removed) {
+                    lines
+                        .iter()
+                        .filter(|line| matches!(line, Line::Row { .. }))
+                        .for_each(|l| keys.extend(spec, l));
+                }
+                self.give_sign().await?;
+            }
+            index.sort();
+        }
+        if index.is_none() && self.keys.is_none() {
+            return Ok(None);
+        }
+        for n in 0..state.ledger.pieces() {
+            for line in state.ledger.read(files, n).await? {
+                if let Some(index) = &mut index {
+                    index.take(spec, &line);
+                }
+                if let Some(keys) = &mut self.keys {
+                    keys.extend(spec, &line);
+                }
+            }
+            self.give_sign().await?;
+        }
+        Ok(index)
+    }
+
+    /// Says, now and then, that the worker is alive.
+    async fn give_sign(&mut self) -> Result<(), StoreError> {
+        if Instant::now() >= self.beat {
+            self.beat = Instant::now() + BEAT;
+            let noted = self.job.state.clone();
+            // Where somebody else has the job now, the next note says so.
+            let _ours = self.app.jobs.checkpoint(self.job, noted).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of all leads, of an audience after all were read for who withdrew.
+    async fn read_leads(
+        &mut self,
+        state: &mut State,
+        playbook: &Playbook,
+        mut index: Option<&mut Index>,
+    ) -> Result<End, StoreError> {
+        while !state.scan.is_over() {
+            let leads = state.scan.round(self.app.lists.as_ref()).await?;
+            let today = self.app.clock.now().day();
+            for lead in &leads {
+                if state.gathered {
+                    self.say(state, playbook, index.as_deref_mut(), lead, today)?;
+                } else {
+                    self.gather(lead);
+                }
+            }
+            if state.scan.is_over() && !state.gathered {
+                (state.gathered, state.scan) = (true, Scan::all());
+            }
+            if !self.is_time(state) {
+                continue;
+            }
+            if !self.note(state).await? {
+                return Ok(End::Taken);
+            }
+            if self.is_late() {
+                return Ok(End::Late);
             }
         }
-        rows(asked, &members, &mut part)?;
-        if part.len() >= PART_BYTES || state.scan.is_over() {
-            app.files.add(&mut state.upload, std::mem::take(&mut part)).await?;
-            noted = state.write();
-        } else if Instant::now() < beat {
-            continue;
-        }
-        // Between parts this says only that the worker is alive.
-        beat = Instant::now() + BEAT;
-        if !app.jobs.checkpoint(job, noted.clone()).await? {
-            return Ok(End::Taken);
-        }
-        if Instant::now() > deadline && !state.scan.is_over() {
-            return Ok(End::Late { uploaded: false });
+        Ok(End::Whole)
+    }
+
+    /// Remembers by what the destination would know a lead that withdrew.
+    fn gather(&mut self, lead: &Lead) {
+        let spec = &self.asked.spec;
+        let line = self.keys.as_mut().and_then(|keys| keys.withdraw(spec, &spec.withdrawn(lead)));
+        if let Some(line) = line {
+            line.write(&mut self.lines);
         }
     }
+
+    /// Writes what the export says of a lead, if it says anything.
+    fn say(
+        &mut self,
+        state: &mut State,
+        playbook: &Playbook,
+        index: Option<&mut Index>,
+        lead: &Lead,
+        today: Day,
+    ) -> Result<(), StoreError> {
+        let Asked { segment, spec, .. } = self.asked;
+        let row = match member(playbook, segment, lead, today) {
+            Some(found) => match held_back(lead, spec.purpose) {
+                None => match spec.row(lead, &found) {
+                    None => Err(Reason::NothingToMatchBy),
+                    Some(row) if self.keys.as_ref().is_some_and(|keys| keys.is_withdrawn(spec, &row)) => {
+                        Err(Reason::WithdrewElsewhere)
+                    }
+                    Some(row) => Ok(row),
+                },
+                Some(reason) => Err(reason),
+            }
+            .inspect_err(|reason| *state.counts.left_out.entry(*reason).or_default() += 1),
+            // Who withdrew consent did so, also where it made them leave the segment.
+            None => match lead.consents.status(spec.purpose) {
+                Some(ConsentStatus::Withdrawn) => Err(Reason::ConsentWithdrawn),
+                _ => Err(Reason::LeftSegment),
+            },
+        };
+        let line = match &row {
+            Ok(row) => Line::of(spec, lead.id.as_str(), row),
+            Err(reason) => Line::Gone { lead: lead.id.as_str().to_owned(), reason: *reason },
+        };
+        let change = match (index, &row) {
+            (Some(index), _) => index.take(spec, &line),
+            (None, Ok(_)) => Change::Added,
+            (None, Err(_)) => Change::Same,
+        };
+        if row.is_ok() || change != Change::Same {
+            line.write(&mut self.lines);
+        }
+        let (Ok(row), Some(output)) = (row, state.outputs.first_mut()) else { return Ok(()) };
+        let new = self.keys.as_mut().is_none_or(|keys| keys.tell(spec, &row));
+        let how = match change {
+            Change::Added => "added",
+            Change::Changed => "changed",
+            Change::Same => return Ok(()),
+        };
+        let count = if change == Change::Added { &mut state.counts.added } else { &mut state.counts.changed };
+        *count += 1;
+        if !new {
+            return Ok(());
+        }
+        let before = [json!(how), Value::Null];
+        output.row(spec, if output.role == Role::Changes { &before } else { &[] }, &row)
+    }
+
+    /// Writes the rows of those whom the export before had and this one has not, and of what else no longer holds.
+    async fn write_removals(&mut self, state: &mut State, index: &mut Index) -> Result<End, StoreError> {
+        let Some(base) = state.base.clone() else { return Ok(End::Whole) };
+        while state.removed < base.ledger.pieces() {
+            for line in base.ledger.read(self.app.files.as_ref(), state.removed).await? {
+                if let Line::Row { lead, who, .. } = line {
+                    self.take_back(state, index.fate(&lead), &who)?;
+                }
+            }
+            state.removed += 1;
+            if !self.is_time(state) {
+                continue;
+            }
+            if !self.note(state).await? {
+                return Ok(End::Taken);
+            }
+            if self.is_late() {
+                return Ok(End::Late);
+            }
+        }
+        Ok(End::Whole)
+    }
+
+    /// Writes what is taken back of somebody, if anything is.
+    fn take_back(&mut self, state: &mut State, fate: Fate, who: &[Value]) -> Result<(), StoreError> {
+        let (spec, counts) = (&self.asked.spec, &mut state.counts);
+        let (reason, wanted) = match fate {
+            Fate::Kept { replaced } => (Reason::Replaced, replaced),
+            Fate::Gone(reason) => (reason, u8::MAX),
+            Fate::Unseen => (Reason::Erased, u8::MAX),
+        };
+        let taken = self.keys.as_mut().map_or(wanted, |keys| keys.take_back(spec, who, wanted));
+        match fate {
+            Fate::Kept { .. } => counts.replaced += u64::from(taken != 0),
+            Fate::Gone(_) | Fate::Unseen => counts.removed += 1,
+        }
+        let row = match taken {
+            0 => return Ok(()),
+            u8::MAX => who.to_vec(),
+            some => spec.only(who, |n| some >> n & 1 == 1),
+        };
+        let Some(output) = state.outputs.last_mut() else { return Ok(()) };
+        let before = [json!("removed"), json!(reason.as_str())];
+        output.row(spec, if output.role == Role::Changes { &before } else { &[] }, &row)
+    }
+}
+
+/// Puts the files together, writes their manifests, and ends the job together with moving the mark.
+async fn finish(app: &App, job: &mut Job, asked: &Asked, state: &State) -> Result<End, StoreError> {
+    let files = app.files.as_ref();
+    let target = asked.target();
+    let found = mark::find(app, &target).await?;
+    let began_from = |mark: &Option<Mark>| mark.as_ref().map(|mark| mark.export.clone());
+    if asked.spec.since == Since::Last && began_from(&found.mark) != began_from(&state.base) {
+        return Err(StoreError::Refused(MARK_MOVED.to_owned()));
+    }
+    let mut shown = Vec::new();
+    for output in &state.outputs {
+        if let Err(error) = files.complete(&output.upload).await {
+            // A worker before this one may have completed it and died before it could say so. S3 knows no such upload then,
+            // and the embedded one refuses it.
+            let gone = matches!(&error, StoreError::Refused(code) if code == "NoSuchUpload" || code == "AccessDenied");
+            if !gone || files.size(&output.upload.key).await? != Some(output.bytes) {
+                return Err(error);
+            }
+        }
+        let manifest = response::manifest(job.id(), asked, state, output);
+        let key = format!("{}.manifest.json", output.upload.key);
+        let text = format!("{manifest:#}\n").into_bytes();
+        files.put(&key, "application/json", &format!("{}.manifest.json", output.name), text).await?;
+        shown.push(json!({ "key": output.upload.key, "manifest_key": key, "manifest": manifest }));
+    }
+    let mark = Mark {
+        export: job.id().to_owned(),
+        finished_at: state.finished_at.unwrap_or(state.started_at),
+        ledger: state.ledger.clone(),
+    };
+    let done = json!({
+        "files": shown,
+        "rows": state.outputs.iter().map(|output| output.rows).sum::<u64>(),
+        "left_out": response::left_out(&state.counts),
+        "finished_at": mark.finished_at.to_string(),
+    });
+    if !app.jobs.finish_with(job, done, &[found.moved(&target, &mark)]).await? {
+        // Another worker has the job, or another export moved the mark; who takes the job up finds out.
+        return Err(StoreError::Busy(
+            "the export could not be ended: another one ended meanwhile".to_owned(),
+        ));
+    }
+    // The ledger before is of no use any more, and nobody's data is kept for longer than it is.
+    let old = found.mark.into_iter().filter(|old| old.ledger != mark.ledger);
+    tidy_up(app, old.flat_map(|old| old.ledger.keys().collect::<Vec<_>>())).await;
     Ok(End::Whole)
 }
 
-fn unwritable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Refused(format!("a row could not be written: {error}"))
-}
-
-fn csv_into(out: &mut Vec<u8>) -> csv::Writer<&mut Vec<u8>> {
-    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out)
-}
-
-fn header(asked: &Asked, out: &mut Vec<u8>) -> Result<(), StoreError> {
-    if asked.format == Format::Csv {
-        let mut writer = csv_into(out);
-        writer.write_record(asked.columns.iter().map(Column::name)).map_err(unwritable)?;
-        writer.flush().map_err(unwritable)?;
-    }
-    Ok(())
-}
-
-fn rows(asked: &Asked, members: &[(&Lead, Score)], out: &mut Vec<u8>) -> Result<(), StoreError> {
-    match asked.format {
-        Format::JsonLines => {
-            for (lead, score) in members {
-                let values = asked.columns.iter().map(|column| (column.name(), column.value(lead, score)));
-                let object: Map<String, Value> = values.collect();
-                serde_json::to_writer(&mut *out, &object).map_err(unwritable)?;
-                out.push(b'\n');
-            }
-        }
-        Format::Csv => {
-            let mut writer = csv_into(out);
-            for (lead, score) in members {
-                let cells = asked.columns.iter().map(|column| match column.value(lead, score) {
-                    Value::Null => String::new(),
-                    Value::String(text) => harmless_cell(&text).into_owned(),
-                    other => other.to_string(),
-                });
-                writer.write_record(cells).map_err(unwritable)?;
-            }
-            writer.flush().map_err(unwritable)?;
+/// Removes small files that are of no use any more. What stays, the bucket's lifecycle removes.
+async fn tidy_up(app: &App, keys: impl IntoIterator<Item = String>) {
+    for key in keys {
+        if let Err(error) = app.files.remove(&key).await {
+            tracing::warn!(key, error = %error, "a file that is of no use any more stays for now");
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testkit::MemoryFiles;
 
-    #[test]
-    fn what_is_noted_reads_back() {
-        let upload = Upload { key: "k".to_owned(), id: "u".to_owned(), parts: vec!["\"1\"".to_owned()] };
-        let started_at = Timestamp::from_secs(1_795_348_800);
-        let state = State { upload, started_at, scan: Scan::all(), rows: 3, no_consent: 2 };
-        assert_eq!(State::read(&state.write()), Some(state));
-        assert_eq!(State::read(&Value::Null), None);
+    #[tokio::test]
+    async fn what_is_noted_reads_back() {
+        let spec = json!({"format": "csv", "purpose": "marketing", "columns": ["email"]});
+        let spec = domain::export::Spec::from_json(&spec).unwrap();
+        let (key, name) = ("exports/x.csv".to_owned(), "x.csv".to_owned());
+        let output = Output::begin(&MemoryFiles::new(), &spec, Role::All, key, name).await.unwrap();
+        let at = Timestamp::from_secs(1_795_348_800);
+        let ledger = Ledger::new("target", "export");
+        let state = State {
+            started_at: at,
+            finished_at: Some(at),
+            gathered: true,
+            scan: Scan::all(),
+            base: Some(Mark { export: "before".to_owned(), finished_at: at, ledger: ledger.clone() }),
+            removed: 2,
+            outputs: vec![output],
+            ledger,
+            counts: Counts {
+                added: 3,
+                left_out: BTreeMap::from([(Reason::NoConsent, 2)]),
+                ..Counts::default()
+            },
+        };
+        assert_eq!(State::read(&state.write()).unwrap().write(), state.write());
+        assert!(State::read(&Value::Null).is_none());
     }
 }

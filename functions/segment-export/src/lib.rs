@@ -4,17 +4,24 @@
 //!
 //! * this file – the story of each route;
 //! * [`preview`] – how many a condition keeps, and which of its lines throws away whom;
-//! * [`export`] – the job that writes a file; [`columns`] – what stands in it; [`scan`] – all leads, from any place on;
+//! * [`export`] – the job that writes files; `output` – a file in the making; [`scan`] – all leads, from any place on;
+//! * `ledger` – what an export said of whom, by which the next one knows what changed; `mark` – which export was the last;
+//! * `keys` – what an audience's destination knows people by;
 //! * [`request`], [`response`] – the wire;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
 //!
-//! Who has not consented to the purpose is in no file, and a file has its final name only when it is whole.
+//! Who has not consented to the purpose is in no file, and a file has its final name only when it is whole. Who was in one
+//! and may not be any more is in the removals of the next. An audience that takes both, removals first, has the hashes that
+//! an export of everybody would have.
 
-pub mod columns;
 pub mod config;
 pub mod export;
+mod keys;
+mod ledger;
+mod mark;
+mod output;
 pub mod preview;
 pub mod request;
 pub mod response;
@@ -29,7 +36,7 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::MarketingOnly;
 use adapters::http::{self, Caller, JsonBody, Problem, Tokens};
-use adapters::jobs::{JobKind, JobStatus, Jobs};
+use adapters::jobs::{JobKind, Jobs};
 use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, FileStore, JobStarter, LeadLists};
@@ -38,12 +45,12 @@ use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::evaluation::Evaluation;
+use domain::export::Asked;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::playbook::diff::{condition_of, in_words};
-use domain::score::Score;
 use domain::time::Day;
-use request::Asked;
+use response::Linked;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +77,8 @@ pub struct App {
     pub playbooks: Arc<Playbooks>,
     /// Exports.
     pub jobs: Jobs,
+    /// Which export of each target was the last.
+    pub catalog: Arc<dyn Catalog>,
     /// Starts them.
     pub starter: Arc<dyn JobStarter>,
     /// Tokens.
@@ -108,6 +117,7 @@ impl App {
             files,
             playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
             jobs: Jobs::new(Arc::clone(&catalog), Arc::clone(&clock)),
+            catalog: Arc::clone(&catalog),
             starter,
             tokens: Arc::new(Tokens::new(catalog, Arc::clone(&clock))),
             clock,
@@ -145,10 +155,10 @@ pub fn router(app: App) -> OpenApiRouter {
         .with_state(app)
 }
 
-/// Scores a lead on a day and tells whether it is in a segment of the playbook.
-pub(crate) fn member(playbook: &Playbook, segment: &str, lead: &Lead, today: Day) -> Option<Score> {
+/// Evaluates a lead on a day, where it is in a segment of the playbook then.
+pub(crate) fn member(playbook: &Playbook, segment: &str, lead: &Lead, today: Day) -> Option<Evaluation> {
     let found = Evaluation::of(lead, playbook, today);
-    found.segments.iter().any(|id| id.as_str() == segment).then_some(found.score)
+    found.segments.iter().any(|id| id.as_str() == segment).then_some(found)
 }
 
 fn no_segment() -> Problem {
@@ -160,7 +170,7 @@ fn no_segment() -> Problem {
     responses((status = 200, description = "The segments")))]
 async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Response, Problem> {
     let version = app.playbooks.active().await?;
-    let document = preview::document(&app, version.number).await?;
+    let document = app.playbooks.document(version.number).await?;
     let items: Vec<Value> = version
         .playbook
         .segments
@@ -177,13 +187,23 @@ async fn list(State(app): State<App>, _: Caller<MarketingOnly>) -> Result<Respon
 
 /// Starts an export of a segment to a file. Roles: marketing, admin.
 ///
-/// Leads without confirmed consent for the purpose are left out and counted. In CSV, cells that a spreadsheet would run
-/// as formulas get a leading apostrophe; JSON Lines hold the values as they are.
+/// Leads without confirmed consent for the purpose are left out and counted by reason. In CSV, cells that a spreadsheet
+/// would run as formulas get a leading apostrophe, which phone numbers of the column `phone` are not; JSON Lines hold the
+/// values as they are. A `preset`
+/// (`google_customer_match`, `meta_custom_audiences`) has the columns that its destination takes instead of `columns`,
+/// written and hashed as it wants them, and is for the purpose `ad_audience`. With `"since": "last"` the export holds what
+/// changed since the last finished one of the same target (segment, format, columns or preset, and purpose): each row with
+/// its `change` (`added`, `changed`, `removed`) and, of a removal, the `reason`; of a preset as two files, `add` and
+/// `remove`. The removals are to be taken first. Of a preset, who cannot be told from somebody who withdrew consent is left
+/// out as `withdrew_elsewhere`.
 #[utoipa::path(post, path = "/v1/segments/{segment_id}/exports", tag = "segments", security(("token" = ["marketing"])),
     params(("segment_id" = String, Path, description = "The segment"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same export")),
-    request_body(content = Value, content_type = "application/json", example = json!({"format": "csv", "purpose": "marketing",
-        "columns": ["email", "country", "label", "attributes.job_title"]})),
+    request_body(content = Value, content_type = "application/json", examples(
+        ("columns" = (value = json!({"format": "csv", "purpose": "marketing",
+            "columns": ["email", "country", "label", "attributes.job_title"]}))),
+        ("changes" = (value = json!({"format": "jsonl", "purpose": "marketing", "since": "last"}))),
+        ("preset" = (value = json!({"preset": "google_customer_match", "since": "last"}))))),
     responses((status = 202, description = "The export; GET /v1/exports/{export_id} tells how far it is"),
         (status = 404, description = "No such segment"), (status = 409, description = "The key belongs to another export"),
         (status = 422, description = "Every fault")))]
@@ -207,13 +227,16 @@ async fn start_export(
     if job.is_free(app.clock.now()) {
         app.work_on(&id).await;
     }
-    Ok(http::json(StatusCode::ACCEPTED, &response::export(&job, None)))
+    Ok(http::json(StatusCode::ACCEPTED, &response::export(&job, &[])))
 }
 
-/// Tells how far an export is, with a fresh link to the file once it is done. Roles: marketing, admin.
+/// Tells how far an export is, once it is done with each file's manifest and fresh links. Roles: marketing, admin.
+///
+/// A manifest says what is in the file, how many rows and bytes it has and its SHA-256, who was left out for which reason,
+/// and which export the changes are since; it lies beside the file too.
 #[utoipa::path(get, path = "/v1/exports/{export_id}", tag = "segments", security(("token" = ["marketing"])),
     params(("export_id" = String, Path, description = "The export")),
-    responses((status = 200, description = "The export; `link` works for 15 minutes"), (status = 404, description = "No such export")))]
+    responses((status = 200, description = "The export; links work for 15 minutes"), (status = 404, description = "No such export")))]
 async fn one_export(
     State(app): State<App>,
     _: Caller<MarketingOnly>,
@@ -225,9 +248,15 @@ async fn one_export(
         // Its worker died, or it was never started.
         app.work_on(&id).await;
     }
-    let link = match (job.status, job.state.get("key").and_then(Value::as_str)) {
-        (JobStatus::Done, Some(key)) => Some(app.files.link(key).await?),
-        _ => None,
-    };
-    Ok(http::json(StatusCode::OK, &response::export(&job, link)))
+    let mut files = Vec::new();
+    for file in job.state.get("files").and_then(Value::as_array).into_iter().flatten() {
+        let key = |name: &str| file.get(name).and_then(Value::as_str);
+        let (Some(key), Some(manifest_key)) = (key("key"), key("manifest_key")) else { continue };
+        files.push(Linked {
+            link: app.files.link(key).await?,
+            manifest_link: app.files.link(manifest_key).await?,
+            manifest: file.get("manifest").cloned().unwrap_or_default(),
+        });
+    }
+    Ok(http::json(StatusCode::OK, &response::export(&job, &files)))
 }

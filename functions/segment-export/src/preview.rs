@@ -33,7 +33,7 @@ pub(crate) async fn preview(
 ) -> Result<Response, Problem> {
     let version = app.playbooks.active().await?;
     let known = version.playbook.segment(&segment).ok_or_else(no_segment)?;
-    let document = document(&app, version.number).await?;
+    let document = app.playbooks.document(version.number).await?;
     let written = condition_of(&document, "segments", &segment).ok_or_else(no_segment)?;
     let mut body = look(&app, &version, &known.when, written, &document).await?;
     if let Some(map) = body.as_object_mut() {
@@ -57,15 +57,9 @@ pub(crate) async fn preview_unsaved(
 ) -> Result<Response, Problem> {
     let version = app.playbooks.active().await?;
     let (condition, written) = request::condition(&body, &version.playbook)?;
-    let document = document(&app, version.number).await?;
+    let document = app.playbooks.document(version.number).await?;
     let body = look(&app, &version, &condition, &written, &document).await?;
     Ok(http::json(StatusCode::OK, &body))
-}
-
-/// Gives the document of a version, which has the words.
-pub(crate) async fn document(app: &App, number: u32) -> Result<Value, Problem> {
-    let stored = app.playbooks.stored(number).await?;
-    Ok(stored.map(|stored| stored.document).unwrap_or_default())
 }
 
 /// Says what may be counted short: days are kept as far back as the playbook looks, before that only sums.

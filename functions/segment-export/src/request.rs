@@ -1,19 +1,16 @@
 //! What is asked of an export.
 
-use crate::columns::{Column, FIXED};
 use adapters::http::Problem;
 use adapters::wire;
 use axum::http::HeaderMap;
 use domain::condition::{Condition, Level};
-use domain::consent::Purpose;
+use domain::export::{Asked, Spec};
 use domain::playbook::Playbook;
 use domain::sales::DeliveryId;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The longest condition of a preview, in bytes: each of its parts is counted on its own.
 const LONGEST_CONDITION: usize = 8_000;
-/// The most columns that an export may have.
-const MOST_COLUMNS: usize = 120;
 
 /// Reads a condition that stands in no playbook, with how it is written.
 ///
@@ -37,87 +34,6 @@ pub fn condition(body: &Value, playbook: &Playbook) -> Result<(Condition, Value)
     })
 }
 
-/// The format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Comma-separated values (RFC 4180) with a header line.
-    Csv,
-    /// One JSON object a line.
-    JsonLines,
-}
-
-impl Format {
-    /// Every format with its word in the API, which is also the ending of its files.
-    pub const WORDS: &'static [(&'static str, Self)] = &[("csv", Self::Csv), ("jsonl", Self::JsonLines)];
-
-    /// Gives the word in the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, format)| *format == self).map_or("", |(word, _)| word)
-    }
-
-    /// Gives the media type.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::JsonLines => "application/jsonl",
-        }
-    }
-}
-
-/// What an export is to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// The segment.
-    pub segment: String,
-    /// The playbook version that says who is in it.
-    pub playbook_version: u32,
-    /// The format.
-    pub format: Format,
-    /// What the file is for; who has not consented to it is left out.
-    pub purpose: Purpose,
-    /// The columns.
-    pub columns: Vec<Column>,
-}
-
-impl Asked {
-    /// Tells whether the same was asked for, whatever playbook version was active.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        let Self { segment, playbook_version: _, format, purpose, columns } = self;
-        (segment, format, purpose, columns) == (&other.segment, &other.format, &other.purpose, &other.columns)
-    }
-
-    /// Gives it as JSON, for the job.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "segment": self.segment,
-            "playbook_version": self.playbook_version,
-            "format": self.format.as_str(),
-            "purpose": self.purpose.as_str(),
-            "columns": self.columns.iter().map(Column::name).collect::<Vec<_>>(),
-        })
-    }
-
-    /// Reads it from a job.
-    #[must_use]
-    pub fn from_json(json: &Value) -> Option<Self> {
-        let text = |key: &str| json.get(key).and_then(Value::as_str);
-        let columns: Option<Vec<Column>> =
-            json.get("columns")?.as_array()?.iter().map(|name| Column::parse(name.as_str()?).ok()).collect();
-        let (format, purpose) = (text("format")?, text("purpose")?);
-        Some(Self {
-            segment: text("segment")?.to_owned(),
-            playbook_version: u32::try_from(json.get("playbook_version")?.as_u64()?).ok()?,
-            format: Format::WORDS.iter().find(|(word, _)| *word == format)?.1,
-            purpose: Purpose::WORDS.iter().find(|(word, _)| *word == purpose)?.1,
-            columns: columns?,
-        })
-    }
-}
-
 /// Reads what an export is to hold.
 ///
 /// # Errors
@@ -126,33 +42,9 @@ impl Asked {
 pub fn export(body: &Value, segment: &str, playbook_version: u32) -> Result<Asked, Problem> {
     wire::one(body, |node| {
         let object = node.object()?;
-        let format = object.required("format").and_then(|node| node.one_of(Format::WORDS));
-        let purpose = object.required("purpose").and_then(|node| node.one_of(Purpose::WORDS));
-        let columns = match object.optional("columns") {
-            None => Some(FIXED.iter().map(|name| Column::Fixed(name)).collect()),
-            Some(node) => node.list().map(|list| {
-                if list.is_empty() || list.len() > MOST_COLUMNS {
-                    node.fault(format!("has {} columns; expected 1 to {MOST_COLUMNS}", list.len()));
-                }
-                let mut columns: Vec<Column> = Vec::new();
-                for node in list {
-                    let Some(column) = node.parsed(Column::parse) else { continue };
-                    if columns.contains(&column) {
-                        node.fault("stands there twice");
-                    }
-                    columns.push(column);
-                }
-                columns
-            }),
-        };
+        let spec = Spec::read(&object);
         object.finish();
-        Some(Asked {
-            segment: segment.to_owned(),
-            playbook_version,
-            format: format?,
-            purpose: purpose?,
-            columns: columns?,
-        })
+        Some(Asked { segment: segment.to_owned(), playbook_version, spec: spec?, scheduled: None })
     })
 }
 

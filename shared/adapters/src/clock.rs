@@ -1,4 +1,4 @@
-//! Time and fresh ids, as arguments of everything that needs them.
+//! Time, fresh ids and chance, as arguments of everything that needs them.
 
 use domain::identity::LeadId;
 use domain::time::Timestamp;
@@ -44,6 +44,21 @@ impl Clock for SetClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Makes 32 random bytes, for what must not be guessed.
+#[must_use]
+pub fn fresh_secret() -> [u8; 32] {
+    let mut random = [0; 32];
+    let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    random.iter_mut().zip(a.as_bytes().iter().chain(b.as_bytes())).for_each(|(to, from)| *to = *from);
+    random
+}
+
+/// Throws a die of many sides, for waits that must not all end at once.
+#[must_use]
+pub fn chance() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
 }
 
 /// Makes a lead id that nobody used before; ids sort by when they were made.

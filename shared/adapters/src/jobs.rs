@@ -290,10 +290,25 @@ impl Jobs {
     ///
     /// [`StoreError`].
     pub async fn finish(&self, job: &mut Job, state: Value) -> Result<bool, StoreError> {
+        self.finish_with(job, state, &[]).await
+    }
+
+    /// Ends a job and writes other records, both or neither; `false` where somebody else has the job now, or one of the
+    /// records is not as expected. The job is as it was then.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn finish_with(&self, job: &mut Job, state: Value, also: &[Put]) -> Result<bool, StoreError> {
+        let before = (job.state.clone(), job.status, job.lease_until);
         job.state = state;
         job.status = JobStatus::Done;
         job.lease_until = None;
-        self.save(job).await
+        let done = self.save_with(job, also).await;
+        if !matches!(done, Ok(true)) {
+            (job.state, job.status, job.lease_until) = before;
+        }
+        done
     }
 
     /// Lets a job go, to be taken up again by the tick.
@@ -307,13 +322,18 @@ impl Jobs {
     }
 
     async fn save(&self, job: &mut Job) -> Result<bool, StoreError> {
+        self.save_with(job, &[]).await
+    }
+
+    async fn save_with(&self, job: &mut Job, also: &[Put]) -> Result<bool, StoreError> {
         let mut put = Put::over(&job.record, job.write());
         // A sweep that was given up is looked for until it is begun again, however long that takes.
         let looked_for = job.kind == JobKind::Sweep && job.status == JobStatus::Failed;
         if matches!(job.status, JobStatus::Done | JobStatus::Failed) && !looked_for {
             put.record.expires_at = Some(self.clock.now().plus(KEEP_MS));
         }
-        let done = self.catalog.put(std::slice::from_ref(&put)).await?;
+        let puts: Vec<Put> = std::iter::once(&put).chain(also).cloned().collect();
+        let done = self.catalog.put(&puts).await?;
         if done {
             job.record = put.record;
         }

@@ -9,6 +9,10 @@
 //! * [`history`] – all that happened to a lead, to be played again.
 //! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes;
 //!   [`campaigns`] – about campaigns.
+//! * [`content`] – the catalog of content and what it did; [`evidence`] – what personas stand on, and the keywords among
+//!   it.
+//! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
+//!   [`sqs`] – the queue they are in.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -20,8 +24,11 @@
 pub mod attributes;
 pub mod campaigns;
 pub mod clock;
+pub mod cloud_event;
 pub mod config;
+pub mod content;
 pub mod dynamodb;
+pub mod evidence;
 pub mod history;
 pub mod http;
 pub mod jobs;
@@ -29,6 +36,8 @@ pub mod lambda_jobs;
 pub mod playbooks;
 pub mod ports;
 pub mod s3;
+pub mod sqs;
 pub mod telemetry;
+pub mod webhooks;
 pub mod wire;
 pub mod write_path;

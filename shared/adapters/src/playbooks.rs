@@ -86,6 +86,7 @@ pub struct Active {
 #[derive(Debug, Default)]
 struct Cache {
     versions: BTreeMap<u32, Arc<Playbook>>,
+    documents: BTreeMap<u32, Arc<Value>>,
     active: Option<(u32, Timestamp)>,
 }
 
@@ -265,6 +266,21 @@ impl Playbooks {
         let playbook = Arc::new(playbook);
         self.cache().versions.insert(number, Arc::clone(&playbook));
         Ok(playbook)
+    }
+
+    /// Gives a version as it is written, which never changes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; [`StoreError::Damaged`] where there is none.
+    pub async fn document(&self, number: u32) -> Result<Arc<Value>, StoreError> {
+        if let Some(document) = self.cache().documents.get(&number) {
+            return Ok(Arc::clone(document));
+        }
+        let stored = self.stored(number).await?.ok_or_else(|| damaged(&number.to_string()))?;
+        let document = Arc::new(stored.document);
+        self.cache().documents.insert(number, Arc::clone(&document));
+        Ok(document)
     }
 
     /// Gives what is stored of a version.

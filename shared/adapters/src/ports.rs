@@ -3,6 +3,7 @@
 //! A function asks for the traits that it uses, and its IAM policy in `template.yaml` mirrors them. The memory fakes
 //! and the failing wrappers in `testkit` share the stems of these names.
 
+use crate::cloud_event::CloudEvent;
 use async_trait::async_trait;
 use domain::change::{Change, Entry};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
@@ -144,6 +145,18 @@ pub enum CatalogKind {
     Attribute,
     /// What people declared about a campaign.
     Campaign,
+    /// What the last export of each target held.
+    Mark,
+    /// Content.
+    Content,
+    /// What content did, as of its latest count.
+    ContentResults,
+    /// What personas stand on.
+    Evidence,
+    /// Who outside is told what happened.
+    Webhook,
+    /// What a webhook's messages are signed with: apart from it, so that only who signs reads it.
+    WebhookSecret,
 }
 
 impl CatalogKind {
@@ -156,6 +169,12 @@ impl CatalogKind {
         ("release", Self::Release),
         ("attribute", Self::Attribute),
         ("campaign", Self::Campaign),
+        ("mark", Self::Mark),
+        ("content", Self::Content),
+        ("content_results", Self::ContentResults),
+        ("evidence", Self::Evidence),
+        ("webhook", Self::Webhook),
+        ("webhook_secret", Self::WebhookSecret),
     ];
 
     /// Gives the word in the key.
@@ -214,6 +233,16 @@ pub trait Catalog: Send + Sync + Debug {
         kind: CatalogKind,
         limit: usize,
         cursor: Option<&str>,
+    ) -> Result<Page<Record>, StoreError> {
+        self.list_under(kind, "", limit, cursor).await
+    }
+    /// Lists those records of a kind whose ids start with a text, by id.
+    async fn list_under(
+        &self,
+        kind: CatalogKind,
+        start: &str,
+        limit: usize,
+        cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError>;
     /// Writes records, all or none; `false` where one of them is not as expected.
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError>;
@@ -241,6 +270,20 @@ pub trait FileStore: Send + Sync + Debug {
     async fn add(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), StoreError>;
     /// Completes the upload: only now the file exists.
     async fn complete(&self, upload: &Upload) -> Result<(), StoreError>;
+    /// Writes a small file whole; one of that key is replaced.
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        file_name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError>;
+    /// Reads a small file; `None` where there is none.
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Tells how many bytes a file has; `None` where there is none.
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError>;
+    /// Removes a file; one that is not there is removed already.
+    async fn remove(&self, key: &str) -> Result<(), StoreError>;
     /// Signs a link that works for 15 minutes.
     async fn link(&self, key: &str) -> Result<String, StoreError>;
 }
@@ -250,4 +293,46 @@ pub trait FileStore: Send + Sync + Debug {
 pub trait JobStarter: Send + Sync + Debug {
     /// Starts work on a job.
     async fn start(&self, job: &str) -> Result<(), StoreError>;
+}
+
+/// Tells the other systems of the account what happened.
+#[async_trait]
+pub trait EventBus: Send + Sync + Debug {
+    /// Puts up to [`AT_ONCE`] events and gives the places of those that were not taken.
+    async fn put(&self, events: &[CloudEvent]) -> Result<Vec<usize>, StoreError>;
+}
+
+/// How many events or messages are sent at once, at most.
+pub const AT_ONCE: usize = 10;
+
+/// Puts messages into a queue.
+#[async_trait]
+pub trait MessageSender: Send + Sync + Debug {
+    /// Sends up to [`AT_ONCE`] messages and gives the places of those that were not taken.
+    async fn send(&self, messages: &[String]) -> Result<Vec<usize>, StoreError>;
+}
+
+/// Lets a message wait that a worker holds.
+#[async_trait]
+pub trait MessageHolder: Send + Sync + Debug {
+    /// Hides a message for some seconds, up to twelve hours.
+    async fn hold(&self, receipt: &str, seconds: u32) -> Result<(), StoreError>;
+}
+
+/// A message that somebody took out of a queue, and has to remove once it is dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What removes it.
+    pub receipt: String,
+    /// What it says.
+    pub body: String,
+}
+
+/// Takes messages out of a queue.
+#[async_trait]
+pub trait MessageTaker: Send + Sync + Debug {
+    /// Takes up to [`AT_ONCE`] messages, which are hidden from others for a minute.
+    async fn take(&self) -> Result<Vec<Taken>, StoreError>;
+    /// Removes a message.
+    async fn remove(&self, receipt: &str) -> Result<(), StoreError>;
 }

@@ -4,6 +4,7 @@ use crate::ports::{FileStore, StoreError, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -36,6 +37,10 @@ impl S3Files {
     }
 }
 
+fn attachment(file_name: &str) -> String {
+    format!("attachment; filename=\"{file_name}\"")
+}
+
 fn store_error<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StoreError {
     let code = error.code().unwrap_or("no code");
     match (error, code) {
@@ -56,7 +61,7 @@ impl FileStore for S3Files {
             .bucket(&self.bucket)
             .key(key)
             .content_type(content_type)
-            .content_disposition(format!("attachment; filename=\"{file_name}\""))
+            .content_disposition(attachment(file_name))
             .send()
             .await
             .map_err(|error| store_error(&error))?;
@@ -98,6 +103,49 @@ impl FileStore for S3Files {
             .await
             .map_err(|error| store_error(&error))?;
         Ok(())
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        file_name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(content_type)
+            .content_disposition(attachment(file_name))
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(|error| store_error(&error))?;
+        Ok(())
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let answer = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(store_error(&error)),
+        };
+        let body = answer.body.collect().await;
+        body.map(|body| Some(body.to_vec())).map_err(|error| StoreError::Busy(format!("S3: {error}")))
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => Ok(answer.content_length.and_then(|bytes| u64::try_from(bytes).ok())),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Err(error) => Err(store_error(&error)),
+        }
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        let answer = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+        answer.map(drop).map_err(|error| store_error(&error))
     }
 
     async fn link(&self, key: &str) -> Result<String, StoreError> {

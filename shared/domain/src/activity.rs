@@ -52,13 +52,9 @@ pub fn is_response(kind: &str) -> bool {
     NO_RESPONSE.binary_search(&kind).is_err()
 }
 
-/// Gives the piece of content that a lead had with an activity: the id in its property `content`, unless the mail with
-/// it came back.
+/// Gives the piece of content that an activity is about: the id in its property `content`.
 #[must_use]
 pub fn content_of(activity: &Activity) -> Option<Slug> {
-    if activity.kind == "email_bounced" {
-        return None;
-    }
     match activity.properties.get("content") {
         Some(AttributeValue::Text(text)) => Slug::parse(&text.trim().to_ascii_lowercase()).ok(),
         _ => None,

@@ -17,7 +17,9 @@
 //!
 //! What the sources leave open is decided here:
 //!
-//! * **Touches after the win** get nothing. One at the very moment of the win counts.
+//! * **Touches after the win** get nothing. One at the very moment of the win counts. A line that stands for several
+//!   has the time of the earliest of them ([`crate::touch`]), and counts whole where that is not after the win: which of
+//!   its touches came later is no longer known.
 //! * **The touch that made the lead** is the last one up to the lead's first response; **the one that made the
 //!   opportunity** the last one up to the first word of that opportunity, or up to the win where nobody reported an
 //!   opportunity. Where no touch is that early it is the first one.
@@ -80,6 +82,18 @@ pub struct Moments {
     pub opened: Option<Timestamp>,
     /// When it was won.
     pub won: Timestamp,
+}
+
+impl Moments {
+    /// Gives the earlier of each, for a deal that two leads share.
+    #[must_use]
+    pub fn earliest(self, other: Self) -> Self {
+        Self {
+            created: self.created.min(other.created),
+            opened: self.opened.into_iter().chain(other.opened).min(),
+            won: self.won.min(other.won),
+        }
+    }
 }
 
 /// Weighs touches; it holds what all deals of a report have in common.

@@ -11,11 +11,11 @@
 //!
 //! * this file – facts, effects and events, and how one follows from the other;
 //! * `profile` – what a delivery says of a lead, taken in;
-//! * `audience` – which persona, phase and segments it came to or left, and why;
+//! * `moves` – which persona, phase and segments it came to or left, and why;
 //! * `due` – whether a lead is ready, and when time alone changes something.
 
-mod audience;
 mod due;
+mod moves;
 mod profile;
 
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
@@ -30,16 +30,16 @@ use crate::ledger::Ledger;
 use crate::persona::persona;
 use crate::phase::{Phase, phase};
 use crate::playbook::Playbook;
-use crate::reason::Reason;
+use crate::reason::{Because, Reason};
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::{Stage, Step};
 use crate::time::{DAY_MS, Day, HOUR_MS, Timestamp};
-use audience::moves;
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
-use profile::{activity_into, capture_into, consent_into, unsubscribed};
+use moves::{Cause, moves};
+use profile::{activity_into, capture_into, consent_into, content_into, unsubscribed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most facts that one change may hold, so that it fits into one transaction.
@@ -245,8 +245,8 @@ pub enum Effect {
         from: Option<Slug>,
         /// Now.
         to: Option<Slug>,
-        /// Why: parts of the condition of `to`, or of `from` where it now mirrors none.
-        because: Vec<Reason>,
+        /// Why.
+        because: Because,
     },
     /// It is in another phase.
     PhaseChanged {
@@ -254,8 +254,8 @@ pub enum Effect {
         from: Option<Phase>,
         /// Now.
         to: Option<Phase>,
-        /// Why: parts of the condition of `to`, or of `from` where `to` has none.
-        because: Vec<Reason>,
+        /// Why.
+        because: Because,
     },
     /// It came into a segment.
     SegmentEntered {
@@ -335,17 +335,20 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind with its word on the wire.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("captured", Self::Captured),
+        ("became_qualified", Self::BecameQualified),
+        ("handed_off", Self::HandedOff),
+        ("stage_changed", Self::StageChanged),
+        ("consent_withdrawn", Self::ConsentWithdrawn),
+        ("outcome", Self::Outcome),
+    ];
+
     /// Gives the word on the wire.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Captured => "captured",
-            Self::BecameQualified => "became_qualified",
-            Self::HandedOff => "handed_off",
-            Self::StageChanged => "stage_changed",
-            Self::ConsentWithdrawn => "consent_withdrawn",
-            Self::Outcome => "outcome",
-        }
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
     }
 }
 
@@ -604,7 +607,8 @@ pub fn review(
         Pace::HoldAll => HandOff::HoldAll,
         Pace::Release => HandOff::WhenHeld,
     };
-    let handed = worker.evaluate(&mut next, now, hand_off, Some(lead), &mut effects);
+    let handed = worker.evaluate(&mut next, now, hand_off, Some(lead.score), &mut effects);
+    effects.extend(moves(Some(lead), Cause::Time, &next, playbook, now.day()));
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
     next.due_at = next_review(&next, playbook, now);
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
@@ -644,8 +648,8 @@ pub fn review(
 /// Brings a lead of the past up to a time at which nothing happened. What was is history: nobody is handed anything.
 pub(crate) fn elapse(lead: &mut Lead, playbook: &Playbook, now: Timestamp) {
     let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
-    let before = lead.clone();
-    worker.evaluate(lead, now, HandOff::Never, Some(&before), &mut Vec::new());
+    let old_score = Some(lead.score);
+    worker.evaluate(lead, now, HandOff::Never, old_score, &mut Vec::new());
 }
 
 /// When a lead that meets the definition is handed off.
@@ -691,6 +695,7 @@ impl Worker<'_> {
                 if let Some(touch) = Touch::of(activity, incoming.occurred_at) {
                     lead.touches.take(touch);
                 }
+                content_into(lead, activity, incoming, self.playbook);
                 if let Some(consent) = unsubscribed(activity, incoming) {
                     consent_into(lead, &consent, &mut effects);
                 }
@@ -701,6 +706,7 @@ impl Worker<'_> {
                     id: incoming.delivery,
                     by: by.clone(),
                     what: what.clone(),
+                    ends: self.playbook.ends(what),
                 };
                 match self.sales(lead, fact, incoming.strict, &mut effects) {
                     Ok(inserted) => new = inserted,
@@ -739,7 +745,9 @@ impl Worker<'_> {
             (false, false) => HandOff::WhenNewlyReady,
         };
         let known = if fresh { None } else { Some(&before) };
-        let handed = self.evaluate(lead, incoming.occurred_at, hand_off, known, &mut all);
+        let old_score = known.map(|known| known.score);
+        let handed = self.evaluate(lead, incoming.occurred_at, hand_off, old_score, &mut all);
+        all.extend(moves(known, Cause::Fact, lead, self.playbook, self.now.day()));
         let entry = Entry {
             id: entry_id(incoming.occurred_at, incoming.delivery),
             at: incoming.occurred_at,
@@ -807,14 +815,13 @@ impl Worker<'_> {
     }
 
     /// Brings everything that follows from the facts up to date, in the order in which one needs the other, and tells
-    /// to whom the lead was handed off, if it was. `at` is the time of the fact that may have made it a lead, `before`
-    /// the lead as it was, where it is not new.
+    /// to whom the lead was handed off, if it was. `at` is the time of the fact that may have made it a lead.
     fn evaluate(
         &self,
         lead: &mut Lead,
         at: Timestamp,
         hand_off: HandOff,
-        before: Option<&Lead>,
+        old_score: Option<Score>,
         effects: &mut Vec<Effect>,
     ) -> Option<Slug> {
         let today = self.now.day();
@@ -823,7 +830,6 @@ impl Worker<'_> {
             lead.responded_at = Some(at);
         }
         lead.score = score(self.playbook, &lead.view(today));
-        let old_score = before.map(|before| before.score);
         if old_score != Some(lead.score) {
             effects.push(Effect::ScoreChanged { old: old_score, new: lead.score });
         }
@@ -847,12 +853,13 @@ impl Worker<'_> {
         if due {
             let (territory, owner) = self.playbook.qualifier(lead.country());
             let (territory, owner) = (territory.map(|t| t.id.clone()), owner.clone());
-            let promise_due_at = self.now.plus(i64::from(self.playbook.first_answer_hours) * HOUR_MS);
+            let promise_due_at =
+                self.now.plus(i64::from(self.playbook.promises.first_answer_hours) * HOUR_MS);
             let id = DeliveryId::new("hand-off", &format!("{} {} {}", lead.id, lead.cycle, self.now));
             let what = Move::MarketingQualified { owner: owner.clone(), promise_due_at };
             // Behind every fact that is known, also one whose sender's clock ran ahead.
             let at = lead.sales.last().map_or(self.now, |last| self.now.max(last.at.plus(1)));
-            insert(&mut lead.sales, SalesFact { at, id, by: None, what });
+            insert(&mut lead.sales, SalesFact { at, id, by: None, what, ends: false });
             self.stand(lead);
             lead.ready = self.is_ready(lead, today);
             effects.push(Effect::HandedOff { to: owner.clone(), territory, promise_due_at });
@@ -871,7 +878,6 @@ impl Worker<'_> {
         }
         lead.phase = phase(self.playbook, &lead.evaluated(today));
         lead.segments = segments(self.playbook, &lead.evaluated(today));
-        effects.extend(moves(before, lead, self.playbook, today));
         handed
     }
 

@@ -25,6 +25,10 @@ pub const MOST_ANONYMOUS: usize = 5;
 
 /// How many pieces of content a lead remembers to have had.
 pub const MOST_CONTENT: usize = 64;
+/// How many of them anybody could have told of: a stranger can neither fill the memory nor drive out what is in it.
+pub const MOST_TOLD: usize = 16;
+/// How many bytes the ids of all of them take.
+const MOST_CONTENT_BYTES: usize = 1_024;
 
 /// The company that a lead belongs to, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -193,14 +197,22 @@ impl Lead {
         }
     }
 
-    /// Remembers a piece of content that the lead had.
-    pub fn had(&mut self, content: Slug, on: Day) {
-        let day = self.content.entry(content).or_insert(on);
+    /// Remembers a piece of content that the lead had; the one that it had longest ago goes where there is no room.
+    /// `public` is what anybody could have told.
+    pub fn had(&mut self, content: Slug, on: Day, public: bool) {
+        if public && !self.content.contains_key(&content) && self.content.len() >= MOST_TOLD {
+            return;
+        }
+        let day = self.content.entry(content.clone()).or_insert(on);
         *day = on.max(*day);
-        if self.content.len() > MOST_CONTENT
-            && let Some(oldest) =
-                self.content.iter().min_by_key(|(_, day)| **day).map(|(content, _)| content.clone())
-        {
+        loop {
+            let bytes: usize = self.content.keys().map(|content| content.as_str().len()).sum();
+            if self.content.len() <= MOST_CONTENT && bytes <= MOST_CONTENT_BYTES {
+                return;
+            }
+            // Of those of the oldest day, the one that just came goes last.
+            let oldest = self.content.iter().min_by_key(|(id, day)| (**day, **id == content));
+            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { return };
             self.content.remove(&oldest);
         }
     }

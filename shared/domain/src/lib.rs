@@ -13,11 +13,18 @@
 //! * [`ledger`] – how often and when a lead showed each signal, compactly; [`score`] – fit, engagement and the
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
-//! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
+//! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
+//! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about;
+//!   [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
 //! * [`campaign`] – what campaigns cost; [`attribution`] – how much of a deal each touch is given.
+//! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
+//! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
+//!   matched by.
+//! * [`membership`] – since when a lead was in which segment.
+//! * [`webhook`] – who outside is told, how often it is tried, and where messages may go.
 //!
 //! # The invariant not to break
 //!
@@ -28,21 +35,28 @@ pub mod activity;
 pub mod agreement;
 pub mod attribute;
 pub mod attribution;
+pub mod audience;
+pub mod calendar;
 pub mod campaign;
 pub mod change;
 pub mod condition;
 pub mod consent;
+pub mod content;
 pub mod country;
 pub mod evaluation;
+pub mod evidence;
+pub mod export;
 pub mod fault;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
+pub mod membership;
 pub mod money;
 pub mod outlook;
 pub mod persona;
 pub mod phase;
 pub mod playbook;
+pub mod promise;
 pub mod reader;
 pub mod reason;
 pub mod replay;
@@ -54,3 +68,4 @@ pub mod segment;
 pub mod stage;
 pub mod time;
 pub mod touch;
+pub mod webhook;

@@ -314,7 +314,10 @@ fn options<'p>(lead: &Lead, playbook: &'p Playbook) -> Vec<Candidate<'p>> {
     if let Some(condition) = &playbook.marketing_qualified.when {
         take_all(condition, true, &mut hear);
         if condition.level() >= Level::Persona {
-            playbook.personas.iter().for_each(|persona| take_all(&persona.when, true, &mut hear));
+            // One may have to begin, and one that comes before it to end.
+            for (persona, wanted) in playbook.personas.iter().flat_map(|p| [(p, true), (p, false)]) {
+                take_all(&persona.when, wanted, &mut hear);
+            }
         }
     }
     let heard = playbook.signals.iter().filter_map(|signal| {

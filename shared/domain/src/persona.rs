@@ -4,6 +4,14 @@
 //! it, which comes in day by day and needs nobody's signature, refers to it by that. A lead mirrors the first persona,
 //! by priority, whose condition it meets, and only that one, so that shares of the base add up; who meets several is
 //! counted, since personas that overlap tell marketing that they are drawn badly.
+//!
+//! # Layout
+//!
+//! * this file – what a persona is, and who mirrors it;
+//! * [`card`] – what it stands on; [`figures`] – how many leads mirror it.
+
+pub mod card;
+pub mod figures;
 
 use crate::condition::{Condition, View};
 use crate::identity::Slug;

@@ -42,19 +42,39 @@ impl Reason {
     }
 }
 
-/// Says which parts decide a condition as it is now. Those that had another answer before come alone, where there are
-/// any: what just happened turned them. Where time alone did, or the lead is new, all parts that decide it come.
+/// Why one thing took the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Because {
+    /// Whether the parts are those of the old one, which is met no longer, rather than of the new one.
+    pub ended: bool,
+    /// The parts that decided; none where there is no condition.
+    pub parts: Vec<Reason>,
+}
+
+/// Gives the parts that decide a condition as it is now, the first few in the order in which it is written.
 #[must_use]
-pub fn reasons(condition: &Condition, before: Option<&View<'_>>, now: &View<'_>) -> Vec<Reason> {
-    let mut deciding = Vec::new();
-    decide(condition, now, &mut 0, &mut deciding);
-    let parts = before.map(|before| answers(condition, before)).unwrap_or_default();
+pub fn deciding(condition: &Condition, now: &View<'_>) -> Vec<Reason> {
+    let mut found = all_deciding(condition, now);
+    found.truncate(MOST);
+    found
+}
+
+/// Gives those of the deciding parts that had another answer before.
+#[must_use]
+pub fn turned(condition: &Condition, before: &View<'_>, now: &View<'_>) -> Vec<Reason> {
+    let answers = answers(condition, before);
     let turned =
-        |reason: &&Reason| parts.get(usize::from(reason.part)).is_some_and(|answer| *answer != reason.answer);
-    let only: Vec<Reason> = deciding.iter().filter(turned).copied().collect();
-    let mut reasons = if only.is_empty() { deciding } else { only };
-    reasons.truncate(MOST);
-    reasons
+        |reason: &Reason| answers.get(usize::from(reason.part)).is_some_and(|was| *was != reason.answer);
+    let mut found = all_deciding(condition, now);
+    found.retain(turned);
+    found.truncate(MOST);
+    found
+}
+
+fn all_deciding(condition: &Condition, now: &View<'_>) -> Vec<Reason> {
+    let mut found = Vec::new();
+    decide(condition, now, &mut 0, &mut found);
+    found
 }
 
 /// Gives the answer of every part.

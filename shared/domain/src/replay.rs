@@ -15,8 +15,9 @@
 
 use crate::attribute::{AttributeName, NewAttribute};
 use crate::change::{Capture, Effect, Entry, Fact, Incoming, Subject, elapse, first_difference, take};
-use crate::identity::LeadId;
+use crate::identity::{LeadId, Slug};
 use crate::lead::Lead;
+use crate::phase::Phase;
 use crate::playbook::Playbook;
 use crate::sales::{DeliveryId, Move};
 use crate::score::{Score, score};
@@ -104,6 +105,17 @@ pub struct Crossing {
     pub score: Score,
 }
 
+/// Whom a lead mirrored and where it stood, from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From when.
+    pub at: Timestamp,
+    /// The persona.
+    pub persona: Option<Slug>,
+    /// The phase.
+    pub phase: Option<Phase>,
+}
+
 /// A lead's facts being played again under a playbook. It only goes forward.
 #[derive(Clone, Debug)]
 pub struct Replay<'a> {
@@ -115,6 +127,7 @@ pub struct Replay<'a> {
     /// The last day up to which time alone is known to change nothing.
     seen: Day,
     crossed: Option<Crossing>,
+    places: Vec<Place>,
 }
 
 impl<'a> Replay<'a> {
@@ -123,7 +136,16 @@ impl<'a> Replay<'a> {
     pub fn new(id: LeadId, playbook: &'a Playbook, facts: impl IntoIterator<Item = &'a Incoming>) -> Self {
         let mut facts: Vec<&Incoming> = facts.into_iter().collect();
         facts.sort_by_key(|fact| place(fact));
-        Self { id, playbook, facts, next: 0, lead: None, seen: Day::default(), crossed: None }
+        Self {
+            id,
+            playbook,
+            facts,
+            next: 0,
+            lead: None,
+            seen: Day::default(),
+            crossed: None,
+            places: Vec::new(),
+        }
     }
 
     /// Plays up to a moment, included, and gives the lead as it was; none before its first fact. An earlier moment than
@@ -136,6 +158,15 @@ impl<'a> Replay<'a> {
         self.lead.as_ref()
     }
 
+    /// Plays up to a moment, included, and shows the lead after each moment at which something changed.
+    pub fn watch(&mut self, at: Timestamp, see: &mut dyn FnMut(&Lead)) {
+        while self.step(at) {
+            if let Some(lead) = &self.lead {
+                see(lead);
+            }
+        }
+    }
+
     /// Gives the score on the day of a moment, with all facts up to it; none before the first fact.
     pub fn score(&mut self, at: Timestamp) -> Option<Score> {
         let playbook = self.playbook;
@@ -146,6 +177,13 @@ impl<'a> Replay<'a> {
     pub fn first_ready(&mut self, until: Timestamp) -> Option<Crossing> {
         while self.crossed.is_none() && self.step(until) {}
         self.crossed.filter(|crossing| crossing.at <= until)
+    }
+
+    /// Plays up to a moment, included, and gives the lead's personas and phases up to then: one for its first fact, and one
+    /// for each moment at which either changed.
+    pub fn places(&mut self, until: Timestamp) -> &[Place] {
+        self.until(until);
+        &self.places
     }
 
     /// Plays the next moment at which something happens and tells whether there was one.
@@ -184,6 +222,11 @@ impl<'a> Replay<'a> {
 
     fn came_to(&mut self, at: Timestamp) {
         self.seen = at.day();
+        if let Some(Lead { persona, phase, .. }) = &self.lead
+            && self.places.last().is_none_or(|last| last.persona != *persona || last.phase != *phase)
+        {
+            self.places.push(Place { at, persona: persona.clone(), phase: *phase });
+        }
         if let Some(lead) = self.lead.as_ref().filter(|lead| lead.ready && self.crossed.is_none()) {
             self.crossed = Some(Crossing { at, score: lead.score });
         }
@@ -307,7 +350,7 @@ pub fn as_known(facts: &[Incoming], declared: &dyn Fn(&AttributeName) -> Declare
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::activity::Activity;
     use crate::attribute::AttributeValue;
@@ -316,8 +359,9 @@ mod tests {
     use crate::time::{DAY_MS, HOUR_MS};
     use proptest::prelude::*;
     use serde_json::json;
+    use std::collections::BTreeSet;
 
-    fn playbook() -> Playbook {
+    pub(crate) fn playbook() -> Playbook {
         Playbook::parse(&json!({
             "name": "Replayed",
             "signals": [{"id": "asked", "kind": "asked"}, {"id": "looked", "kind": "page_viewed"}],
@@ -333,16 +377,30 @@ mod tests {
             "bands": {"fit": {"A": 60, "B": 40, "C": 20}, "engagement": {"1": 60, "2": 30, "3": 10}},
             "marketing_qualified": {"labels": ["A1", "A2", "B1", "B2"]},
             "default_qualifier": "eu-1",
-            "segments": [{"id": "warm", "when": {"engagement": {"at_least": 20}}}]
+            "personas": [
+                {"id": "rich", "name": "Rich", "when": {"attribute": "budget", "at_least": 100}, "priority": 1},
+                {"id": "keen", "name": "Keen", "when": {"engagement": {"at_least": 30}}}
+            ],
+            "phases": {
+                "consideration": {"signal": "looked", "within_days": 5},
+                "decision": {"any": [{"in_stage_days": {"at_least": 9}}, {"persona": "keen"}]}
+            },
+            "segments": [
+                {"id": "warm", "when": {"engagement": {"at_least": 20}}},
+                {"id": "at_sales", "when": {"stage": ["marketing_qualified", "sales_accepted"]}},
+                {"id": "new_here", "when": {"all": [
+                    {"signal": "looked", "at_least": 1, "within_days": 4}, {"not": {"segment": "warm"}}
+                ]}}
+            ]
         }))
         .unwrap()
     }
 
-    fn day(n: i64) -> Timestamp {
+    pub(crate) fn day(n: i64) -> Timestamp {
         Timestamp::parse("2026-03-01T09:00:00Z").unwrap().plus(n * DAY_MS)
     }
 
-    fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {
+    pub(crate) fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {
         let delivery = DeliveryId::new("test", id);
         Incoming { delivery, occurred_at: at, history: false, by: "api:t".to_owned(), strict: false, fact }
     }
@@ -356,7 +414,7 @@ mod tests {
         AttributeName::parse(text).unwrap()
     }
 
-    fn given(id: &str, at: Timestamp, values: &[(&str, f64, Option<Timestamp>)]) -> Incoming {
+    pub(crate) fn given(id: &str, at: Timestamp, values: &[(&str, f64, Option<Timestamp>)]) -> Incoming {
         let value = |(text, n, known_at): &(&str, f64, Option<Timestamp>)| {
             (name(text), NewAttribute { value: AttributeValue::Number(*n), known_at: *known_at })
         };
@@ -369,12 +427,16 @@ mod tests {
         incoming(id, at, Fact::Sales { what, by: Slug::parse("eu-1").ok(), note: None })
     }
 
-    fn id() -> LeadId {
+    pub(crate) fn id() -> LeadId {
         LeadId::from_bytes([7; 16])
     }
 
     /// Lets facts arrive as they happen, reviews the lead when it is due, and gives it with its timeline.
-    fn live(facts: &[Incoming], playbook: &Playbook, until: Timestamp) -> (Option<Lead>, Vec<Entry>) {
+    pub(crate) fn live(
+        facts: &[Incoming],
+        playbook: &Playbook,
+        until: Timestamp,
+    ) -> (Option<Lead>, Vec<Entry>) {
         let (mut lead, mut entries): (Option<Lead>, Vec<Entry>) = (None, Vec::new());
         let review = |lead: &mut Option<Lead>, entries: &mut Vec<Entry>, until: Timestamp| {
             while let Some((current, due)) = lead.as_ref().and_then(|l| Some((l, l.due_at?))) {
@@ -390,20 +452,23 @@ mod tests {
         };
         for fact in facts {
             review(&mut lead, &mut entries, fact.occurred_at.plus(-1));
-            let subject = match lead.take() {
+            let subject = match lead.clone() {
                 Some(lead) => Subject::Existing(Box::new(lead)),
                 None => Subject::New { id: id(), playbook_version: 1 },
             };
             let change =
                 decide(subject, Vec::new(), &[], std::slice::from_ref(fact), playbook, fact.occurred_at);
-            entries.extend(change.entries);
-            lead = Some(change.lead);
+            // What says nothing new is not stored, nor is when the lead would be due by it.
+            if !change.is_empty() {
+                entries.extend(change.entries);
+                lead = Some(change.lead);
+            }
         }
         review(&mut lead, &mut entries, until);
         (lead, entries)
     }
 
-    fn any_fact() -> impl Strategy<Value = Fact> {
+    pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
         let at = day(0);
         prop_oneof![
             6 => prop_oneof![Just("asked"), Just("page_viewed")].prop_map(move |kind| did("", at, kind).fact),
@@ -446,7 +511,8 @@ mod tests {
             prop_assert_eq!(&lead.attributes, &stored.attributes);
             prop_assert_eq!(lead.score.label, stored.score.label);
             prop_assert_eq!((lead.stage, lead.cycle, lead.ready), (stored.stage, stored.cycle, stored.ready));
-            prop_assert_eq!(lead.segments.clone(), stored.segments);
+            prop_assert_eq!((&lead.persona, lead.phase), (&stored.persona, stored.phase));
+            prop_assert_eq!((&lead.segments, &lead.content), (&stored.segments, &stored.content));
         }
 
         #[test]
@@ -473,6 +539,31 @@ mod tests {
                 at = at.plus(HOUR_MS);
             };
             prop_assert_eq!(found, looked);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whoever_watches_misses_no_segment_that_looking_at_every_hour_finds(
+            drawn in prop::collection::vec((0_i64..100, any_fact()), 1..12), from in 0_i64..20, days in 0_i64..30
+        ) {
+            let (playbook, mut now) = (playbook(), day(0));
+            let facts: Vec<Incoming> = drawn.into_iter().enumerate().map(|(n, (hours, fact))| {
+                now = now.plus(hours * HOUR_MS);
+                incoming(&n.to_string(), now, fact)
+            }).collect();
+            let (from, end) = (day(from), day(from + days));
+            let mut watched = Replay::new(id(), &playbook, &facts);
+            let mut seen = watched.until(from).map(|lead| lead.segments.clone()).unwrap_or_default();
+            watched.watch(end, &mut |lead| seen.extend(lead.segments.iter().cloned()));
+            let (mut by_hours, mut at, mut looked) = (Replay::new(id(), &playbook, &facts), from, BTreeSet::new());
+            while at <= end {
+                looked.extend(by_hours.until(at).iter().flat_map(|lead| lead.segments.iter().cloned()));
+                at = at.plus(HOUR_MS);
+            }
+            prop_assert_eq!(seen, looked);
         }
     }
 

@@ -118,6 +118,11 @@ impl Row {
             won,
         })
     }
+
+    /// Gives the first contact: the first touch, where one is known to be earlier than the first response.
+    fn first(&self) -> Timestamp {
+        self.first_touch.as_ref().map_or(self.responded_at, |touch| touch.at.min(self.responded_at))
+    }
 }
 
 /// What a model credits.
@@ -148,16 +153,78 @@ pub struct Line {
     pub overflow: bool,
 }
 
-/// A group's name, kept once however many touches carry it.
-type Name = Option<Arc<str>>;
-
-/// Who counts a deal's revenue: the lead that came first of those that share it; and what led to it.
+/// Who counts a deal's revenue: the lead that came first of those that share it.
 #[derive(Clone, Debug)]
-struct Share {
-    group: Name,
+struct Share<G> {
+    group: G,
     first: (Timestamp, LeadId),
     latest: (Timestamp, DeliveryId),
     amount: Option<Money>,
+}
+
+/// Won deals, each once however many leads report it: its revenue is that of the lead that came first, and of that
+/// lead's group.
+#[derive(Clone, Debug)]
+pub struct Deals<G = ()>(HashMap<ExternalId, Share<G>>);
+
+/// A won deal as it counts.
+#[derive(Clone, Debug)]
+pub struct Counted<G> {
+    /// The id that the CRM gave it.
+    pub deal: ExternalId,
+    /// The lead that counts it.
+    pub lead: LeadId,
+    /// That lead's group.
+    pub group: G,
+    /// What it brought, where somebody said so.
+    pub amount: Option<Money>,
+}
+
+impl<G> Default for Deals<G> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<G> Deals<G> {
+    /// Adds a won deal of a lead.
+    pub fn add(&mut self, row: &Row, deal: &WonDeal, group: G) {
+        let first = (row.first(), row.lead.clone());
+        let share = Share { group, first, latest: (deal.at, deal.fact), amount: deal.amount };
+        match self.0.get_mut(&deal.id) {
+            None => {
+                self.0.insert(deal.id.clone(), share);
+            }
+            Some(known) => {
+                // The latest word on the amount counts; a word without an amount leaves the one that is known, also
+                // its time, so that the order of the scan does not matter.
+                if share.amount.is_some() && (known.amount.is_none() || share.latest > known.latest) {
+                    known.amount = share.amount;
+                    known.latest = share.latest;
+                }
+                if share.first < known.first {
+                    known.first = share.first;
+                    known.group = share.group;
+                }
+            }
+        }
+    }
+
+    /// Gives each deal once, in no order.
+    pub fn finish(self) -> impl Iterator<Item = Counted<G>> {
+        self.0.into_iter().map(|(deal, share)| {
+            let Share { group, first: (_, lead), amount, .. } = share;
+            Counted { deal, lead, group, amount }
+        })
+    }
+}
+
+/// A group's name, kept once however many touches carry it.
+type Name = Option<Arc<str>>;
+
+/// What led to a deal: the touches of all leads that share it, and the earliest moments that they know.
+#[derive(Clone, Debug)]
+struct Way {
     touches: Vec<(Timestamp, Name, u32)>,
     moments: Moments,
 }
@@ -166,16 +233,12 @@ struct Share {
 #[derive(Clone, Debug, Default)]
 pub struct Campaigns {
     lines: BTreeMap<Name, Line>,
-    deals: HashMap<ExternalId, Share>,
+    deals: Deals<Name>,
+    ways: HashMap<ExternalId, Way>,
     names: BTreeSet<Arc<str>>,
 }
 
 impl Question {
-    /// When a lead was first in touch: by its first touch, where one is known to be earlier than its first response.
-    fn first_contact(row: &Row) -> Timestamp {
-        row.first_touch.as_ref().map_or(row.responded_at, |touch| touch.at.min(row.responded_at))
-    }
-
     /// Gives the group that a lead counts in.
     #[must_use]
     pub fn group<'a>(&self, row: &'a Row) -> Option<&'a str> {
@@ -186,7 +249,7 @@ impl Question {
     #[must_use]
     pub fn counts(&self, row: &Row) -> bool {
         match (self.basis, row.outcome) {
-            (Basis::Cohort, _) => self.covers(Self::first_contact(row)),
+            (Basis::Cohort, _) => self.covers(row.first()),
             (Basis::Period, Outcome::Won(at) | Outcome::Lost(at)) => self.covers(at),
             (Basis::Period, Outcome::Open) => false,
         }
@@ -226,46 +289,20 @@ impl Campaigns {
             }
         }
         for deal in question.deals(row) {
+            self.deals.add(row, deal, group.clone());
             let touches = row.touches.iter().filter(|(touch, _)| touch.at <= deal.first_won);
-            let touches = touches
+            let touches: Vec<_> = touches
                 .map(|(touch, times)| (touch.at, self.name(question.group_by.of(touch)), *times))
                 .collect();
-            let (opened, won) = (deal.opened, deal.first_won);
-            self.share(
-                deal,
-                Share {
-                    group: group.clone(),
-                    first: (Question::first_contact(row), row.lead.clone()),
-                    latest: (deal.at, deal.fact),
-                    amount: deal.amount,
-                    touches,
-                    moments: Moments { created: row.responded_at, opened, won },
-                },
-            );
-        }
-    }
-
-    fn share(&mut self, deal: &WonDeal, share: Share) {
-        match self.deals.get_mut(&deal.id) {
-            None => {
-                self.deals.insert(deal.id.clone(), share);
-            }
-            Some(known) => {
-                // The latest word on the amount counts; a word without an amount leaves the one that is known, also
-                // its time, so that the order of the scan does not matter.
-                if share.amount.is_some() && (known.amount.is_none() || share.latest > known.latest) {
-                    known.amount = share.amount;
-                    known.latest = share.latest;
+            let moments = Moments { created: row.responded_at, opened: deal.opened, won: deal.first_won };
+            match self.ways.get_mut(&deal.id) {
+                None => {
+                    self.ways.insert(deal.id.clone(), Way { touches, moments });
                 }
-                if share.first < known.first {
-                    known.first = share.first;
-                    known.group = share.group;
+                Some(way) => {
+                    way.touches.extend(touches);
+                    way.moments = way.moments.earliest(moments);
                 }
-                known.touches.extend(share.touches);
-                let (one, other) = (&mut known.moments, share.moments);
-                one.created = one.created.min(other.created);
-                one.opened = one.opened.into_iter().chain(other.opened).min();
-                one.won = one.won.min(other.won);
             }
         }
     }
@@ -274,19 +311,19 @@ impl Campaigns {
     #[must_use]
     pub fn finish(mut self) -> BTreeMap<Option<String>, Line> {
         let weighing = Weighing::default();
-        for mut share in self.deals.into_values() {
-            if let Some(money) = share.amount {
-                let line = self.lines.entry(share.group).or_default();
+        for Counted { deal, group, amount, .. } in self.deals.finish() {
+            if let Some(money) = amount {
+                let line = self.lines.entry(group).or_default();
                 line.overflow |= !add(&mut line.revenue, money);
             }
+            let Some(Way { mut touches, moments }) = self.ways.remove(&deal) else { continue };
             // Where two leads touched at one moment the names decide, and not the scan.
-            share.touches.sort_unstable();
-            let touches: Vec<(Timestamp, u32)> =
-                share.touches.iter().map(|(at, _, times)| (*at, *times)).collect();
+            touches.sort_unstable();
+            let times: Vec<(Timestamp, u32)> = touches.iter().map(|(at, _, times)| (*at, *times)).collect();
             for (_, model) in Model::WORDS {
-                let weights = weighing.weights(*model, &touches, &share.moments);
+                let weights = weighing.weights(*model, &times, &moments);
                 let mut groups: BTreeMap<&Name, u128> = BTreeMap::new();
-                for ((_, name, _), weight) in share.touches.iter().zip(weights) {
+                for ((_, name, _), weight) in touches.iter().zip(weights) {
                     *groups.entry(name).or_default() += weight;
                 }
                 groups.retain(|_, weight| *weight > 0);
@@ -295,13 +332,13 @@ impl Campaigns {
                 }
                 let weights: Vec<u128> = groups.values().copied().collect();
                 let deals = allot(CREDIT, &weights);
-                let money = share.amount.map(|money| allot(money.minor, &weights));
+                let money = amount.map(|money| allot(money.minor, &weights));
                 let mut money = money.into_iter().flatten();
                 for (name, deals) in groups.into_keys().zip(deals) {
                     let line = self.lines.entry(name.clone()).or_default();
                     let credit = line.models.entry(*model).or_default();
                     credit.deals = credit.deals.saturating_add(deals);
-                    if let (Some(minor), Some(Money { currency, .. })) = (money.next(), share.amount) {
+                    if let (Some(minor), Some(Money { currency, .. })) = (money.next(), amount) {
                         line.overflow |= !add(&mut credit.revenue, Money { minor, currency });
                     }
                 }

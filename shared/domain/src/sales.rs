@@ -5,6 +5,7 @@
 //! order of arrival does not matter.
 
 use crate::identity::{ExternalId, Slug};
+use crate::lead::Lead;
 use crate::money::Money;
 use crate::stage::{Stage, Step};
 use crate::time::Timestamp;
@@ -129,6 +130,18 @@ impl Move {
         }
     }
 
+    /// Gives why, where the fact says so.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { reason }
+            | Self::NotReady { reason, .. }
+            | Self::Lost { reason, .. }
+            | Self::Disqualified { reason } => reason.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Gives the deal that the fact is about.
     #[must_use]
     pub const fn deal(&self) -> Option<&ExternalId> {
@@ -151,6 +164,9 @@ pub struct SalesFact {
     pub by: Option<Slug>,
     /// What happened.
     pub what: Move,
+    /// Whether its reason ends the matter for good, as the playbook had it when it was taken in: a lead that is given
+    /// back for it is disqualified rather than kept warm.
+    pub ends: bool,
 }
 
 impl SalesFact {
@@ -283,10 +299,13 @@ impl Standing {
         };
         self.deal(fact);
         let stage = if step == Step::Lose { self.after_loss(stage) } else { stage };
+        let given_back = matches!(step, Step::Reject | Step::Lose) && stage == Stage::Nurturing;
+        let ended = fact.ends && given_back;
+        let stage = if ended { Stage::Disqualified } else { stage };
         let skipped = self.stage.skipped(stage);
         let new_cycle = match step {
-            Step::Reject | Step::NotReady | Step::Churn => true,
-            Step::Lose => stage == Stage::Nurturing,
+            Step::NotReady | Step::Churn => true,
+            Step::Reject | Step::Lose => stage == Stage::Nurturing,
             // A customer's new interest, and a disqualified lead that turns out to buy after all.
             Step::Open | Step::SalesQualify => matches!(self.stage, Stage::Customer | Stage::Disqualified),
             Step::Win => self.stage == Stage::Disqualified,
@@ -309,6 +328,7 @@ impl Standing {
             Move::Assigned { to } => self.person = Some(to.clone()),
             Move::NotReady { not_before, .. } => self.not_before = *not_before,
             Move::Disqualified { .. } => self.person = None,
+            _ if ended => self.person = None,
             _ => {}
         }
         if !matches!(step, Step::Qualify | Step::Assign) {
@@ -317,7 +337,7 @@ impl Standing {
         if self.person.is_none() && stage.in_inbox() | (stage == Stage::Customer) {
             self.person.clone_from(&fact.by);
         }
-        self.outcome(fact, step);
+        self.outcome(fact, if ended { Step::Disqualify } else { step });
         if self.stage != stage || new_cycle {
             self.stage = stage;
             self.since = fact.at;
@@ -405,6 +425,39 @@ pub fn standing(
     standing
 }
 
+/// A stay of a lead in a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// The stage.
+    pub stage: Stage,
+    /// The number of the pass through the funnel, from 1.
+    pub cycle: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Tells where a lead stood since when, the first stay first; each ends where the next one begins.
+#[must_use]
+pub fn stays(lead: &Lead) -> Vec<Stay> {
+    let mut standing = Standing::new(lead.created_at, lead.responded_at, lead.was_customer);
+    let mut stays = Vec::new();
+    if standing.since > lead.created_at {
+        stays.push(Stay { stage: Stage::Contact, cycle: 1, since: lead.created_at });
+    }
+    let mut note = |standing: &Standing| {
+        let stay = Stay { stage: standing.stage, cycle: standing.cycle, since: standing.since };
+        if stays.last() != Some(&stay) {
+            stays.push(stay);
+        }
+    };
+    note(&standing);
+    for fact in lead.sales.iter().filter(|fact| !lead.withdrawn.contains(&fact.id)) {
+        standing.take(fact);
+        note(&standing);
+    }
+    stays
+}
+
 /// Puts a fact in its place and tells whether it was new.
 pub fn insert(facts: &mut Vec<SalesFact>, fact: SalesFact) -> bool {
     if facts.iter().any(|known| known.id == fact.id) {
@@ -423,7 +476,7 @@ mod tests {
 
     fn fact(at: i64, what: Move) -> SalesFact {
         let id = DeliveryId::new("test", &format!("{at} {what:?} {:?}", what.deal().map(ExternalId::id)));
-        SalesFact { at: Timestamp::from_secs(at), id, by: None, what }
+        SalesFact { at: Timestamp::from_secs(at), id, by: None, what, ends: false }
     }
 
     fn deal(id: &str) -> ExternalId {
@@ -454,6 +507,27 @@ mod tests {
         assert_eq!((standing.stage, standing.cycle, standing.person), (Stage::Nurturing, 2, None));
         assert_eq!(standing.returned_at, Some(Timestamp::from_secs(20)));
         assert_eq!(standing.promise_due_at, None);
+    }
+
+    #[test]
+    fn who_is_given_back_for_a_reason_that_ends_it_is_disqualified_and_comes_back_only_with_a_deal() {
+        let ends = |fact: SalesFact| SalesFact { ends: true, ..fact };
+        let rejected = ends(fact(20, Move::Rejected { reason: None }));
+        let standing = fold(&[handed(10), rejected.clone()], &[]);
+        assert_eq!((standing.stage, standing.cycle, standing.person.clone()), (Stage::Disqualified, 1, None));
+        assert_eq!(
+            (standing.outcome, standing.returned_at, standing.promise_due_at),
+            (Outcome::Lost(Timestamp::from_secs(20)), None, None)
+        );
+        let open = fact(30, Move::Opportunity { deal: deal("1"), amount: None });
+        let standing = fold(&[handed(10), rejected, open.clone()], &[]);
+        assert_eq!((standing.stage, standing.cycle), (Stage::Opportunity, 2));
+        let lost = |deal| ends(fact(40, Move::Lost { deal, reason: None }));
+        assert_eq!(fold(&[handed(10), open.clone(), lost(Some(deal("1")))], &[]).stage, Stage::Disqualified);
+        // Another deal goes on, and who bought stays a customer.
+        let other = fact(35, Move::Opportunity { deal: deal("2"), amount: None });
+        assert_eq!(fold(&[open, other, lost(Some(deal("1")))], &[]).stage, Stage::Opportunity);
+        assert_eq!(fold(&[won(10, "1"), lost(Some(deal("2")))], &[]).stage, Stage::Customer);
     }
 
     #[test]

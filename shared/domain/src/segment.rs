@@ -119,9 +119,29 @@ pub fn harmless_cell(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// Makes a phone number harmless for spreadsheets as [`harmless_cell`] does, but leaves one in E.164 as it is: `+` with
+/// digits only is a number and no formula, and an apostrophe before it is dialled by nobody.
+#[must_use]
+pub fn harmless_phone(text: &str) -> std::borrow::Cow<'_, str> {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.into()
+    } else {
+        harmless_cell(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_phone_number_is_left_alone_and_what_only_begins_as_one_is_not() {
+        assert_eq!(harmless_phone("+436641234567"), "+436641234567");
+        for bad in ["+", "+43+1", "+43*2", "+43 664", "++43", "+A1", "=43", "+٤٣"] {
+            assert!(harmless_phone(bad).starts_with('\''), "{bad:?}");
+        }
+    }
 
     #[test]
     fn cells_that_a_spreadsheet_would_run_are_made_harmless() {

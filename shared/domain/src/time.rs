@@ -15,6 +15,16 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// One day in milliseconds.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
+/// Reads a time zone by its name.
+///
+/// # Errors
+///
+/// What would be right.
+pub fn zone(name: &str) -> Result<TimeZone, &'static str> {
+    TimeZone::get(name)
+        .map_err(|_| "is not a time zone; expected a name of the IANA database, such as Europe/Vienna")
+}
+
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -126,8 +136,13 @@ impl Day {
     }
 
     fn date(self) -> jiff::civil::Date {
-        let time = jiff::Timestamp::from_millisecond(self.start().millis()).unwrap_or_default();
-        time.to_zoned(TimeZone::UTC).date()
+        self.known_date().unwrap_or_default()
+    }
+
+    /// Gives the date; none before or behind all years that can be written.
+    fn known_date(self) -> Option<jiff::civil::Date> {
+        let time = jiff::Timestamp::from_millisecond(self.start().millis()).ok()?;
+        Some(time.to_zoned(TimeZone::UTC).date())
     }
 
     /// Gives the year of the day.
@@ -150,6 +165,33 @@ impl Day {
         Timestamp((self.0 as i64).saturating_mul(DAY_MS))
     }
 
+    /// Gives the moment at which the day begins in a time zone.
+    #[must_use]
+    pub fn midnight_in(self, zone: &TimeZone) -> Timestamp {
+        let midnight = self.known_date().and_then(|date| date.to_zoned(zone.clone()).ok());
+        midnight.map_or(self.start(), |midnight| Timestamp(midnight.timestamp().as_millisecond()))
+    }
+
+    /// Gives the day of the week, 0 for Monday to 6 for Sunday.
+    #[must_use]
+    pub const fn weekday(self) -> u8 {
+        // The first day of 1970 was a Thursday.
+        self.0.saturating_add(3).rem_euclid(7) as u8
+    }
+
+    /// Gives the Monday of the day's week.
+    #[must_use]
+    pub const fn monday(self) -> Self {
+        self.plus(-(self.weekday() as i32))
+    }
+
+    /// Writes the day's week after ISO 8601, such as `2026-W09`: it belongs to the year that its Thursday lies in.
+    #[must_use]
+    pub fn iso_week(self) -> String {
+        let week = self.date().iso_week_date();
+        format!("{}-W{:02}", week.year(), week.week())
+    }
+
     /// Gives the day `days` later.
     #[must_use]
     pub const fn plus(self, days: i32) -> Self {
@@ -160,6 +202,58 @@ impl Day {
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.date())
+    }
+}
+
+/// A period of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// A calendar month.
+    Month,
+    /// A week, from Monday on.
+    Week,
+    /// A day.
+    Day,
+}
+
+impl Per {
+    /// Every period with its word in the API, the usual one first.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("month", Self::Month), ("week", Self::Week), ("day", Self::Day)];
+
+    /// Gives the first day of the period `later` periods after the one of a day; before it, where that is negative.
+    fn first_of(self, day: Day, later: i32) -> Option<Day> {
+        match self {
+            Self::Month => {
+                let months = jiff::Span::new().try_months(later).ok()?;
+                Day::of(day.date().first_of_month().checked_add(months).ok()?)
+            }
+            Self::Week => Some(day.monday().plus(later.saturating_mul(7))),
+            Self::Day => Some(day.plus(later)),
+        }
+    }
+
+    /// Gives when a period begins in a time zone: so many periods after the one in which a moment lies, or before it.
+    #[must_use]
+    pub fn start(self, at: Timestamp, later: i32, zone: &TimeZone) -> Option<Timestamp> {
+        Some(self.first_of(at.day_in(zone), later)?.midnight_in(zone))
+    }
+
+    /// Cuts a time into its periods in a time zone: its beginning, each beginning of a period within it, and its end.
+    /// None where that makes more than `most` periods.
+    #[must_use]
+    pub fn cut(self, from: Timestamp, to: Timestamp, zone: &TimeZone, most: usize) -> Option<Vec<Timestamp>> {
+        let mut bounds = vec![from];
+        let mut last = from;
+        while let Some(next) = self.start(last, 1, zone).filter(|next| *next < to) {
+            if bounds.len() >= most {
+                return None;
+            }
+            bounds.push(next);
+            last = next;
+        }
+        bounds.push(to);
+        Some(bounds)
     }
 }
 
@@ -199,5 +293,58 @@ mod tests {
         let zone = TimeZone::get("Europe/Vienna").unwrap();
         assert_eq!(Timestamp::parse_in("2026-07-01", &zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
         assert_eq!(Timestamp::parse("2018-02-01T12:00:00Z").unwrap().day().to_string(), "2018-02-01");
+        let midnight = |day: &str, name: &str| {
+            Day::parse(day).unwrap().midnight_in(&super::zone(name).unwrap()).to_string()
+        };
+        assert_eq!(midnight("2026-07-01", "Europe/Vienna"), "2026-06-30T22:00:00Z");
+        // Where clocks go forward at midnight, the day begins at one.
+        assert_eq!(midnight("2018-11-04", "America/Sao_Paulo"), "2018-11-04T03:00:00Z");
+        assert!(super::zone("Vienna").is_err());
+        // The day after the last one that can be written is still later than it.
+        let last = Timestamp::LATEST.day();
+        assert!(last.plus(1).midnight_in(&zone) > last.midnight_in(&zone));
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday() {
+        let weeks = [
+            ("2026-03-02", 0, "2026-03-02", "2026-W10"),
+            ("2026-03-08", 6, "2026-03-02", "2026-W10"),
+            ("2026-12-31", 3, "2026-12-28", "2026-W53"),
+            ("2027-01-03", 6, "2026-12-28", "2026-W53"),
+            ("2027-01-04", 0, "2027-01-04", "2027-W01"),
+            ("2024-12-30", 0, "2024-12-30", "2025-W01"),
+            ("1969-12-31", 2, "1969-12-29", "1970-W01"),
+        ];
+        for (text, weekday, monday, week) in weeks {
+            let day = Day::parse(text).unwrap();
+            assert_eq!((day.weekday(), day.monday().to_string().as_str()), (weekday, monday), "{text}");
+            assert_eq!((day.iso_week().as_str(), day.monday().iso_week()), (week, day.iso_week()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_cut_into_the_periods_of_its_zone() {
+        let zone = TimeZone::get("Europe/Vienna").unwrap();
+        let at = |text: &str| Timestamp::parse_in(text, &zone).unwrap();
+        let cut = |per: Per, from, to| per.cut(at(from), at(to), &zone, 400).unwrap();
+        let days = |days: &[&str]| days.iter().map(|day| at(day)).collect::<Vec<_>>();
+        // Clocks go forward on 29 March, a Sunday: that day and its week are an hour shorter.
+        let march = ["2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"];
+        assert_eq!(cut(Per::Day, "2026-03-28", "2026-03-31"), days(&march));
+        let weeks = ["2026-03-20", "2026-03-23", "2026-03-30", "2026-03-31"];
+        assert_eq!(cut(Per::Week, "2026-03-20", "2026-03-31"), days(&weeks));
+        let months = ["2025-12-31", "2026-01-01", "2026-02-01", "2026-02-02"];
+        assert_eq!(cut(Per::Month, "2025-12-31", "2026-02-02"), days(&months));
+        assert_eq!(Per::Month.start(at("2026-03-31"), -1, &zone), Some(at("2026-02-01")));
+        assert_eq!(Per::Week.start(at("2026-03-31"), -11, &zone), Some(at("2026-01-12")));
+        assert_eq!(Per::Day.cut(at("2026-01-01"), at("2026-01-05"), &zone, 3), None);
+        assert!(Per::Day.cut(at("2026-01-01"), at("2026-01-04"), &zone, 3).is_some());
+        // Behind the last day that can be written no period begins.
+        let (from, to) = (at("9999-12-29"), Timestamp::LATEST);
+        for per in [Per::Month, Per::Week] {
+            assert_eq!(per.cut(from, to, &zone, 3), Some(vec![from, to]), "{per:?}");
+        }
+        assert_eq!(Per::Day.cut(from, to, &zone, 3), Some(vec![from, at("9999-12-30"), to]));
     }
 }

@@ -15,9 +15,10 @@
 //! lead up. So lines that are alike are folded into one that says how many it stands for, and the more there are, the
 //! coarser "alike" is read: every touch by itself, then those of one source within 1 day, 8, 64 and 512 days, then of
 //! one source ever; at last the landing page, the campaign and the channel are let go of, in that order. A folded line
-//! has the time of its earliest touch, and so counts whole for a deal that was won within its stretch. Each step lies within the next, and a step is taken only where the one before does
-//! not fit; hence what is kept depends on which touches there were and not on the order in which they arrived. A source
-//! keeps its share of all touches until the last three steps, which no human being's lead gets to.
+//! has the time of its earliest touch, and so counts whole for a deal that was won within its stretch. Each step lies
+//! within the next, and a step is taken only where the one before does not fit; hence what is kept depends on which
+//! touches there were and not on the order in which they arrived. A source keeps its share of all touches until the last
+//! three steps, which no human being's lead gets to.
 
 use crate::activity::{Activity, is_response};
 use crate::attribute::AttributeValue;

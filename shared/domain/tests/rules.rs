@@ -9,11 +9,14 @@
 //! # Layout
 //!
 //! * `rules/attribution.rs` – how a won deal is divided among its touches;
-//! * `rules/audience.rs` – personas, phases, and why a lead came to a segment or left it;
+//! * `rules/audience.rs` – the hashes that the destinations of audiences publish;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
+//! * `rules/clock.rs` – working hours and promises, against a second reader that counts minutes;
+//! * `rules/content.rs` – which content comes next: `rules/content.yaml` by hand, properties, whole campaigns;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
+//! * `rules/personas.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/properties.rs` – the properties of facts;
 //! * `rules/days.rs` – the properties of time;
 //! * `rules/diff.rs` – what changed between two playbooks, and conditions as sentences;
@@ -37,6 +40,10 @@ mod audience;
 mod case;
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "rules/clock.rs"]
+mod clock;
+#[path = "rules/content.rs"]
+mod content;
 #[path = "rules/days.rs"]
 mod days;
 #[path = "rules/diff.rs"]
@@ -45,6 +52,8 @@ mod diff;
 mod drawn;
 #[path = "rules/language.rs"]
 mod language;
+#[path = "rules/personas.rs"]
+mod personas;
 #[path = "rules/properties.rs"]
 mod properties;
 #[path = "rules/schema.rs"]

@@ -6,8 +6,9 @@
 //! refused, as in the cloud, so that presigned links are tested for what they are.
 //!
 //! Of what exports use, s3s-fs differs from S3 in this: part numbers of an upload must run from 1 without a gap;
-//! `ListParts` gives no ETags, and completing does not compare them; `response-content-disposition` and its like in a
-//! link are ignored (set `Content-Disposition` when the upload is created); nothing expires, and abandoned uploads stay.
+//! `ListParts` gives no ETags, and completing does not compare them; completing twice is `AccessDenied` rather than
+//! `NoSuchUpload`; `response-content-disposition` and its like in a link are ignored (set `Content-Disposition` when the
+//! upload is created); nothing expires, and abandoned uploads stay.
 
 use std::path::Path;
 

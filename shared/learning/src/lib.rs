@@ -8,8 +8,10 @@
 //! * [`measure`] – intervals, the area under the curve, lift;
 //! * [`backtest`] – a playbook confronted with outcomes, lead by lead, as of then;
 //! * [`quality`] – how good the active score was, by month;
+//! * [`segments`] – what became of the leads of each segment; [`separation`] – how well groups tell won from lost;
 //! * [`dataset`] – leads with what was known of them, in columns; [`bins`] – weight of evidence;
 //! * [`characteristics`] – what best and worst have in common;
+//! * [`mining`] – what the database shows of a persona;
 //! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from.
 
 pub mod backtest;
@@ -18,5 +20,8 @@ pub mod characteristics;
 pub mod dataset;
 mod fit;
 pub mod measure;
+pub mod mining;
 pub mod quality;
+pub mod segments;
+pub mod separation;
 pub mod suggest;

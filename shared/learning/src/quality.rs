@@ -40,14 +40,14 @@ const BEYOND_CHANCE: f64 = 1.96;
 
 /// What sales answered first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Accepted,
     Rejected(Option<String>),
     NotReady,
 }
 
 /// Gives sales' first answer at or after a moment.
-fn answer(facts: &[Incoming], moment: Timestamp) -> Option<Answer> {
+pub(crate) fn answer(facts: &[Incoming], moment: Timestamp) -> Option<Answer> {
     let answer = |incoming: &Incoming| match &incoming.fact {
         Fact::Sales { what, .. } => match what {
             Move::Accepted | Move::Qualified | Move::Opportunity { .. } | Move::Won { .. } => {
@@ -175,11 +175,11 @@ fn end_of(month: &str) -> Option<Timestamp> {
 /// What sales answered to leads of one label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u64; 4]", into = "[u64; 4]")]
-struct Answers {
-    accepted: u64,
-    rejected: u64,
-    not_ready: u64,
-    unanswered: u64,
+pub(crate) struct Answers {
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) not_ready: u64,
+    pub(crate) unanswered: u64,
 }
 
 impl From<[u64; 4]> for Answers {
@@ -195,7 +195,7 @@ impl From<Answers> for [u64; 4] {
 }
 
 impl Answers {
-    const fn add(&mut self, answer: Option<&Answer>) {
+    pub(crate) const fn add(&mut self, answer: Option<&Answer>) {
         match answer {
             Some(Answer::Accepted) => self.accepted += 1,
             Some(Answer::Rejected(_)) => self.rejected += 1,
@@ -212,7 +212,7 @@ impl Answers {
     }
 
     /// Gives the share of those answered that were accepted. "Not yet" is no yes.
-    const fn acceptance(&self) -> Rate {
+    pub(crate) const fn acceptance(&self) -> Rate {
         Rate { hits: self.accepted, of: self.accepted + self.rejected + self.not_ready }
     }
 }

@@ -3,9 +3,10 @@
 //! One [`Failures`] may drive several wrappers: then "the third call" is the third call of the request, whatever port it
 //! goes to, and a test can walk through all of them.
 
+use adapters::cloud_event::CloudEvent;
 use adapters::ports::{
-    Catalog, CatalogKind, Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, Record, StoreError,
-    Timeline, Visitors,
+    Catalog, CatalogKind, Commit, Direction, EventBus, InboxLine, LeadLists, LeadStore, MessageHolder,
+    MessageSender, MessageTaker, Page, Put, Record, StoreError, Taken, Timeline, Visitors,
 };
 use async_trait::async_trait;
 use domain::change::{Change, Entry};
@@ -23,7 +24,8 @@ pub enum Failure {
     Throttled,
     /// The store does what it was asked for, and the answer gets lost on the way: the caller hears that it is busy.
     TimedOutAfterWrite,
-    /// Somebody else was faster: a conflict where the call knows one, else busy.
+    /// Somebody else was faster: a conflict where the call knows one, else busy. Of several events or messages sent at
+    /// once, the first is not taken.
     Conflict,
 }
 
@@ -142,6 +144,34 @@ impl Failures {
     }
 }
 
+impl Failures {
+    /// Sends several things at once; where somebody else was faster, all but the first.
+    async fn batch<T>(
+        &self,
+        call: &'static str,
+        all: &[T],
+        go: impl AsyncFnOnce(&[T]) -> Result<Vec<usize>, StoreError>,
+    ) -> Result<Vec<usize>, StoreError> {
+        match self.next(call, true) {
+            None => go(all).await,
+            Some(Failure::Throttled) => Err(busy(Failure::Throttled)),
+            Some(Failure::TimedOutAfterWrite) => {
+                go(all).await?;
+                Err(busy(Failure::TimedOutAfterWrite))
+            }
+            Some(Failure::Conflict) => {
+                let mut refused: Vec<usize> = match all.split_first() {
+                    Some((_, rest)) if !rest.is_empty() => go(rest).await?,
+                    _ => Vec::new(),
+                };
+                refused.iter_mut().for_each(|at| *at += 1);
+                refused.push(0);
+                Ok(refused)
+            }
+        }
+    }
+}
+
 fn busy(failure: Failure) -> StoreError {
     StoreError::Busy(format!("injected: {failure:?}"))
 }
@@ -253,13 +283,14 @@ impl<C: Catalog> Catalog for FailingCatalog<C> {
         self.failures.read("get", self.inner.get(kind, id)).await
     }
 
-    async fn list(
+    async fn list_under(
         &self,
         kind: CatalogKind,
+        start: &str,
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError> {
-        self.failures.read("list", self.inner.list(kind, limit, cursor)).await
+        self.failures.read("list", self.inner.list_under(kind, start, limit, cursor)).await
     }
 
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError> {
@@ -268,5 +299,67 @@ impl<C: Catalog> Catalog for FailingCatalog<C> {
 
     async fn delete(&self, kind: CatalogKind, id: &str) -> Result<bool, StoreError> {
         self.failures.write("delete", Some(false), self.inner.delete(kind, id)).await
+    }
+}
+
+/// A bus that fails as it is told.
+#[derive(Debug)]
+pub struct FailingEventBus<B> {
+    inner: Arc<B>,
+    failures: Failures,
+}
+
+impl<B> FailingEventBus<B> {
+    /// Wraps a bus.
+    #[must_use]
+    pub fn new(inner: Arc<B>, failures: Failures) -> Self {
+        Self { inner, failures }
+    }
+}
+
+#[async_trait]
+impl<B: EventBus> EventBus for FailingEventBus<B> {
+    async fn put(&self, events: &[CloudEvent]) -> Result<Vec<usize>, StoreError> {
+        self.failures.batch("put_events", events, async |taken| self.inner.put(taken).await).await
+    }
+}
+
+/// A queue that fails as it is told.
+#[derive(Clone, Debug)]
+pub struct FailingQueue<Q> {
+    inner: Q,
+    failures: Failures,
+}
+
+impl<Q> FailingQueue<Q> {
+    /// Wraps a queue.
+    #[must_use]
+    pub fn new(inner: Q, failures: Failures) -> Self {
+        Self { inner, failures }
+    }
+}
+
+#[async_trait]
+impl<Q: MessageSender> MessageSender for FailingQueue<Q> {
+    async fn send(&self, messages: &[String]) -> Result<Vec<usize>, StoreError> {
+        self.failures.batch("send", messages, async |taken| self.inner.send(taken).await).await
+    }
+}
+
+#[async_trait]
+impl<Q: MessageHolder> MessageHolder for FailingQueue<Q> {
+    async fn hold(&self, receipt: &str, seconds: u32) -> Result<(), StoreError> {
+        self.failures.write("hold", None, self.inner.hold(receipt, seconds)).await
+    }
+}
+
+#[async_trait]
+impl<Q: MessageTaker> MessageTaker for FailingQueue<Q> {
+    async fn take(&self) -> Result<Vec<Taken>, StoreError> {
+        self.failures.write("take", None, self.inner.take()).await
+    }
+
+    async fn remove(&self, receipt: &str) -> Result<(), StoreError> {
+        self.failures.write("remove", None, self.inner.remove(receipt)).await
     }
 }

@@ -6,10 +6,12 @@
 //!
 //! # Layout
 //!
-//! * [`memory`] – the ports in memory: [`MemoryLeadStore`], [`MemoryCatalog`], [`MemoryFiles`], [`MemoryJobStarter`];
+//! * [`memory`] – the ports in memory: [`MemoryLeadStore`], [`MemoryCatalog`], [`MemoryFiles`], [`MemoryJobStarter`],
+//!   [`MemoryEventBus`];
 //! * [`failing`] – wrappers that throttle, lose races and lose answers, as a test tells them to;
 //! * [`builders`] – a lead, a fact, a playbook, in one line each;
 //! * [`dynamo`] – DynamoDB for one test, with the tables of `template.yaml`;
+//! * [`receiver`] – a receiver of webhooks, well-behaved or not;
 //! * [`tokens`] – a token for each role;
 //! * [`contract`] – the suite.
 //!
@@ -30,10 +32,14 @@ pub mod contract;
 pub mod dynamo;
 pub mod failing;
 pub mod memory;
+pub mod receiver;
 pub mod tokens;
 
 pub use builders::{a_lead, starter_playbook, test_playbook, time};
 pub use dynamo::Dynamo;
-pub use failing::{FailingCatalog, FailingLeadStore, Failure, Failures};
-pub use memory::{MemoryCatalog, MemoryFiles, MemoryJobStarter, MemoryLeadStore, Outbox, SentEvent};
+pub use failing::{FailingCatalog, FailingEventBus, FailingLeadStore, FailingQueue, Failure, Failures};
+pub use memory::{
+    MemoryCatalog, MemoryEventBus, MemoryFiles, MemoryJobStarter, MemoryLeadStore, Outbox, SentEvent,
+};
+pub use receiver::{Heard, Manner, Receiver};
 pub use tokens::RoleTokens;

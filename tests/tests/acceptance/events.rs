@@ -7,7 +7,8 @@
 //!
 //! Version 1 of the playbook is the active one. Version 2 promises an answer in twelve hours; it is proposed, and nobody
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
-//! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done.
+//! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
+//! receiver does not answer. For `insights` the playbook has the personas of `tests/personas/playbook.json`.
 
 use adapters::http::Role;
 use adapters::http::lambda::answer;
@@ -73,6 +74,9 @@ async fn run(function: &str, playbook: &Value) {
         world.later(60_000);
         let known = world.memory().leads().pop().unwrap();
         let job = agreement(&world).await;
+        let webhook = json!({ "url": "http://127.0.0.1:1/" });
+        let webhook = world.post(Role::Admin, "/v1/webhooks", &webhook).await.json();
+        let webhook = webhook["id"].as_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text
             .replace("TOKEN_ADMIN", &world.tokens.admin)
@@ -80,7 +84,8 @@ async fn run(function: &str, playbook: &Value) {
             .replace("TOKEN_SALES", &world.tokens.sales)
             .replace("TOKEN_CAPTURE", &world.tokens.capture)
             .replace("LEAD_ID", known.id.as_str())
-            .replace("JOB_ID", &job);
+            .replace("JOB_ID", &job)
+            .replace("WEBHOOK_ID", &webhook);
         let event = serde_json::from_str(&text).unwrap();
         let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
         let got = answer(own.router.clone(), event)
@@ -133,7 +138,16 @@ async fn every_event_of_segment_export_is_answered_so_under_the_starter_playbook
 
 #[tokio::test]
 async fn every_event_of_insights_is_answered_as_its_name_says() {
-    run("insights", &testkit::starter_playbook()).await;
+    let personas = std::fs::read_to_string(root().join("tests/personas/playbook.json")).unwrap();
+    let personas: Value = serde_json::from_str(&personas).unwrap();
+    let mut playbook = testkit::starter_playbook();
+    playbook.as_object_mut().unwrap().extend(personas.as_object().unwrap().clone());
+    run("insights", &playbook).await;
+}
+
+#[tokio::test]
+async fn every_event_of_deliver_is_answered_as_its_name_says() {
+    run("deliver", &testkit::starter_playbook()).await;
 }
 
 /// Posts an event file and gives the world afterwards.

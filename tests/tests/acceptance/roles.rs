@@ -10,6 +10,7 @@ const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/docs"),                              // Says what there is.
     ("GET", "/health"),                            // Watched from outside.
     ("GET", "/v1/openapi.json"),                   // As /docs.
+    ("GET", "/v1/schemas/events.json"),            // As /docs.
     ("GET", "/v1/schemas/playbook.json"),          // Editors ask for it without credentials.
     ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
@@ -58,9 +59,13 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{version}", "99"),
         ("{job_id}", "backtest-0"),
         ("{name}", "country"),
+        ("{content_id}", "savings"),
         ("{person_id}", "nobody"),
         ("{campaign_id}", "spring"),
+        ("{persona_id}", "nobody"),
+        ("{evidence_id}", "none"),
         ("{token_id}", "0"),
+        ("{webhook_id}", "webhook-0"),
     ];
     let path =
         stands_for.iter().fold(operation.path.clone(), |path, (name, value)| path.replace(name, value));

@@ -108,10 +108,14 @@ async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
     let done = look(&setting, &id).await;
     assert_eq!(
         (&done["status"], &done["rows"], &done["left_out"]),
-        (&json!("done"), &json!(10), &json!({"no_consent": 20}))
+        (
+            &json!("done"),
+            &json!(10),
+            &json!({"no_consent": 0, "consent_pending": 10, "consent_withdrawn": 10, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
+        )
     );
     assert!(done["link"].as_str().is_some_and(|link| link.contains(&id)));
-    let file = setting.files.read(&format!("exports/{id}.csv")).unwrap();
+    let file = setting.files.file(&format!("exports/{id}.csv")).unwrap();
     let mut reader = csv::Reader::from_reader(file.bytes.as_slice());
     assert_eq!(
         reader.headers().unwrap(),
@@ -135,7 +139,7 @@ async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
     )
     .await;
     segment_export::run_job(&setting.export, &id).await.unwrap();
-    let file = setting.files.read(&format!("exports/{id}.jsonl")).unwrap();
+    let file = setting.files.file(&format!("exports/{id}.jsonl")).unwrap();
     let lines: Vec<Value> = std::str::from_utf8(&file.bytes)
         .unwrap()
         .lines()
@@ -180,9 +184,9 @@ async fn the_same_key_is_the_same_export_and_another_worker_does_not_touch_it() 
     let (first, second) = (call().await, call().await);
     assert_eq!(first, second);
     segment_export::run_job(&setting.export, &first).await.unwrap();
-    let file = setting.files.read(&format!("exports/{first}.csv")).unwrap();
+    let file = setting.files.file(&format!("exports/{first}.csv")).unwrap();
     segment_export::run_job(&setting.export, &first).await.unwrap();
-    assert_eq!(setting.files.read(&format!("exports/{first}.csv")).unwrap(), file);
+    assert_eq!(setting.files.file(&format!("exports/{first}.csv")).unwrap(), file);
 }
 
 #[tokio::test]
@@ -197,15 +201,117 @@ async fn an_export_whose_worker_dies_goes_on_and_leaves_no_half_file() {
     .await;
     setting.failures.on_call(1, Failure::Throttled);
     assert!(segment_export::run_job(&setting.export, &id).await.is_err());
-    assert_eq!(setting.files.read(&format!("exports/{id}.jsonl")), None, "no file has its final name");
+    assert_eq!(setting.files.file(&format!("exports/{id}.jsonl")), None, "no file has its final name");
     assert_eq!(setting.started.take(), std::slice::from_ref(&id), "asking for it started it");
     setting.later(LEASE_MS);
     assert_eq!(look(&setting, &id).await["status"], "running");
     assert_eq!(setting.started.take(), std::slice::from_ref(&id), "who asks for it starts it again");
     segment_export::run_job(&setting.export, &id).await.unwrap();
-    let file = setting.files.read(&format!("exports/{id}.jsonl")).unwrap();
+    let file = setting.files.file(&format!("exports/{id}.jsonl")).unwrap();
     let mut emails: Vec<&str> = std::str::from_utf8(&file.bytes).unwrap().lines().collect();
     emails.sort_unstable();
     emails.dedup();
     assert_eq!(emails.len(), 100, "no row is lost or doubled");
+}
+
+#[tokio::test]
+async fn what_the_playbook_wants_exported_is_made_by_itself_and_tells_who_withdrew() {
+    let setting = Setting::new().await;
+    leads(&setting, 9).await;
+    let mut document = testkit::test_playbook();
+    document["timezone"] = json!("Europe/Vienna");
+    document["exports"] = json!([
+        {"id": "daily", "segment": "newsletter", "format": "csv", "purpose": "marketing", "columns": ["email"],
+            "since": "last", "every": "day", "at": "06:00"},
+    ]);
+    let version = testkit::builders::agree(&document, &setting.rescore.playbooks).await;
+    let tick = || rescore::handle(&setting.rescore, json!({"action": "due"}));
+    let mut made = Vec::new();
+    for day in 22..24 {
+        setting.later(60_000);
+        let ordered = tick().await.unwrap()["ordered"].clone();
+        let id = format!("export-daily-2026-11-{day}");
+        assert_eq!(ordered, json!([id]));
+        assert_eq!(tick().await.unwrap()["ordered"], json!([]), "once a day");
+        segment_export::run_job(&setting.export, &id).await.unwrap();
+        let done = look(&setting, &id).await;
+        assert_eq!((&done["status"], &done["scheduled"]), (&json!("done"), &json!("daily")), "{done}");
+        assert_eq!(done["playbook_version"], version);
+        made.push(done);
+        let body = json!({"leads": [{"email": "p3@company.example", "consent": [{"purpose": "marketing", "status": "withdrawn"}]}]});
+        setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&body)).await;
+        setting.later(domain::time::DAY_MS);
+    }
+    assert_eq!(made[0]["changes"], json!({"added": 3, "changed": 0, "removed": 0, "replaced": 0}));
+    assert_eq!(made[1]["changes"], json!({"added": 0, "changed": 0, "removed": 1, "replaced": 0}));
+    assert_eq!(made[1]["changes_since"]["export_id"], made[0]["export_id"]);
+    let file = setting.files.file("exports/export-daily-2026-11-23-changes.csv").unwrap();
+    let text = String::from_utf8(file.bytes).unwrap();
+    assert_eq!(text, "change,reason,email\r\nremoved,consent_withdrawn,p3@company.example\r\n");
+}
+
+#[tokio::test]
+async fn an_audience_of_leads_that_look_the_same_stays_right_whatever_call_of_a_worker_fails() {
+    let hash = |text: &str| domain::audience::sha256_hex(text).unwrap();
+    let (ada, bert) = (hash("adalovelace@gmail.com"), hash("bert@company.example"));
+    let disturbed = async |call: Option<usize>| -> usize {
+        let setting = Setting::new().await;
+        let say = async |who: &str, purpose: &str, status: &str| {
+            let consent = json!([{"purpose": purpose, "status": status}]);
+            let body =
+                json!({"leads": [{"email": who, "attributes": {"country": "AT"}, "consent": consent}]});
+            let answer = setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&body)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        };
+        let made = async || {
+            setting.later(60_000);
+            let body = json!({"preset": "google_customer_match", "since": "last"});
+            let id = start(&setting, "newsletter", &body).await;
+            setting.failures.take_calls();
+            if let Some(call) = call {
+                setting.failures.on_call(call, Failure::Throttled);
+            }
+            let mut workers = 0;
+            while look(&setting, &id).await["status"] != "done" {
+                let _may_fail = segment_export::run_job(&setting.export, &id).await;
+                setting.failures.heal();
+                setting.later(LEASE_MS);
+                workers += 1;
+                assert!(workers < 5, "it comes to an end");
+            }
+            let emails = |role: &str| -> Vec<String> {
+                let file = setting.files.file(&format!("exports/{id}-{role}.csv")).unwrap();
+                let mut reader = csv::Reader::from_reader(file.bytes.as_slice());
+                let mut emails: Vec<String> =
+                    reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
+                emails.sort();
+                emails
+            };
+            (emails("add"), emails("remove"), setting.failures.take_calls().len())
+        };
+        for who in ["ada.lovelace@gmail.com", "adalovelace@gmail.com", "bert@company.example"] {
+            say(who, "marketing", "confirmed").await;
+            say(who, "ad_audience", "confirmed").await;
+        }
+        let (add, remove, calls) = made().await;
+        let mut both = vec![ada.clone(), bert.clone()];
+        both.sort();
+        assert_eq!((add, remove), (both, vec![]), "two spellings are one row");
+        // One leaves the segment: the other one has the same address.
+        say("ada.lovelace@gmail.com", "marketing", "withdrawn").await;
+        let (add, remove, _) = made().await;
+        assert_eq!((add, remove), (vec![], vec![]));
+        say("ada.lovelace@gmail.com", "ad_audience", "withdrawn").await;
+        let (add, remove, _) = made().await;
+        assert_eq!((add, remove), (vec![], vec![ada.clone()]), "nobody is in it by another spelling");
+        say("ada.lovelace@gmail.com", "ad_audience", "confirmed").await;
+        let (add, remove, _) = made().await;
+        assert_eq!((add, remove), (vec![ada.clone()], vec![]));
+        calls
+    };
+    let calls = disturbed(None).await;
+    assert!(calls >= 8, "the table is read twice, in four parts: {calls}");
+    for call in 1..=calls {
+        disturbed(Some(call)).await;
+    }
 }

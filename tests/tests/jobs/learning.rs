@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use testkit::builders::{activity, delivered, email, test_playbook, time};
 
-const LEADS: usize = 240;
+pub(crate) const LEADS: usize = 240;
 
 fn attributes(values: &[(&str, AttributeValue, Option<Timestamp>)]) -> NewAttributes {
     values
@@ -25,7 +25,7 @@ fn attributes(values: &[(&str, AttributeValue, Option<Timestamp>)]) -> NewAttrib
         .collect()
 }
 
-async fn record(setting: &Setting, who: &str, id: &str, at: Timestamp, fact: Fact) {
+pub(crate) async fn record(setting: &Setting, who: &str, id: &str, at: Timestamp, fact: Fact) {
     let mut incoming = delivered(&format!("{who} {id}"), at, fact);
     incoming.history = true;
     incoming.by = "form:contact".to_owned();
@@ -33,17 +33,17 @@ async fn record(setting: &Setting, who: &str, id: &str, at: Timestamp, fact: Fac
 }
 
 /// The day on which a lead was captured: one every six hours, from a year ago on.
-fn captured(n: usize) -> Timestamp {
+pub(crate) fn captured(n: usize) -> Timestamp {
     time("2025-11-22T09:00:00Z").plus(n as i64 * DAY_MS / 4)
 }
 
 /// Of those of the right size 7 in 10 are won, of the others 2.
-fn wins(n: usize) -> bool {
+pub(crate) fn wins(n: usize) -> bool {
     n / 2 % 10 < if n.is_multiple_of(2) { 7 } else { 2 }
 }
 
 /// Leads of the right size and others. `budget` is what sales found out afterwards; `shoe_size` says nothing of its time.
-async fn past(setting: &Setting) {
+pub(crate) async fn past(setting: &Setting) {
     for n in 0..LEADS {
         let (who, at) = (format!("lead{n}@company.example"), captured(n));
         let text = |text: &str| AttributeValue::Text(text.to_owned());

@@ -62,20 +62,25 @@ async fn a_token_works_until_it_is_deleted_or_ends() {
 #[tokio::test]
 async fn a_persons_record_is_checked_and_kept() {
     let setting = Setting::new().await;
-    let wrong = json!({"name": "", "email": "x", "team": "x", "timezone": "Vienna", "shoe": 1});
+    let wrong = json!({"name": "", "email": "x", "team": "x", "timezone": "Vienna", "shoe": 1,
+        "working_hours": {"monday": "9-5"}, "holidays": ["Christmas"], "absences": [{"through": "2026-07-17"}]});
     let answer = setting.call(Role::Admin, "PUT", "/v1/people/at-9", Some(&wrong)).await;
-    assert_eq!((answer.status, answer.pointers().len()), (422, 5));
-    let right = json!({"name": "Anna", "email": "anna@company.example", "team": "sales", "timezone": "Europe/Vienna"});
+    assert_eq!((answer.status, answer.pointers().len()), (422, 8));
+    let right = json!({"name": "Anna", "email": "anna@company.example", "team": "sales", "timezone": "Europe/Vienna",
+        "working_hours": {"monday": "22:00-06:00"}, "absences": [{"from": "2026-07-06"}]});
     for _ in 0..2 {
         assert_eq!(setting.call(Role::Admin, "PUT", "/v1/people/at-9", Some(&right)).await.status, 200);
     }
     let kept: Value = setting.call(Role::Sales, "GET", "/v1/people/at-9", None).await.json();
     assert_eq!((&kept["id"], &kept["name"]), (&json!("at-9"), &json!("Anna")));
+    for key in ["working_hours", "absences", "holidays"] {
+        assert_eq!(kept.get(key), right.get(key), "{key}");
+    }
 }
 
 #[tokio::test]
 async fn each_example_of_the_api_description_is_accepted() {
-    let setting = Setting::new().await;
+    let setting = Setting::with(&super::personas::playbook()).await;
     let ada = json!({"email": "ada@company.example", "country": "AT", "company_size": "120", "job_title": "Head of Sales"});
     setting.call(Role::Capture, "POST", "/v1/forms/contact", Some(&ada)).await;
     let api: Value = serde_json::from_str(&leadloop::openapi::document()).unwrap();
@@ -84,6 +89,8 @@ async fn each_example_of_the_api_description_is_accepted() {
     other["name"] = json!("Other");
     setting.call(Role::Marketing, "POST", "/v1/playbooks", Some(&other)).await;
     setting.call(Role::Marketing, "POST", "/v1/playbooks/2/propose", None).await;
+    let webhook = json!({"url": "https://hooks.example/"});
+    let webhook = setting.call(Role::Admin, "POST", "/v1/webhooks", Some(&webhook)).await.json();
     let mut posted = 0;
     for (path, item) in api["paths"].as_object().unwrap() {
         // Sales' routes are tried where sales' facts are.
@@ -100,7 +107,10 @@ async fn each_example_of_the_api_description_is_accepted() {
                     .replace("{lead_id}", lead.id.as_str())
                     .replace("{segment_id}", "newsletter")
                     .replace("{person_id}", "at-1")
+                    .replace("{persona_id}", "olga")
                     .replace("{version}", "2")
+                    .replace("{content_id}", "savings")
+                    .replace("{webhook_id}", webhook["id"].as_str().unwrap())
                     .replace("{name}", "country");
                 // The one thing that an admin may not do.
                 let role = if path.ends_with("signoffs") { Role::Marketing } else { Role::Admin };

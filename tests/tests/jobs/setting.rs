@@ -37,10 +37,14 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) async fn new() -> Self {
+        Self::with(&test_playbook()).await
+    }
+
+    pub(crate) async fn with(playbook: &Value) -> Self {
         let clock = Arc::new(SetClock::at(time(NOON)));
         let shown: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
-        activate(&test_playbook(), Arc::clone(&catalog), Arc::clone(&shown)).await;
+        activate(playbook, Arc::clone(&catalog), Arc::clone(&shown)).await;
         let tokens = RoleTokens::create(Arc::clone(&catalog), Arc::clone(&shown)).await.unwrap();
         let (store, failures) = (Arc::new(MemoryLeadStore::new()), Failures::none());
         let failing = Arc::new(FailingLeadStore::new(Arc::clone(&store), failures.clone()));
@@ -82,6 +86,11 @@ impl Setting {
         let capture =
             lead_capture::App::new(Arc::clone(&self.store), Arc::clone(&self.catalog), Arc::clone(&shown));
         self.api = api(capture, &self.export, &self.insights, &self.catalog, shown);
+    }
+
+    /// Gives all routes, to be served.
+    pub(crate) fn router(&self) -> Router {
+        self.api.router()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -168,6 +177,7 @@ fn api(
         lead_capture::router(capture),
         segment_export::router(export.clone()),
         insights::router(insights.clone()),
+        deliver::router(tests::deliveries(Arc::clone(catalog), Arc::clone(&clock))),
         playbook::router(playbook::App::new(Arc::clone(catalog), clock)),
     ]
     .into_iter()

@@ -71,13 +71,14 @@ impl Catalog for DynamoCatalog {
         answer.item.map(|item| from_item(kind, &item)).transpose()
     }
 
-    async fn list(
+    async fn list_under(
         &self,
         kind: CatalogKind,
+        start: &str,
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError> {
-        let answer = self
+        let mut query = self
             .client
             .query()
             .table_name(&self.table)
@@ -85,11 +86,22 @@ impl Catalog for DynamoCatalog {
             .expression_attribute_names("#k", keys::KIND)
             .expression_attribute_values(":k", AttributeValue::S(kind.as_str().to_owned()))
             .consistent_read(true)
-            .limit(i32::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000))
-            .set_exclusive_start_key(start_key(cursor)?)
-            .send()
-            .await
-            .map_err(|error| store_error(&error))?;
+            .limit(i32::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000));
+        // DynamoDB takes no empty text in a key condition.
+        if !start.is_empty() {
+            query = query
+                .key_condition_expression("#k = :k AND begins_with(#i, :i)")
+                .expression_attribute_names("#i", keys::ID)
+                .expression_attribute_values(":i", AttributeValue::S(start.to_owned()));
+        }
+        let from = start_key(cursor)?;
+        let within = |key: &Item| {
+            key.get(keys::ID).and_then(|id| id.as_s().ok()).is_some_and(|id| id.starts_with(start))
+        };
+        if from.as_ref().is_some_and(|key| !within(key)) {
+            return Err(StoreError::Refused("the cursor is not one of this list".to_owned()));
+        }
+        let answer = query.set_exclusive_start_key(from).send().await.map_err(|error| store_error(&error))?;
         let records: Result<Vec<Record>, StoreError> =
             answer.items.unwrap_or_default().iter().map(|item| from_item(kind, item)).collect();
         Ok(Page { items: records?, next: answer.last_evaluated_key.as_ref().map(cursor_of) })

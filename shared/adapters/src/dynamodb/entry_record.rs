@@ -37,13 +37,13 @@ use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Touch};
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
-use domain::reason::Reason;
+use domain::reason::{Because, Reason};
 use domain::sales::DeliveryId;
 use domain::score::{Label, Score};
 use domain::stage::Stage;
 use domain::time::Timestamp;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 const AT: &str = "at";
 const RECORDED_AT: &str = "recorded_at";
@@ -100,6 +100,45 @@ pub fn event_to_item(
         item.put(DETAIL, Stored::M(detail.collect()));
     }
     item.into_item()
+}
+
+/// An event as the outbox holds it. The kind is a word: one that this version does not know goes out all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEvent {
+    /// The lead.
+    pub lead: LeadId,
+    /// The lead's version after the event.
+    pub version: u64,
+    /// The event's id among those of the lead.
+    pub id: String,
+    /// What happened.
+    pub kind: String,
+    /// When.
+    pub at: Timestamp,
+    /// Details, as words.
+    pub detail: BTreeMap<String, String>,
+}
+
+/// Reads an event from its item of `Outbox`.
+///
+/// # Errors
+///
+/// [`CorruptRecord`] where an attribute that must be there is missing or one cannot be read.
+pub fn event_from_item(item: &HashMap<String, Stored>) -> Result<OutboxEvent, CorruptRecord> {
+    read_event(Reader(item)).map_err(|damage| damage.of(format!("an event of {}", owner_of(item))))
+}
+
+fn read_event(item: Reader<'_>) -> Result<OutboxEvent, Damage> {
+    let word = |(name, word): (&String, &Stored)| Some((name.clone(), word.as_s().ok()?.clone()));
+    let detail = item.map(DETAIL)?.into_iter().flatten().map(word).collect::<Option<_>>();
+    Ok(OutboxEvent {
+        lead: required(keys::LEAD_ID, item.parsed(keys::LEAD_ID, |text| LeadId::parse(text).ok())?)?,
+        version: required(keys::OUTBOX_VERSION, item.number(keys::OUTBOX_VERSION)?)?,
+        id: required(keys::ENTRY_ID, item.text(keys::ENTRY_ID)?)?.to_owned(),
+        kind: required(keys::KIND, item.text(keys::KIND)?)?.to_owned(),
+        at: required(AT, item.time(AT)?)?,
+        detail: detail.ok_or_else(|| Damage::new(DETAIL, "is no map of words"))?,
+    })
 }
 
 /// Reads an entry from its item.
@@ -611,11 +650,13 @@ fn effect_to_doc(effect: &Effect) -> Doc {
         Effect::PersonaChanged { from, to, because } => doc("persona_changed")
             .with_slug("from", from.as_ref())
             .with_slug("to", to.as_ref())
-            .with_text("because", reasons_to_text(because).as_deref()),
+            .with_flag("ended", because.ended)
+            .with_text("because", reasons_to_text(&because.parts).as_deref()),
         Effect::PhaseChanged { from, to, because } => doc("phase_changed")
             .with_text("from", from.map(Phase::as_str))
             .with_text("to", to.map(Phase::as_str))
-            .with_text("because", reasons_to_text(because).as_deref()),
+            .with_flag("ended", because.ended)
+            .with_text("because", reasons_to_text(&because.parts).as_deref()),
         Effect::SegmentEntered { segment, because } => doc("segment_entered")
             .with("segment", segment.as_str())
             .with_text("because", reasons_to_text(because).as_deref()),
@@ -644,6 +685,7 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
         let parts = |value: &Value| value.as_str()?.split(' ').map(Reason::parse).collect();
         Ok(doc.get("because", parts)?.unwrap_or_default())
     };
+    let instead = || Ok(Because { ended: doc.flag("ended")?, parts: because()? });
     let name = |name| doc.need(name, |value| AttributeName::parse(value.as_str()?).ok());
     let a_slug = |name| required(name, doc.slug(name)?);
     Ok(match doc.need(EFFECT, Value::as_str)? {
@@ -680,12 +722,12 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
         },
         "held" => Effect::Held { owner: a_slug("owner")? },
         "persona_changed" => {
-            Effect::PersonaChanged { from: doc.slug("from")?, to: doc.slug("to")?, because: because()? }
+            Effect::PersonaChanged { from: doc.slug("from")?, to: doc.slug("to")?, because: instead()? }
         }
         "phase_changed" => Effect::PhaseChanged {
             from: doc.get("from", phase)?,
             to: doc.get("to", phase)?,
-            because: because()?,
+            because: instead()?,
         },
         "segment_entered" => Effect::SegmentEntered { segment: a_slug("segment")?, because: because()? },
         "segment_left" => Effect::SegmentLeft { segment: a_slug("segment")?, because: because()? },

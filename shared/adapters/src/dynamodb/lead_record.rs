@@ -40,7 +40,7 @@
 //! | `r` | B | recent deliveries, 8 bytes each, oldest first |
 //! | `rd` | BOOL | ready |
 //! | `rt` | N | responded at |
-//! | `s` | L of M | sales facts: `k` step, `t` time, `d` delivery (B), `b` by, `w` whom, `u` promise or not before, `y` why, `ds` `di` system and id of the deal, `m` `c` minor units and currency |
+//! | `s` | L of M | sales facts: `k` step, `t` time, `d` delivery (B), `b` by, `w` whom, `u` promise or not before, `y` why, `ds` `di` system and id of the deal, `m` `c` minor units and currency, `x` ends it for good |
 //! | `st` | N | in this stage since; absent where that is `ct` |
 //! | `tf`, `tl` | M | first and latest touch: `t` time, `c` channel, `g` campaign, `l` landing page |
 //! | `tm` | B | the touches between those two; their form stands at the functions below |
@@ -390,6 +390,7 @@ fn sales_to_stored(fact: &SalesFact, created_at: Timestamp) -> Stored {
     map.since("u", fields.until, created_at);
     map.optional_text("y", fields.reason.as_deref());
     external_into(&mut map, "ds", "di", fields.deal.as_ref());
+    map.flag("x", fact.ends);
     if let Some(amount) = fields.amount {
         map.number("m", amount.minor);
         map.text("c", amount.currency.as_str());
@@ -517,7 +518,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn map(self, name: &'static str) -> Result<Option<&'a Item>, Damage> {
+    pub(super) fn map(self, name: &'static str) -> Result<Option<&'a Item>, Damage> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Stored::M(map)) => Ok(Some(map)),
@@ -720,6 +721,7 @@ fn sales_from_stored(value: &Stored, created_at: Timestamp) -> Result<SalesFact,
         id: DeliveryId(id),
         by: map.parsed("b", slug)?,
         what: fields.into_move(step).ok_or_else(|| Damage::new("k", "lacks a field that it needs"))?,
+        ends: map.flag("x")?,
     })
 }
 

@@ -6,6 +6,7 @@
 //! * [`lead_record`], [`entry_record`] – what items look like.
 //! * [`leads`] – leads, timelines, visitors, lists.
 //! * [`catalog`] – the catalog.
+//! * [`stream`] – records of the outbox's stream.
 //! * this file – the client, and what its errors mean.
 
 pub mod catalog;
@@ -13,6 +14,7 @@ pub mod entry_record;
 pub mod keys;
 pub mod lead_record;
 pub mod leads;
+pub mod stream;
 
 use crate::ports::StoreError;
 use aws_sdk_dynamodb::Client;

@@ -4,7 +4,7 @@
 //! it; a handler without one is public, and a test holds the list of those. `admin` may do everything.
 
 use super::Problem;
-use crate::clock::Clock;
+use crate::clock::{Clock, fresh_secret};
 use crate::ports::{Catalog, CatalogKind, Put, StoreError};
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::{header, request::Parts};
@@ -121,10 +121,8 @@ impl Tokens {
         holder: &str,
         expires_at: Option<Timestamp>,
     ) -> Result<(String, Token), StoreError> {
-        let mut random = [0_u8; 32];
-        let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
-        random.iter_mut().zip(a.as_bytes().iter().chain(b.as_bytes())).for_each(|(to, from)| *to = *from);
-        let secret = format!("ll_{}_{}", role.as_str(), data_encoding::BASE64URL_NOPAD.encode(&random));
+        let random = data_encoding::BASE64URL_NOPAD.encode(&fresh_secret());
+        let secret = format!("ll_{}_{random}", role.as_str());
         let token = self.put(&secret, role, holder, expires_at).await?;
         Ok((secret, token))
     }

@@ -39,6 +39,12 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
     response
 }
 
+/// Makes a text harmless in HTML, between tags and in an attribute's double quotes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// Gives a router its answers for what it does not know.
 pub fn finish(router: axum::Router) -> axum::Router {
     router

@@ -9,7 +9,7 @@ use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use crate::country::Country;
 use crate::identity::{ExternalId, is_free_mail};
 use crate::lead::{Company, Lead};
-use crate::playbook::{LeadWhen, Playbook};
+use crate::playbook::{Form, FormTarget, LeadWhen, Playbook};
 use crate::time::Timestamp;
 
 pub(super) fn capture_into(
@@ -32,6 +32,7 @@ pub(super) fn capture_into(
     }
     if let Some(activity) = &capture.activity {
         activity_into(lead, activity, incoming.occurred_at, playbook);
+        content_into(lead, activity, incoming, playbook);
         responded |= playbook.responds(activity);
     }
     if responded {
@@ -136,11 +137,31 @@ fn company_into(lead: &mut Lead, company: &Company, public: bool) {
     }
 }
 
+/// Remembers the content that a lead had. A form tells of it where the playbook lets a field say so, a page's script
+/// never: what is in its events, anybody can make up.
+pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming, playbook: &Playbook) {
+    let Some(content) = content_of(activity) else { return };
+    let form = incoming.by.strip_prefix("form:");
+    let may_say = |form: &Form| {
+        form.fields.values().any(|target| matches!(target, FormTarget::Property(name) if name == "content"))
+    };
+    let told = match form {
+        Some(form) => playbook.form(form).is_some_and(may_say),
+        None => !incoming.by.starts_with("page:"),
+    };
+    let day = incoming.occurred_at.day();
+    if activity.kind == "email_bounced" {
+        // The mail with it came back, so it never had it, unless it did so later on.
+        if told && lead.content.get(&content).is_some_and(|had| *had <= day) {
+            lead.content.remove(&content);
+        }
+    } else if told {
+        lead.had(content, day, form.is_some());
+    }
+}
+
 pub(super) fn activity_into(lead: &mut Lead, activity: &Activity, at: Timestamp, playbook: &Playbook) {
     lead.activities = lead.activities.saturating_add(1);
-    if let Some(content) = content_of(activity) {
-        lead.had(content, at.day());
-    }
     if playbook.responds(activity) {
         lead.responded_at = Some(lead.responded_at.map_or(at, |known| known.min(at)));
     }

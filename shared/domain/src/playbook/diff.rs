@@ -11,7 +11,9 @@
 mod meaning;
 mod words;
 
+use crate::calendar::Week;
 use crate::country::Country;
+use crate::export::FIXED;
 use crate::persona::Aspect;
 use crate::phase::Phase;
 use serde_json::{Map, Value};
@@ -22,7 +24,7 @@ use words::{Words, list, quoted};
 pub use words::{condition_of, in_words, reasons_in_words};
 
 /// The sections to which marketing agrees alone.
-const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "content", "programs"];
+const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "exports", "content", "programs"];
 
 /// The sections in the order in which people read them; others follow.
 const ORDER: &[&str] = &[
@@ -38,12 +40,14 @@ const ORDER: &[&str] = &[
     "territories",
     "default_qualifier",
     "promises",
+    "reasons",
     "consent",
     "forms",
     "personas",
     "phases",
     "topics",
     "segments",
+    "exports",
 ];
 
 /// Who has to agree to a change.
@@ -202,10 +206,8 @@ impl Sides<'_> {
             "default_qualifier" => {
                 one(arrow("All other countries: qualifier", &person(from), &person(to), ""))
             }
-            "promises" => lines(each(&before, &after, &[], |key, from, to| {
-                let what = "First answer promised within";
-                (key == "first_answer_hours").then(|| arrow(what, &said(from), &said(to), " hours"))
-            })),
+            "promises" => self.promises(&before, &after),
+            "reasons" => self.reasons(&before, &after),
             "consent" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&countries(from), &countries(to));
                 (key == "single_opt_in")
@@ -213,13 +215,9 @@ impl Sides<'_> {
                     .map(|text| format!("A tick is consent enough, {text}"))
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
-            "personas" => self.items(
-                "persona",
-                &before,
-                &after,
-                &|words, persona| persona.get("when").map(|when| words.condition(when)).unwrap_or_default(),
-                &|before, after| self.persona(before, after),
-            ),
+            "personas" => self.items("persona", &before, &after, &|_, _| String::new(), &|before, after| {
+                self.persona(before, after)
+            }),
             "phases" => {
                 let order: Vec<&str> = Phase::WORDS.iter().map(|(word, _)| *word).collect();
                 lines(each(&before, &after, &order, |phase, from, to| {
@@ -229,7 +227,7 @@ impl Sides<'_> {
             "topics" => self.items("topic", &before, &after, &|_, _| String::new(), &|before, after| {
                 each(before, after, &["title", "keywords"], |key, from, to| {
                     let changed = || now_and_no_longer(&texts(from), &texts(to));
-                    (key == "keywords").then(changed)?.map(|text| format!("looked for by {text}"))
+                    (key == "keywords").then(changed)?.map(|text| format!("keywords {text}"))
                 })
             }),
             "segments" => self.items(
@@ -243,6 +241,36 @@ impl Sides<'_> {
                     })
                 },
             ),
+            "exports" => self.items("export", &before, &after, &export, &|before, after| {
+                const KEYS: &[&str] = &[
+                    "title", "segment", "preset", "columns", "format", "purpose", "since", "every",
+                    "weekday", "at",
+                ];
+                each(before, after, KEYS, |key, from, to| match key {
+                    "segment" => {
+                        let title =
+                            |words: Words<'_>, id| words.title("segments", str_of(id).unwrap_or_default());
+                        let (a, b) = (title(self.words_from, from), title(self.words_to, to));
+                        let (a, b) = if a == b { (said(from), said(to)) } else { (a, b) };
+                        Some(arrow("segment", &a, &b, ""))
+                    }
+                    "columns" if from.is_some() && to.is_some() => {
+                        let changed = now_and_no_longer(&texts(from), &texts(to));
+                        Some(
+                            changed.map_or("columns in another order".to_owned(), |text| {
+                                format!("columns {text}")
+                            }),
+                        )
+                    }
+                    // A preset says what stands in it.
+                    "columns" => {
+                        Some(format!("{} columns of one's own", if to.is_some() { "now" } else { "no" }))
+                    }
+                    "purpose" => Some(arrow("for the purpose", &said(from), &said(to), "")),
+                    "since" => Some(arrow("holds", holds(from), holds(to), "")),
+                    _ => Some(arrow(key, &said(from), &said(to), "")),
+                })
+            }),
             _ => Vec::new(),
         };
         if lines.is_empty() { one(format!("{} changed", section.replace('_', " "))) } else { lines }
@@ -360,6 +388,30 @@ impl Sides<'_> {
         lines
     }
 
+    fn reasons(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        let kinds = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+        let then = |then: Option<&Value>| match str_of(then) {
+            Some("disqualify") => "then disqualified".to_owned(),
+            Some("nurture") => "then kept warm".to_owned(),
+            _ => String::new(),
+        };
+        let of_kind = |kind: &String| {
+            let noun = format!("reason for {}", kind.replace('_', " "));
+            self.items(
+                &noun,
+                &inner(before, kind),
+                &inner(after, kind),
+                &|_, reason| then(reason.get("then")),
+                &|before, after| {
+                    each(before, after, &["title", "then"], |key, from, to| {
+                        (key == "then").then(|| format!("{} → {}", then(from), then(to)))
+                    })
+                },
+            )
+        };
+        kinds.into_iter().flat_map(of_kind).collect()
+    }
+
     fn persona(&self, before: &Fields, after: &Fields) -> Vec<String> {
         const KEYS: &[&str] = &["title", "when", "priority", "portrait", "channels"];
         each(before, after, KEYS, |key, from, to| {
@@ -376,7 +428,9 @@ impl Sides<'_> {
                 return changed.map(|text| format!("{word} {text}"));
             }
             match key {
+                "when" if from.is_none() => to.map(|when| format!("who: {}", self.words_to.condition(when))),
                 "when" => Some(self.conditions("who:", from, to)),
+                "priority" if from.is_none() => Some(format!("priority {}", said(to))),
                 "priority" => Some(arrow("priority", &said(from), &said(to), "")),
                 "channels" => {
                     now_and_no_longer(&texts(from), &texts(to)).map(|text| format!("channels {text}"))
@@ -420,6 +474,48 @@ impl Sides<'_> {
             (a, b) = (say(ids, from), say(ids, to));
         }
         arrow(what, &a, &b, "")
+    }
+
+    fn promises(&self, before: &Fields, after: &Fields) -> Vec<Line> {
+        const KEYS: &[&str] =
+            &["first_answer_hours", "due_soon_percent", "working_hours", "follow_up", "marketing"];
+        let hours = |hours: Option<&Value>| match hours.and_then(Week::of) {
+            Some(week) => week.to_string(),
+            None => "all hours".to_owned(),
+        };
+        let (mut delivered, mut without) = (Vec::new(), [before.clone(), after.clone()]);
+        let [old, new] = without.each_mut().map(|side| fields_of(side.remove("marketing").as_ref()));
+        for id in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+            let (from, to) = (old.get(id), new.get(id));
+            if from != to {
+                let (from, to) = (delivery(from), delivery(to));
+                let words = if to == "nothing" { self.words_from } else { self.words_to };
+                let place = match id.as_str() {
+                    "" => "where there is no territory".to_owned(),
+                    id => format!("for {}", words.title("territories", id)),
+                };
+                let text = arrow(&format!("Marketing promises {place}:"), &from, &to, "");
+                delivered.push((Some(id.clone()).filter(|id| !id.is_empty()), text));
+            }
+        }
+        let [before, after] = &without;
+        let mut found = lines(each(before, after, KEYS, |key, from, to| {
+            Some(match key {
+                "first_answer_hours" => {
+                    arrow("First answer promised within", &said(from), &said(to), " hours")
+                }
+                "due_soon_percent" => {
+                    arrow("Due soon in the last", &said(from), &said(to), " percent of the time")
+                }
+                "working_hours" => {
+                    arrow("Working hours, unless somebody has their own:", &hours(from), &hours(to), "")
+                }
+                "follow_up" => arrow("Sales tries", &tries(from), &tries(to), ""),
+                _ => return None,
+            })
+        }));
+        found.extend(delivered);
+        found
     }
 
     fn territories(&self, before: &Fields, after: &Fields) -> Vec<Line> {
@@ -627,6 +723,25 @@ fn rule(words: &Words<'_>, rule: &Fields) -> String {
     }
 }
 
+fn tries(promised: Option<&Value>) -> String {
+    let promised = fields_of(promised);
+    match promised.get("tries").and_then(Value::as_i64) {
+        None => "as often as it likes".to_owned(),
+        Some(n) => {
+            let times = if n == 1 { "once".to_owned() } else { format!("{n} times") };
+            format!("{times} before it gives up with {}", list(values(promised.get("before"))))
+        }
+    }
+}
+
+fn delivery(promised: Option<&Value>) -> String {
+    let Some(promised) = promised.and_then(Value::as_object) else { return "nothing".to_owned() };
+    let leads = format!("{} leads a week", said(promised.get("leads_a_week")));
+    let accepted = promised.get("accepted_percent").map(|percent| format!("{percent} % of them accepted"));
+    let zone = promised.get("timezone").map(|zone| format!("weeks of {}", words::value(zone)));
+    [Some(leads), accepted, zone].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 fn bands(before: &Fields, after: &Fields) -> Vec<Line> {
     let mut found = Vec::new();
     for band in before.keys().chain(after.keys()).collect::<BTreeSet<_>>().into_iter().rev() {
@@ -688,6 +803,25 @@ fn form(before: &Fields, after: &Fields) -> Vec<String> {
             _ => None,
         }
     })
+}
+
+fn holds(since: Option<&Value>) -> &'static str {
+    if str_of(since) == Some("last") { "what changed since the last one" } else { "everybody" }
+}
+
+fn export(words: &Words<'_>, export: &Fields) -> String {
+    let field = |key| said(export.get(key));
+    let segment = words.title("segments", str_of(export.get("segment")).unwrap_or_default());
+    let what = match export.get("preset") {
+        Some(preset) => said(Some(preset)),
+        None if texts(export.get("columns")) == FIXED => {
+            format!("{} with the usual columns", field("format"))
+        }
+        None => format!("{} with {}", field("format"), list(values(export.get("columns")))),
+    };
+    let day = export.get("weekday").map_or_else(|| "day".to_owned(), |day| said(Some(day)));
+    let (holds, purpose) = (holds(export.get("since")), field("purpose"));
+    format!("{holds} of {segment} as {what}, for the purpose {purpose}, every {day} at {}", field("at"))
 }
 
 fn consent_box(written: &Value) -> String {

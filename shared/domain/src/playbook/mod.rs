@@ -7,13 +7,14 @@
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section; `audience` – of it, personas, phases and topics;
+//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `promises` – of it, those;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
-mod audience;
 mod conditions;
 pub mod diff;
+mod personas;
+mod promises;
 mod read;
 
 use crate::activity::{Activity, is_response};
@@ -21,13 +22,17 @@ use crate::attribute::AttributeValue;
 use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
 use crate::country::Country;
+use crate::export::schedule::Scheduled;
 use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
 use crate::persona::Persona;
 use crate::phase::Phases;
+use crate::promise::Promises;
 use crate::reader::Node;
+use crate::sales::Move;
 use crate::score::{Engagement, Fit, HalfLife, Label};
+use crate::stage::Step;
 use crate::time::Day;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -275,6 +280,17 @@ pub struct Segment {
     pub when: Condition,
 }
 
+/// Why sales gives a lead back, of a list that both teams agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedbackReason {
+    /// Its id, which stands in the feedback.
+    pub id: Slug,
+    /// What people call it.
+    pub title: String,
+    /// Whether it ends the matter for good, so that the lead is disqualified rather than kept warm.
+    pub disqualifies: bool,
+}
+
 /// What content is about, and the words by which people look for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -284,6 +300,15 @@ pub struct Topic {
     pub title: String,
     /// A keyword that people search for is about the topic when it contains one of these, whatever its case.
     pub keywords: BTreeSet<String>,
+}
+
+impl Topic {
+    /// Tells whether a keyword that people search for is about the topic.
+    #[must_use]
+    pub fn has(&self, keyword: &str) -> bool {
+        let keyword = keyword.to_lowercase();
+        self.keywords.iter().any(|own| keyword.contains(own.as_str()))
+    }
 }
 
 /// Everything that marketing and sales agreed on.
@@ -311,8 +336,10 @@ pub struct Playbook {
     pub territories: Vec<Territory>,
     /// Who qualifies where no territory matches.
     pub default_qualifier: Slug,
-    /// Within how many hours sales promises a first answer.
-    pub first_answer_hours: u16,
+    /// What sales and marketing promise each other.
+    pub promises: Promises,
+    /// The reasons that sales may give, by the step that they are given for; any text where a step has none.
+    pub reasons: BTreeMap<Step, Vec<FeedbackReason>>,
     /// Countries in which a ticked box needs no confirmation by mail.
     pub single_opt_in: Vec<Country>,
     /// The forms.
@@ -325,6 +352,8 @@ pub struct Playbook {
     pub topics: Vec<Topic>,
     /// The segments, each after those that it refers to.
     pub segments: Vec<Segment>,
+    /// The exports that are made by themselves.
+    pub exports: Vec<Scheduled>,
     /// How many days back any rule or condition looks.
     pub lookback_days: i32,
 }
@@ -372,6 +401,16 @@ impl Playbook {
             segments: &segments,
         }
         .condition(node, level)
+    }
+
+    /// Tells whether a fact gives a lead back for a reason that ends the matter for good.
+    #[must_use]
+    pub fn ends(&self, what: &Move) -> bool {
+        let known = self.reasons.get(&what.step()).into_iter().flatten();
+        let given = what.reason().map(str::trim);
+        given.is_some_and(|given| {
+            known.clone().any(|reason| reason.disqualifies && reason.id.as_str() == given)
+        })
     }
 
     /// Gives the form with an id.

@@ -1,28 +1,36 @@
 //! The playbook's document, section by section.
 
-use super::audience::{ids, personas, phases, topics};
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
+use super::personas::{ids, personas, phases, topics};
+use super::promises::promises;
 use super::{
-    Bands, ConsentBox, Definition, EngagementRule, FitRule, Form, FormTarget, Group, How, LeadWhen, Playbook,
-    Region, Segment, Signal, Territory,
+    Bands, ConsentBox, Definition, EngagementRule, FeedbackReason, FitRule, Form, FormTarget, Group, How,
+    LeadWhen, Playbook, Region, Segment, Signal, Territory,
 };
 use crate::activity::parse_kind;
 use crate::attribute::AttributeName;
 use crate::condition::{Condition, Level};
 use crate::consent::Purpose;
 use crate::country::Country;
+use crate::export::Spec;
+use crate::export::schedule::{Every, Scheduled, WEEKDAYS, parse_time};
 use crate::fault::{Fault, Faults};
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
 use crate::reader::{Node, Object};
 use crate::score::HalfLife;
+use crate::stage::Step;
+use crate::time::zone;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest title, in characters.
 pub(super) const TITLE: usize = 200;
+
+/// The steps for which sales gives reasons.
+pub(super) const GIVEN_BACK: [Step; 4] = [Step::Reject, Step::NotReady, Step::Lose, Step::Disqualify];
 
 /// The fields that Leadloop's own page script sends with every form; a form cannot use them for anything else.
 pub(crate) const RESERVED_FIELDS: &[&str] = &[
@@ -48,11 +56,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let object = root.object()?;
     let name = object.required("name").and_then(|node| node.text(TITLE).map(str::to_owned));
     let timezone = match object.optional("timezone") {
-        Some(node) => node.parsed(|text| {
-            jiff::tz::TimeZone::get(text).map_err(
-                |_| "is not a time zone; expected a name of the IANA database, such as Europe/Vienna",
-            )
-        }),
+        Some(node) => node.parsed(zone),
         None => Some(jiff::tz::TimeZone::UTC),
     };
     let signals = signals(&object);
@@ -90,14 +94,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     });
     let territories = territories(&object);
     let default_qualifier = object.required("default_qualifier").and_then(|node| node.parsed(Slug::parse));
-    let first_answer_hours = match object.optional("promises").and_then(|node| node.object()) {
-        None => Some(24),
-        Some(promises) => {
-            let hours = promises.required("first_answer_hours").and_then(|node| node.integer(1, 2_000));
-            promises.finish();
-            hours
-        }
-    };
+    let reasons = reasons(&object);
+    let promises = promises(&object, &ids(&object, "territories"), &reasons, timezone.as_ref());
     let single_opt_in =
         object.optional("consent").and_then(|node| node.object()).map_or_else(Vec::new, |consent| {
             let countries =
@@ -110,6 +108,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let phases = phases(&object, &names);
     let topics = topics(&object);
     let segments = segments(&object, &names);
+    let exports = exports(&object, &segment_ids);
     object.finish();
     let mut playbook = Playbook {
         name: name?,
@@ -123,13 +122,15 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         regions,
         territories,
         default_qualifier: default_qualifier?,
-        first_answer_hours: u16::try_from(first_answer_hours?).ok()?,
+        promises: promises?,
+        reasons,
         single_opt_in,
         forms,
         personas,
         phases,
         topics,
         segments,
+        exports,
         lookback_days: 0,
     };
     playbook.lookback_days = lookback(&playbook);
@@ -345,6 +346,34 @@ fn territories(object: &Object<'_>) -> Vec<Territory> {
     territories
 }
 
+/// Reads the reasons that sales may give. Only who is rejected or lost may be kept warm or not; who is not ready is kept
+/// warm, and who is disqualified is not.
+fn reasons(object: &Object<'_>) -> BTreeMap<Step, Vec<FeedbackReason>> {
+    let mut all = BTreeMap::new();
+    let Some(section) = object.optional("reasons").and_then(|node| node.object()) else { return all };
+    for step in GIVEN_BACK {
+        let mut reasons = Vec::new();
+        items(&section, step.as_str(), &mut BTreeSet::new(), |item, id| {
+            let title = title(item, &id);
+            let chosen = matches!(step, Step::Reject | Step::Lose);
+            let then = chosen.then(|| item.optional("then")).flatten();
+            let then = then.and_then(|node| node.one_of(&[("nurture", false), ("disqualify", true)]));
+            let disqualifies = then.unwrap_or(step == Step::Disqualify);
+            reasons.push(FeedbackReason { id, title, disqualifies });
+        });
+        if let Some(list) =
+            section.optional(step.as_str()).filter(|node| node.value().as_array().is_some_and(Vec::is_empty))
+        {
+            list.fault("is an empty list; expected at least one reason");
+        }
+        if section.has(step.as_str()) {
+            all.insert(step, reasons);
+        }
+    }
+    section.finish();
+    all
+}
+
 fn forms(object: &Object<'_>) -> Vec<Form> {
     let mut forms = Vec::new();
     items(object, "forms", &mut BTreeSet::new(), |item, id| {
@@ -503,6 +532,44 @@ fn segments(object: &Object<'_>, names: &Names<'_>) -> Vec<Segment> {
         }
     }
     ordered
+}
+
+fn exports(object: &Object<'_>, segments: &[Slug]) -> Vec<Scheduled> {
+    const EVERY: &[(&str, bool)] = &[("day", false), ("week", true)];
+    let mut exports = Vec::new();
+    items(object, "exports", &mut BTreeSet::new(), |item, id| {
+        let title = title(item, &id);
+        let segment = item.required("segment").and_then(|node| {
+            let segment = node.parsed(Slug::parse)?;
+            if !segments.contains(&segment) {
+                node.fault("names no segment of this playbook");
+            }
+            Some(segment)
+        });
+        let spec = Spec::read(item);
+        let every = item.required("every").and_then(|node| node.one_of(EVERY)).and_then(|weekly| {
+            if weekly {
+                return item.required("weekday").and_then(|node| node.one_of(WEEKDAYS)).map(Every::Week);
+            }
+            if let Some(node) = item.optional("weekday") {
+                node.fault("says nothing of what is made every day; expected it beside every: week only");
+            }
+            Some(Every::Day)
+        });
+        // Where `every` is wrong, `weekday` is a field all the same.
+        let _seen = item.optional("weekday");
+        let at = item.required("at").and_then(|node| node.parsed(parse_time));
+        let read = segment.zip(spec).zip(every.zip(at));
+        exports.extend(read.map(|((segment, spec), (every, at))| Scheduled {
+            id,
+            title,
+            segment,
+            spec,
+            every,
+            at,
+        }));
+    });
+    exports
 }
 
 /// Finds how many days back any rule or condition counts.

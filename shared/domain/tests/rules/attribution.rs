@@ -9,7 +9,8 @@ use domain::lead::Touch;
 use domain::money::{Currency, Money};
 use domain::report::{Basis, Campaigns, Line, Question, Row, WonDeal};
 use domain::sales::Outcome;
-use domain::time::{DAY_MS, Timestamp};
+use domain::time::{DAY_MS, HOUR_MS, Timestamp};
+use domain::touch::Touches;
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,6 +236,25 @@ fn report(rows: &[Row]) -> BTreeMap<Option<String>, Line> {
     let mut report = Campaigns::default();
     rows.iter().for_each(|row| report.add(&question, row));
     report.finish()
+}
+
+#[test]
+fn a_deal_won_within_a_folded_stretch_credits_all_of_it() {
+    // One touch each hour: more than are kept, so those between the first and the latest are one line for each day.
+    let mut kept = Touches::default();
+    for n in 0..30 {
+        let channel = Some(if n == 0 { "c1" } else { "c2" }.to_owned());
+        let at = on("01-05").plus(n * HOUR_MS);
+        kept.take(Touch { at, channel, campaign: None, landing_page: None });
+    }
+    let lead = Drawn { touches: Vec::new(), responded: 0, deals: vec![(0, 0, None, None)] };
+    let mut row = row(0, &lead);
+    row.touches = kept.all().map(|(touch, times)| (touch.clone(), times)).collect();
+    row.won[0].first_won = on("01-05").plus(10 * HOUR_MS);
+    let lines = report(&[row]);
+    let linear = |name: &str| lines[&Some(name.to_owned())].models[&Model::Linear].deals;
+    // The first, and the 23 of the line of the first day; not the line of the second day.
+    assert_eq!((linear("c1"), linear("c2")), (41_667, 958_333));
 }
 
 proptest! {

@@ -1,235 +1,85 @@
-//! Whom a lead mirrors, which phase it is in, and why it came to a segment or left it.
+//! The values that the destinations of audiences publish, `tests/audience/`: each file names its source.
 
-use crate::case::{lead_id, patched, playbook, yaml};
-use domain::activity::Activity;
-use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
-use domain::change::{Capture, Change, Effect, Fact, Incoming, Subject, advance, decide};
-use domain::lead::Lead;
-use domain::phase::Phase;
-use domain::playbook::diff::{Agree, condition_of, diff, needs_sales, reasons_in_words};
-use domain::sales::DeliveryId;
-use domain::time::{DAY_MS, Timestamp};
-use serde_json::{Value, json};
+use domain::audience::{google, meta, sha256_hex};
+use serde_json::Value;
+use std::fs;
 
-const DOCUMENT: &str = "
-name: Audience
-signals:
-  - {id: visit, title: Came by, kind: page_viewed}
-  - {id: asked, title: Asked, kind: asked}
-fit: [{id: who, rules: [{id: here, points: 40, when: {attribute: country, equals: AT}}]}]
-engagement: [{id: interest, rules: [{id: asks, points: 60, signal: asked}]}]
-bands: {fit: {A: 60, B: 40, C: 20}, engagement: {1: 60, 2: 40, 3: 20}}
-marketing_qualified: {labels: [B1], when: {persona: olga}}
-default_qualifier: eu-1
-personas:
-  - {id: olga, name: Olga, priority: 1, when: {attribute: job, equals: plant}}
-  - {id: nils, name: Nils, priority: 2, when: {any: [{attribute: job, exists: true}, {fit: {at_least: 40}}]}}
-phases:
-  consideration: {signal: visit, within_days: 3}
-  decision: {all: [{signal: asked}, {not: {persona: nils}}]}
-segments:
-  - {id: keen, when: {all: [{attribute: country, equals: AT}, {any: [{signal: visit, at_least: 2, within_days: 5}, {phase: decision}]}]}}
-  - {id: strangers, when: {not: {attribute: country, equals: AT}}}
-";
+/// Writes a field as a destination wants it.
+type Rule = fn(&str, &str) -> Option<String>;
 
-fn at(days: i64) -> Timestamp {
-    Timestamp::parse("2026-03-02T09:00:00Z").unwrap().plus(days * DAY_MS)
+fn google(field: &str, text: &str) -> Option<String> {
+    match field {
+        "email" => google::email(text),
+        "phone" => google::phone(text),
+        "given_name" | "family_name" => google::name(text),
+        "region_code" => google::country(text),
+        "postal_code" => google::postal_code(text),
+        "hash" => sha256_hex(text),
+        _ => panic!("no rule for {field}"),
+    }
 }
 
-fn incoming(n: i64, fact: Fact) -> Incoming {
-    let delivery = DeliveryId::new("test", &n.to_string());
-    Incoming { delivery, occurred_at: at(n), history: false, by: "api:test".to_owned(), strict: false, fact }
+fn meta(field: &str, text: &str) -> Option<String> {
+    match field {
+        "email" => meta::email(text),
+        "phone" => meta::phone(text),
+        "given_name" | "family_name" => meta::name(text),
+        "region_code" => meta::country(text),
+        "postal_code" => meta::postal_code(text, None),
+        "hash" => sha256_hex(text),
+        _ => panic!("no rule for {field}"),
+    }
 }
 
-fn does(kind: &str) -> Fact {
-    Fact::Activity(Activity { kind: kind.to_owned(), properties: [].into() })
-}
-
-fn is(attributes: &[(&str, &str)]) -> Fact {
-    let read = |(name, value): &(&str, &str)| {
-        let value = NewAttribute { value: AttributeValue::Text((*value).to_owned()), known_at: None };
-        (AttributeName::parse(name).unwrap(), value)
-    };
-    let attributes = attributes.iter().map(read).collect();
-    Fact::Captured(Box::new(Capture { attributes, responded: true, ..Capture::default() }))
-}
-
-struct World {
-    document: Value,
-    lead: Option<Lead>,
-    n: i64,
-}
-
-impl World {
-    fn new() -> Self {
-        Self { document: yaml(DOCUMENT), lead: None, n: 0 }
+/// Holds a rule against a file, and tells how many values stood in it.
+fn hold(file: &str, rule: Rule) -> usize {
+    let path = format!("{}/tests/audience/{file}", env!("CARGO_MANIFEST_DIR"));
+    let vectors: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let mut held = 0;
+    for vector in vectors["hashed"].as_array().unwrap() {
+        let (field, normalized) = (vector["field"].as_str().unwrap(), vector["normalized"].as_str().unwrap());
+        for input in vector["inputs"].as_array().unwrap() {
+            let written = rule(field, input.as_str().unwrap());
+            assert_eq!(written.as_deref(), Some(normalized), "{input}");
+            assert_eq!(written.and_then(|text| sha256_hex(&text)).as_deref(), vector["sha256_hex"].as_str());
+            held += 1;
+        }
     }
-
-    /// Delivers a fact, each on the day after the one before, and gives what it changed of personas, phases, segments.
-    fn take(&mut self, fact: Fact) -> Vec<String> {
-        let subject = match self.lead.take() {
-            Some(lead) => Subject::Existing(Box::new(lead)),
-            None => Subject::New { id: lead_id(1), playbook_version: 1 },
-        };
-        let fact = incoming(self.n, fact);
-        let change = decide(subject, Vec::new(), &[], &[fact], &playbook(&self.document), at(self.n));
-        self.n += 1;
-        self.said(change)
+    for (field, pairs) in vectors["format_only"].as_object().unwrap() {
+        for pair in pairs.as_array().unwrap() {
+            assert_eq!(rule(field, pair[0].as_str().unwrap()).as_deref(), pair[1].as_str(), "{field} {pair}");
+            held += 1;
+        }
     }
-
-    /// Lets days pass.
-    fn wait(&mut self, days: i64) -> Vec<String> {
-        self.n += days;
-        let lead = self.lead.as_ref().unwrap();
-        let change = advance(lead, &playbook(&self.document), 1, None, at(self.n)).unwrap();
-        self.said(change)
+    for (field, inputs) in vectors["must_error"].as_object().unwrap() {
+        // What is not there cannot be handed to a rule at all.
+        for input in inputs.as_array().unwrap().iter().filter_map(Value::as_str) {
+            assert_eq!(rule(field, input), None, "{field} {input:?}");
+            held += 1;
+        }
     }
-
-    fn said(&mut self, change: Change) -> Vec<String> {
-        self.lead = Some(change.lead);
-        let effects = change.entries.iter().flat_map(|entry| &entry.effects);
-        effects.filter_map(|effect| self.words(effect)).collect()
-    }
-
-    fn words(&self, effect: &Effect) -> Option<String> {
-        let because = |section: &str, id: &str, reasons| {
-            let written = condition_of(&self.document, section, id).unwrap();
-            reasons_in_words(reasons, written, &self.document).join("; ")
-        };
-        Some(match effect {
-            Effect::PersonaChanged { from, to, because: why } => {
-                let id = to.as_ref().or(from.as_ref()).unwrap();
-                format!(
-                    "mirrors {:?}: {}",
-                    to.as_ref().map(|id| id.as_str()),
-                    because("personas", id.as_str(), why)
-                )
-            }
-            Effect::PhaseChanged { from, to, because: why } => {
-                let condition = [to, from].into_iter().flatten().map(|phase| phase.as_str());
-                let named = condition.filter(|phase| condition_of(&self.document, "phases", phase).is_some());
-                let why = named.map(|phase| because("phases", phase, why)).next().unwrap_or_default();
-                format!("in {:?}: {why}", to.map(Phase::as_str))
-            }
-            Effect::SegmentEntered { segment, because: why } => {
-                format!("into {segment}: {}", because("segments", segment.as_str(), why))
-            }
-            Effect::SegmentLeft { segment, because: why } => {
-                format!("out of {segment}: {}", because("segments", segment.as_str(), why))
-            }
-            _ => return None,
-        })
-    }
+    held
 }
 
 #[test]
-fn a_new_lead_is_told_all_that_holds_it_and_a_fact_only_what_it_turned() {
-    let mut world = World::new();
-    assert_eq!(
-        world.take(is(&[("country", "DE"), ("job", "plant")])),
-        [
-            r#"mirrors Some("olga"): job is plant"#,
-            r#"in Some("awareness"): "#,
-            "into strangers: country is not AT",
-        ]
-    );
-    assert_eq!(
-        world.take(does("page_viewed")),
-        [r#"in Some("consideration"): "Came by" at least once within 3 days"#]
-    );
-    assert_eq!(
-        world.take(is(&[("country", "AT")])),
-        ["out of strangers: country is AT"],
-        "what is known already is not said again"
-    );
-    assert_eq!(
-        world.take(does("page_viewed")),
-        [r#"into keen: "Came by" at least 2 times within 5 days"#],
-        "the country was right before"
-    );
+fn google_customer_match_is_as_google_publishes_it() {
+    assert!(hold("google_customer_match.json", google) > 35);
 }
 
 #[test]
-fn what_time_alone_ends_names_each_part_that_no_longer_holds() {
-    let mut world = World::new();
-    world.take(is(&[("country", "AT"), ("job", "plant")]));
-    world.take(does("page_viewed"));
-    world.take(does("page_viewed"));
-    assert_eq!(
-        world.wait(6),
-        [
-            r#"in Some("awareness"): "Came by" never within 3 days"#,
-            r#"out of keen: "Came by" less than 2 times within 5 days; the phase is not decision"#,
-        ]
-    );
+fn meta_custom_audiences_are_as_meta_publishes_it() {
+    assert!(hold("meta_custom_audiences.json", meta) > 15);
 }
 
 #[test]
-fn the_first_persona_by_priority_is_mirrored_and_the_definition_may_ask_for_it() {
-    let mut world = World::new();
-    let said = world.take(is(&[("country", "AT")]));
-    assert_eq!(said[0], r#"mirrors Some("nils"): the fit is at least 40"#);
-    world.take(does("asked"));
-    let lead = world.lead.as_ref().unwrap();
-    assert_eq!(
-        (lead.score.label.to_string().as_str(), lead.ready, lead.phase),
-        ("B1", false, Some(Phase::Awareness))
-    );
-    let said = world.take(is(&[("job", "plant")]));
-    assert_eq!(
-        said[..2],
-        [r#"mirrors Some("olga"): job is plant"#, r#"in Some("decision"): does not mirror "Nils""#]
-    );
-    let lead = world.lead.as_ref().unwrap();
-    assert!(lead.person.is_some(), "it was handed off: {lead:?}");
-    let said = world.take(is(&[("job", "office")]));
-    assert_eq!(said[0], r#"mirrors Some("nils"): "#.to_owned() + "job is known; the fit is at least 40");
-}
-
-#[test]
-fn a_persona_that_the_definition_asks_for_is_both_teams_in_who_mirrors_it_and_marketings_in_the_rest() {
-    let from = yaml(DOCUMENT);
-    let personas = |change: Value| {
-        let mut personas = from["personas"].clone();
-        personas[1] = patched(personas[1].clone(), &change);
-        patched(from.clone(), &json!({"personas": personas}))
-    };
-    for (change, both) in [
-        (json!({"when": {"attribute": "job", "equals": "office"}}), true),
-        (json!({"priority": 1}), true),
-        (json!({"name": "Nick", "portrait": "Tall."}), false),
-        (json!({"goals": [{"id": "g", "text": "More"}]}), false),
-    ] {
-        let differences = diff(&from, &personas(change.clone()));
-        assert_eq!((differences.len(), needs_sales(&differences)), (1, both), "{change}: {differences:?}");
-    }
-    let without = patched(from.clone(), &json!({"marketing_qualified": {"labels": ["B1"], "when": null}}));
-    let changed = patched(without.clone(), &json!({"personas": [from["personas"][0]]}));
-    assert!(!needs_sales(&diff(&without, &changed)));
-    let differences = diff(&from, &patched(from.clone(), &json!({"personas": [from["personas"][0]]})));
-    assert!(differences.iter().any(|difference| difference.agree == Agree::Both), "{differences:?}");
-}
-
-#[test]
-fn content_that_a_lead_had_is_remembered_with_the_latest_day_and_the_oldest_goes_first() {
-    let mut world = World::new();
-    world.take(is(&[("country", "AT")]));
-    let had = |content: &str, kind: &str| {
-        let properties = [("content".to_owned(), AttributeValue::Text(content.to_owned()))].into();
-        Fact::Activity(Activity { kind: kind.to_owned(), properties })
-    };
-    world.take(had("guide", "content_downloaded"));
-    world.take(had("bounced", "email_bounced"));
-    world.take(had("A title, no id", "content_downloaded"));
-    world.take(had("Guide", "email_opened"));
-    let content = &world.lead.as_ref().unwrap().content;
-    assert_eq!(
-        content.iter().map(|(id, day)| (id.as_str(), *day)).collect::<Vec<_>>(),
-        [("guide", at(4).day())]
-    );
-    for n in 0..64 {
-        world.take(had(&format!("paper-{n}"), "email_sent"));
-    }
-    let content = &world.lead.as_ref().unwrap().content;
-    assert!(content.len() == 64 && content.keys().all(|id| id.as_str() != "guide"));
+fn the_destinations_disagree_on_dots_tags_and_phone_numbers() {
+    let gmail = "Jane.Doe+news@gmail.com";
+    assert_eq!(google::email(gmail).as_deref(), Some("janedoe@gmail.com"));
+    assert_eq!(meta::email(gmail).as_deref(), Some("jane.doe+news@gmail.com"));
+    let elsewhere = "Jane.Doe+news@company.example";
+    assert_eq!(google::email(elsewhere), meta::email(elsewhere));
+    assert_eq!(google::phone("+44 113 496 0987").as_deref(), Some("+441134960987"));
+    assert_eq!(meta::phone("+44 113 496 0987").as_deref(), Some("441134960987"));
+    assert_eq!(google::name(" O'Brien ").as_deref(), Some("o'brien"));
+    assert_eq!(meta::name(" O’Brien ").as_deref(), Some("obrien"));
 }

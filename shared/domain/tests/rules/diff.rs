@@ -133,7 +133,9 @@ fn a_field_that_has_no_words_yet_has_changed_all_the_same() {
 
 /// Tells whether a place lies in a section to which marketing agrees alone.
 fn is_marketings(pointer: &str) -> bool {
-    ["/segments", "/personas", "/phases", "/topics"].iter().any(|section| pointer.starts_with(section))
+    ["/segments", "/exports", "/personas", "/phases", "/topics"]
+        .iter()
+        .any(|section| pointer.starts_with(section))
 }
 
 /// Gives every value of a document with its pointer.
@@ -215,10 +217,43 @@ decision: {all: [{any: [{persona: [olga, nils]}, {in_stage_days: {at_most: 9}}]}
 customer: {stage: customer}
 ",
     );
+    document["reasons"] = yaml(
+        "
+rejected: [{id: wrong_size, title: Wrong size}, {id: rival, then: disqualify}]
+not_ready: [{id: budget}, {id: later, title: Next year}]
+lost: [{id: later, then: nurture}, {id: closed, title: Closed down, then: disqualify}]
+disqualified: [{id: student}]
+",
+    );
     document["topics"] = yaml("[{id: pricing, title: Prices, keywords: [price, Cost]}, {id: safety}]");
+    document["promises"] = yaml(
+        "
+first_answer_hours: 8
+due_soon_percent: 30
+working_hours:
+  monday: 09:00-17:00
+  tuesday: [13:00-17:00, 08:00-12:00]
+  wednesday: 09:00-17:00
+  thursday: 09:00-17:00
+  friday: [22:00-06:00]
+  saturday: 12:00-24:00
+  sunday: 10:00-11:00
+follow_up: {tries: 3, before: [budget, later]}
+marketing:
+  - {leads_a_week: 40}
+  - {territory: british_isles, timezone: Asia/Kolkata, leads_a_week: 5, accepted_percent: 60}
+",
+    );
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
+    // One column only: the order of columns is the file's, so it says something.
+    document["exports"] = yaml(
+        "
+- {id: e1, title: One, segment: r1, format: csv, purpose: marketing, columns: [email], since: last, every: day, at: '05:00'}
+- {id: e2, segment: r2, preset: meta_custom_audiences, every: week, weekday: friday, at: '23:59'}
+",
+    );
     document["regions"] =
         yaml("[{id: alps, title: The Alps, countries: [AT, CH]}, {id: nordics, countries: [Denmark, SE]}]");
     document

@@ -50,6 +50,7 @@ marketing_qualified:
 regions:
   - {id: dach, countries: [AT, CH, DE]}
   - {id: iberia, countries: [ES, PT]}
+reasons: {rejected: [{id: rival, then: disqualify}], lost: [{id: gone, then: disqualify}]}
 territories:
   - {id: alps, countries: [AT], qualifier: at-1}
   - {id: germany, countries: [DE], qualifier: de-1}
@@ -170,7 +171,7 @@ fn a_move() -> impl Strategy<Value = Move> {
     let deal = |n: u8| ExternalId::new("crm", &format!("D-{n}")).unwrap();
     prop_oneof![
         Just(Move::Accepted),
-        Just(Move::Rejected { reason: None }),
+        prop::option::of(Just("rival".to_owned())).prop_map(|reason| Move::Rejected { reason }),
         prop::option::of(0_i64..12).prop_map(|days| Move::NotReady {
             reason: None,
             not_before: days.map(|days| start().plus(days * DAY_MS)),
@@ -179,7 +180,8 @@ fn a_move() -> impl Strategy<Value = Move> {
         Just(Move::Assigned { to: slug("at-2") }),
         (0_u8..2).prop_map(move |n| Move::Opportunity { deal: deal(n), amount: None }),
         (0_u8..2).prop_map(move |n| Move::Won { deal: deal(n), amount: None }),
-        prop::option::of(0_u8..2).prop_map(move |n| Move::Lost { deal: n.map(deal), reason: None }),
+        (prop::option::of(0_u8..2), prop::option::of(Just("gone".to_owned())))
+            .prop_map(move |(n, reason)| Move::Lost { deal: n.map(deal), reason }),
         Just(Move::Disqualified { reason: None }),
         Just(Move::Churned),
     ]
@@ -405,6 +407,10 @@ fn some_phases(pace: u16) -> impl Strategy<Value = Value> {
     let when = || prop::option::of(about_standing(pace));
     (when(), when(), when(), prop::option::weighted(0.2, about_standing(pace))).prop_map(
         |(consideration, decision, customer, awareness)| {
+            let all = [&consideration, &decision, &customer, &awareness];
+            if all.iter().all(|when| when.is_none()) {
+                return Value::Null;
+            }
             json!({
                 "consideration": consideration, "decision": decision, "customer": customer,
                 "awareness": awareness,

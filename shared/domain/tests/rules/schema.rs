@@ -22,6 +22,10 @@ const ONLY_THE_READER: &[&str] = &[
     "names no segment",
     "names no region",
     "names no persona",
+    "names no territory",
+    "names no reason",
+    "overlaps with another span",
+    "ends when it begins",
     "is no day of the calendar",
     "refer to each other in a circle",
     "means the same as the signal",
@@ -215,7 +219,8 @@ fn the_fields_of_the_schema_are_those_of_the_reader_at_each_level() {
     }
     // The document above has an object for each part of the schema that knows fields.
     for (pointer, part) in crate::diff::places(&SCHEMA) {
-        if part["properties"].is_object() {
+        // What stands under `allOf` says more of fields that are known already.
+        if part["properties"].is_object() && !pointer.contains("/allOf/") {
             let original = SCHEMA.pointer(&pointer).unwrap();
             assert!(seen.contains(&std::ptr::from_ref(original)), "nothing tests {pointer}");
             assert_eq!(part["additionalProperties"], false, "{pointer}");

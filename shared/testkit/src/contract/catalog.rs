@@ -2,7 +2,7 @@
 
 use super::{Ports, every_page};
 use crate::builders::{NOON, time};
-use adapters::ports::{CatalogKind, Put, Record};
+use adapters::ports::{CatalogKind, Put, Record, StoreError};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -85,6 +85,24 @@ pub async fn records_are_listed_by_id_in_pages_of_their_kind_only(ports: &Ports)
         assert_eq!(json!(bodies), json!([1, 2, 3, 4, 5, 6, 7]), "in pages of {limit}");
     }
     assert!(ports.catalog.list(CatalogKind::Token, 10, None).await.unwrap().items.is_empty());
+}
+
+/// A list can be of those only whose ids start alike.
+pub async fn records_whose_ids_start_alike_are_listed_alone(ports: &Ports) {
+    for id in ["a", "a#1", "a#2", "a#3", "ab#1", "b#1"] {
+        assert!(ports.catalog.put(&[job(id, json!(id))]).await.unwrap());
+    }
+    for limit in [1, 2, 3, 100] {
+        let all = every_page(async |cursor: Option<String>| {
+            ports.catalog.list_under(CatalogKind::Job, "a#", limit, cursor.as_deref()).await
+        })
+        .await;
+        let ids: Vec<String> = all.into_iter().map(|record| record.id).collect();
+        assert_eq!(ids, ["a#1", "a#2", "a#3"], "in pages of {limit}");
+    }
+    let page = ports.catalog.list_under(CatalogKind::Job, "a#", 1, None).await.unwrap();
+    let other = ports.catalog.list_under(CatalogKind::Job, "b#", 1, page.next.as_deref()).await;
+    assert!(matches!(other, Err(StoreError::Refused(_))), "that cursor is of another list: {other:?}");
 }
 
 /// What was deleted may be made anew.

@@ -183,6 +183,7 @@ macro_rules! store_contract {
             records_are_written_all_or_none
             of_twenty_that_write_one_record_at_once_one_does
             records_are_listed_by_id_in_pages_of_their_kind_only
+            records_whose_ids_start_alike_are_listed_alone
             a_deleted_record_is_gone_and_its_id_is_free
         }
     };

@@ -25,20 +25,23 @@ impl Catalog for MemoryCatalog {
         Ok(lock(&self.0).get(&(kind, id.to_owned())).cloned())
     }
 
-    async fn list(
+    async fn list_under(
         &self,
         kind: CatalogKind,
+        under: &str,
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Record>, StoreError> {
         tokio::task::yield_now().await;
-        let after = start(kind.as_str(), cursor)?;
+        let list = format!("{} {under}", kind.as_str());
+        let after = start(&list, cursor)?;
         let records = lock(&self.0);
         let left = records
             .iter()
-            .filter(|((of, id), _)| *of == kind && after.as_deref().is_none_or(|after| id.as_str() > after))
+            .filter(|((of, id), _)| *of == kind && id.starts_with(under))
+            .filter(|((_, id), _)| after.as_deref().is_none_or(|after| id.as_str() > after))
             .map(|((_, id), record)| (id.clone(), record.clone()));
-        Ok(page(kind.as_str(), left.collect(), limit.clamp(1, 1_000)))
+        Ok(page(&list, left.collect(), limit.clamp(1, 1_000)))
     }
 
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError> {

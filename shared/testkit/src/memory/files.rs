@@ -4,6 +4,7 @@ use super::lock;
 use adapters::ports::{FileStore, JobStarter, StoreError, Upload};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 
 /// The least that a part other than the last may have, in bytes.
@@ -20,10 +21,21 @@ pub struct MemoryFile {
     pub file_name: String,
 }
 
+/// A file that is being uploaded, and its parts by their numbers.
+type Unfinished = (MemoryFile, BTreeMap<usize, Vec<u8>>);
+
 #[derive(Debug, Default)]
 struct State {
-    uploads: BTreeMap<String, (MemoryFile, BTreeMap<usize, Vec<u8>>)>,
+    started: usize,
+    uploads: BTreeMap<String, Unfinished>,
     files: BTreeMap<String, MemoryFile>,
+}
+
+/// Gives the tag of a part, which follows from what is in it, as in S3.
+fn tag(part: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    part.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Files in memory.
@@ -39,7 +51,7 @@ impl MemoryFiles {
 
     /// Gives a file, once it is complete.
     #[must_use]
-    pub fn read(&self, key: &str) -> Option<MemoryFile> {
+    pub fn file(&self, key: &str) -> Option<MemoryFile> {
         lock(&self.0).files.get(key).cloned()
     }
 
@@ -59,7 +71,8 @@ impl FileStore for MemoryFiles {
     async fn start(&self, key: &str, content_type: &str, file_name: &str) -> Result<Upload, StoreError> {
         tokio::task::yield_now().await;
         let mut state = lock(&self.0);
-        let id = format!("upload-{}", state.uploads.len() + 1);
+        state.started += 1;
+        let id = format!("upload-{}", state.started);
         let (content_type, file_name) = (content_type.to_owned(), file_name.to_owned());
         let file = MemoryFile { bytes: Vec::new(), content_type, file_name };
         state.uploads.insert(id.clone(), (file, BTreeMap::new()));
@@ -72,8 +85,8 @@ impl FileStore for MemoryFiles {
         let mut state = lock(&self.0);
         let (_, parts) = state.uploads.get_mut(&upload.id).ok_or_else(|| refused("NoSuchUpload"))?;
         // A part that is sent again takes the place of the one before, as in S3.
+        upload.parts.push(tag(&bytes));
         parts.insert(number, bytes);
-        upload.parts.push(format!("part-{number}"));
         Ok(())
     }
 
@@ -82,8 +95,9 @@ impl FileStore for MemoryFiles {
         let mut state = lock(&self.0);
         let (file, parts) = state.uploads.get(&upload.id).cloned().ok_or_else(|| refused("NoSuchUpload"))?;
         let mut bytes = Vec::new();
-        for number in 1..=upload.parts.len() {
-            let part = parts.get(&number).ok_or_else(|| refused("InvalidPart"))?;
+        for (number, expected) in (1..).zip(&upload.parts) {
+            let part = parts.get(&number).filter(|part| tag(part) == *expected);
+            let part = part.ok_or_else(|| refused("InvalidPart"))?;
             if number < upload.parts.len() && part.len() < LEAST_PART {
                 return Err(refused("EntityTooSmall"));
             }
@@ -91,6 +105,35 @@ impl FileStore for MemoryFiles {
         }
         state.files.insert(upload.key.clone(), MemoryFile { bytes, ..file });
         state.uploads.remove(&upload.id);
+        Ok(())
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        file_name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        let (content_type, file_name) = (content_type.to_owned(), file_name.to_owned());
+        lock(&self.0).files.insert(key.to_owned(), MemoryFile { bytes, content_type, file_name });
+        Ok(())
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(lock(&self.0).files.get(key).map(|file| file.bytes.clone()))
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(lock(&self.0).files.get(key).and_then(|file| u64::try_from(file.bytes.len()).ok()))
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        lock(&self.0).files.remove(key);
         Ok(())
     }
 

@@ -107,6 +107,13 @@ impl MemoryLeadStore {
         state.leads.insert(lead.id.clone(), lead);
     }
 
+    /// Lets a lead be gone, as somebody who was erased is.
+    pub fn forget(&self, lead: &LeadId) {
+        let mut state = lock(&self.state);
+        state.identities.retain(|_, owner| owner != lead);
+        state.leads.remove(lead);
+    }
+
     fn partition(&self, partition: &str) -> Vec<(String, Entry)> {
         lock(&self.state)
             .entries

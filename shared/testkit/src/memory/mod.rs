@@ -5,10 +5,12 @@
 //! DynamoDB that a caller must be able to live with: a page that was filled names a next one, also where nothing
 //! follows; and every call gives way to other tasks first, so that racing requests really interleave.
 
+mod bus;
 mod catalog;
 mod files;
 mod leads;
 
+pub use bus::MemoryEventBus;
 pub use catalog::MemoryCatalog;
 pub use files::{MemoryFile, MemoryFiles, MemoryJobStarter};
 pub use leads::{MemoryLeadStore, Outbox, SentEvent};

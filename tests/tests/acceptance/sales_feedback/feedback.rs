@@ -420,3 +420,48 @@ async fn a_report_about_nobody_is_not_found() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_reason_is_one_of_the_playbooks_and_says_what_becomes_of_the_lead() {
+    let mut playbook = testkit::test_playbook();
+    playbook["reasons"] = json!({
+        "rejected": [{"id": "wrong_size"}, {"id": "rival", "title": "A rival", "then": "disqualify"}],
+        "lost": [{"id": "later"}],
+    });
+    let world = World::with(&playbook).await;
+    world.submit("contact", &ada()).await;
+    let lead = world.dossier("ada@company.example").await;
+    let id = lead["lead_id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        lead["reasons"]["rejected"],
+        json!([{"id": "wrong_size", "title": "wrong size", "then": "nurture"},
+            {"id": "rival", "title": "A rival", "then": "disqualify"}])
+    );
+    let refused = report(&world, &id, &json!({"kind": "rejected", "reason": "because"})).await;
+    assert_eq!((refused.status, refused.pointers()), (422, vec!["/reason".to_owned()]));
+    assert!(refused.text().contains("wrong_size, rival"), "{}", refused.text());
+
+    let batch = json!({"feedback": [
+        {"lead": {"lead_id": id}, "kind": "lost", "reason": "because"},
+        {"lead": {"lead_id": id}, "kind": "rejected", "reason": "rival"},
+        {"lead": {"lead_id": id}, "kind": "disqualified", "reason": "any text, since it has no list"},
+    ]});
+    let answers = world.post(Role::Sales, "/v1/feedback/batch", &batch).await.ok("batch");
+    let statuses: Vec<&str> =
+        answers["results"].as_array().unwrap().iter().map(|r| r["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses[..2], ["rejected", "updated"], "{answers}");
+    let lead = world.dossier("ada@company.example").await;
+    assert_eq!((&lead["stage"], &lead["owner"]["person"]), (&json!("disqualified"), &Value::Null));
+    world.later(3 * DAY_MS + MINUTE_MS);
+    let stages = world.dossier("ada@company.example").await["stages"].as_array().unwrap().clone();
+    let stays: Vec<_> =
+        stages.iter().map(|s| (s["stage"].as_str().unwrap(), s["days"].as_i64().unwrap())).collect();
+    assert_eq!(stays.last(), Some(&("disqualified", 3)), "{stays:?}");
+    assert!(stages.windows(2).all(|two| two[0]["until"] == two[1]["since"]), "{stages:?}");
+
+    let old = json!({"mode": "history", "feedback": [
+        {"lead": {"lead_id": id}, "kind": "lost", "reason": "in the words of 2015", "occurred_at": "2015-03-02T09:00:00Z"},
+    ]});
+    let answers = world.post(Role::Sales, "/v1/feedback/batch", &old).await.ok("history");
+    assert_eq!(answers["results"][0]["status"], "updated", "{answers}");
+}

@@ -5,20 +5,24 @@
 //! this file does not know, it leaves as it is: a difference too many is asked about, one too few is signed unseen.
 
 use crate::attribute::{COUNTRY, number_to_json};
+use crate::calendar::Week;
 use crate::country::Country;
+use crate::export::FIXED;
 use crate::persona::Aspect;
+use crate::playbook::promises::{DUE_SOON_PERCENT, FIRST_ANSWER_HOURS};
 use serde_json::{Map, Value, json};
 
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments"] {
+    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments", "exports"] {
         let item = match key {
             "signals" => signal,
             "regions" | "territories" => territory,
             "forms" => form,
             "personas" => persona,
             "topics" => topic,
+            "exports" => export,
             _ => segment,
         };
         let items = by_id(sections.remove(key), item);
@@ -28,24 +32,27 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
         let groups = groups(sections.remove(key));
         sections.insert(key.to_owned(), groups);
     }
+    let reasons = sections.entry("reasons").or_insert_with(|| json!({}));
+    for (kind, list) in reasons.as_object_mut().into_iter().flatten() {
+        *list = by_id(Some(list.take()), |reason| {
+            if ["rejected", "lost"].contains(&kind.as_str()) {
+                reason.entry("then").or_insert_with(|| json!("nurture"));
+            }
+        });
+    }
     let phases = sections.entry("phases").or_insert_with(|| json!({}));
     for when in phases.as_object_mut().into_iter().flat_map(Map::values_mut) {
         *when = condition(when);
     }
-    sections
-        .entry("timezone")
-        .and_modify(|name| {
-            let zone = name.as_str().and_then(|name| jiff::tz::TimeZone::get(name).ok());
-            if let Some(known) = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name) {
-                *name = json!(known);
-            }
-        })
-        .or_insert_with(|| json!("UTC"));
+    sections.entry("timezone").and_modify(timezone).or_insert_with(|| json!("UTC"));
     sections
         .entry("lead_when")
         .and_modify(|when| *when = condition(when))
         .or_insert_with(|| json!("any_response"));
-    sections.entry("promises").or_insert_with(|| json!({"first_answer_hours": 24}));
+    let promised = sections.entry("promises").or_insert_with(|| json!({}));
+    if let Value::Object(promised) = promised {
+        promises(promised);
+    }
     let consent = sections.entry("consent").or_insert_with(|| json!({}));
     if let Value::Object(consent) = consent {
         change(consent, "single_opt_in", |list| sorted(list.into_iter().map(country)));
@@ -224,6 +231,37 @@ fn territory(territory: &mut Map<String, Value>) {
     change(territory, "countries", |list| sorted(list.into_iter().map(country)));
 }
 
+fn promises(promises: &mut Map<String, Value>) {
+    promises.entry("first_answer_hours").or_insert_with(|| json!(FIRST_ANSWER_HOURS));
+    promises.entry("due_soon_percent").or_insert_with(|| json!(DUE_SOON_PERCENT));
+    if let Some(hours) = promises.get_mut("working_hours")
+        && let Some(week) = Week::of(hours)
+    {
+        *hours = week.written();
+    }
+    if let Some(Value::Object(tries)) = promises.get_mut("follow_up") {
+        change(tries, "before", sorted);
+    }
+    // One promise for each territory, which is its id; the one for the leads of none of them has none.
+    let list = promises.remove("marketing");
+    let mut marketing = Map::new();
+    for written in list.as_ref().and_then(Value::as_array).into_iter().flatten() {
+        let Value::Object(mut delivery) = written.clone() else { continue };
+        delivery.entry("timezone").and_modify(timezone);
+        let territory = delivery.remove("territory");
+        let id = territory.as_ref().and_then(Value::as_str).unwrap_or_default();
+        marketing.insert(id.to_owned(), Value::Object(delivery));
+    }
+    promises.insert("marketing".to_owned(), Value::Object(marketing));
+}
+
+fn timezone(name: &mut Value) {
+    let zone = name.as_str().and_then(|name| jiff::tz::TimeZone::get(name).ok());
+    if let Some(known) = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name) {
+        *name = json!(known);
+    }
+}
+
 fn segment(segment: &mut Map<String, Value>) {
     if let Some(when) = segment.get_mut("when") {
         *when = condition(when);
@@ -240,7 +278,9 @@ fn persona(persona: &mut Map<String, Value>) {
             statement.remove("title");
             statement.entry("basis").or_insert_with(|| json!("speculation"));
         });
-        persona.insert((*word).to_owned(), statements);
+        if statements.as_object().is_some_and(|statements| !statements.is_empty()) {
+            persona.insert((*word).to_owned(), statements);
+        }
     }
     change(persona, "channels", sorted);
     persona.entry("priority").or_insert_with(|| json!(100));
@@ -251,6 +291,16 @@ fn topic(topic: &mut Map<String, Value>) {
     let keyword =
         |keyword: Value| keyword.as_str().map_or(keyword.clone(), |text| json!(text.to_lowercase()));
     change(topic, "keywords", |list| sorted(list.into_iter().map(keyword)));
+}
+
+fn export(export: &mut Map<String, Value>) {
+    export.entry("since").or_insert_with(|| json!("nothing"));
+    if export.contains_key("preset") {
+        export.entry("format").or_insert_with(|| json!("csv"));
+        export.entry("purpose").or_insert_with(|| json!("ad_audience"));
+    } else {
+        export.entry("columns").or_insert_with(|| json!(FIXED));
+    }
 }
 
 fn form(form: &mut Map<String, Value>) {

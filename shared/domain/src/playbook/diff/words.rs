@@ -21,10 +21,10 @@ pub fn in_words(condition: &Value, playbook: &Value) -> String {
 pub fn condition_of<'a>(document: &'a Value, section: &str, id: &str) -> Option<&'a Value> {
     match document.get(section)? {
         Value::Array(items) => {
-            let named = |item: &&Value| item.get("id").and_then(Value::as_str).map(str::trim) == Some(id);
+            let named = |item: &&Value| item.get("id").and_then(Value::as_str) == Some(id);
             items.iter().find(named)?.get("when")
         }
-        phases => phases.get(id),
+        phases => phases.get(id).filter(|when| !when.is_null()),
     }
 }
 

@@ -65,6 +65,9 @@ pub(super) fn phases(object: &Object<'_>, names: &Names<'_>) -> Phases {
     let Some(phases) = object.optional("phases").and_then(|node| node.object()) else {
         return Phases::default();
     };
+    if Phase::WORDS.iter().all(|(word, _)| !phases.has(word)) {
+        phases.fault("says nothing; expected the condition of at least one phase");
+    }
     let mut conditions = Vec::new();
     for (word, phase) in Phase::WORDS.iter().rev() {
         let when = phases.optional(word).and_then(|node| names.condition(&node, Level::Stage));

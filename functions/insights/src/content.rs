@@ -1,0 +1,301 @@
+//! Content: the catalog, the matrix of what there is to say, what each piece did, and the next piece for a lead.
+//!
+//! # Layout
+//!
+//! * this file – the catalog: content put, read, listed, deleted;
+//! * [`matrix`] – persona × phase, with its gaps; `page` shows it;
+//! * [`report`] – what each piece did, on request and once a day;
+//! * [`next`] – the next piece for a lead;
+//! * `written` – what they answer.
+
+pub mod matrix;
+pub mod next;
+mod page;
+pub mod report;
+mod written;
+
+use crate::App;
+use adapters::content::content;
+use adapters::http::auth::{MarketingAndSales, MarketingOnly};
+use adapters::http::{self, Caller, JsonBody, Problem, Query};
+use adapters::ports::{CatalogKind, Put, Record};
+use adapters::wire;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::content::language::Language;
+use domain::content::{Content, Kind};
+use domain::fault::Faults;
+use domain::identity::Slug;
+use domain::phase::Phase;
+use domain::playbook::Playbook;
+use domain::time::Day;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// How many pages of the catalog a filtered list reads at most before it answers with what it found.
+const MOST_PAGES: usize = 20;
+/// How many pieces a list gives unless said.
+const USUAL_LIMIT: usize = 100;
+
+/// Gives the routes of content.
+#[must_use]
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(matrix::matrix))
+        .routes(routes!(get, put, delete))
+        .routes(routes!(report::content))
+        .routes(routes!(next::next_content))
+}
+
+/// The query of the list of content.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// How many, 1 to 200; 100 unless said.
+    limit: Option<u32>,
+    /// Where the page starts: `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only what speaks to this persona; content for everybody does.
+    persona: Option<String>,
+    /// Only what is for this phase; content for every phase is.
+    phase: Option<String>,
+    /// Only what is about this topic.
+    topic: Option<String>,
+    /// Only what who reads this language reads; what has no language is read by all.
+    language: Option<String>,
+    /// Only of this kind.
+    kind: Option<String>,
+    /// Only what holds on this day, such as 2026-02-01.
+    valid_on: Option<String>,
+}
+
+/// What a list is to have.
+struct Filter {
+    persona: Option<Slug>,
+    phase: Option<Phase>,
+    topic: Option<Slug>,
+    language: Option<Language>,
+    kind: Option<Kind>,
+    valid_on: Option<Day>,
+}
+
+impl Filter {
+    fn read(query: &ListQuery) -> Result<Self, Problem> {
+        let faults = Faults::new();
+        let slug = |name: &str, asked: &Option<String>| {
+            let parsed = asked.as_deref().map(Slug::parse).transpose();
+            parsed.unwrap_or_else(|error| {
+                faults.add(format!("/{name}"), error.to_string());
+                None
+            })
+        };
+        let filter = Self {
+            persona: slug("persona", &query.persona),
+            phase: word(&faults, "phase", Phase::WORDS, query.phase.as_deref()),
+            topic: slug("topic", &query.topic),
+            language: query.language.as_deref().and_then(|text| {
+                let parsed = Language::parse(text);
+                parsed.map_err(|error| faults.add("/language", error)).ok()
+            }),
+            kind: word(&faults, "kind", Kind::WORDS, query.kind.as_deref()),
+            valid_on: query.valid_on.as_deref().and_then(|text| {
+                let day = Day::parse(text);
+                if day.is_none() {
+                    faults.add("/valid_on", "is not a day; expected one such as 2026-02-01");
+                }
+                day
+            }),
+        };
+        faults.into_result(Some(filter)).map_err(Problem::invalid)
+    }
+
+    fn has(&self, content: &Content) -> bool {
+        self.persona.as_ref().is_none_or(|persona| content.is_for(Some(persona)))
+            && self.phase.is_none_or(|phase| content.is_in(Some(phase)))
+            && self.topic.as_ref().is_none_or(|topic| content.topics.contains(topic))
+            && self.kind.is_none_or(|kind| content.kind == kind)
+            && self.valid_on.is_none_or(|day| content.stale(day).is_none())
+            && match (&self.language, &content.language) {
+                (Some(asked), Some(own)) => asked.reads(own),
+                _ => true,
+            }
+    }
+}
+
+/// Reads one of a fixed set of words of a query.
+fn word<T: Copy>(faults: &Faults, name: &str, words: &[(&str, T)], asked: Option<&str>) -> Option<T> {
+    let text = asked?;
+    let known = words.iter().find(|(word, _)| *word == text);
+    if known.is_none() {
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        faults.add(format!("/{name}"), format!("is \"{text}\"; expected one of: {}", all.join(", ")));
+    }
+    known.map(|(_, value)| *value)
+}
+
+/// Lists content by id. Roles: marketing, sales, admin.
+///
+/// A filtered page may hold fewer than `limit` while there are more: go on while there is a `next_cursor`.
+#[utoipa::path(get, path = "/v1/content", tag = "content", security(("token" = ["marketing", "sales"])), params(ListQuery),
+    responses((status = 200, description = "The content by id"), (status = 422, description = "Every fault")))]
+async fn list(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Problem> {
+    let (limit, filter) = (wire::limit(query.limit, USUAL_LIMIT)?, Filter::read(&query)?);
+    let (mut items, mut cursor) = (Vec::new(), query.cursor.clone());
+    for _ in 0..MOST_PAGES {
+        let page = app.catalog.list(CatalogKind::Content, limit - items.len(), cursor.as_deref()).await;
+        let page = page.map_err(|error| Problem::of_list(error, query.cursor.as_deref()))?;
+        for record in &page.items {
+            if filter.has(&content(record)?) {
+                items.push(shown(record));
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() || items.len() >= limit {
+            break;
+        }
+    }
+    Ok(http::json(StatusCode::OK, &json!({ "items": items, "next_cursor": cursor })))
+}
+
+/// Gives a piece of content. Roles: marketing, sales, admin.
+#[utoipa::path(get, path = "/v1/content/{content_id}", tag = "content", security(("token" = ["marketing", "sales"])),
+    params(("content_id" = String, Path, description = "The content")),
+    responses((status = 200, description = "The content with its version"), (status = 404, description = "No such content")))]
+async fn get(
+    State(app): State<App>,
+    _: Caller<MarketingAndSales>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let record = match Slug::parse(&id) {
+        Ok(id) => app.catalog.get(CatalogKind::Content, id.as_str()).await?,
+        Err(_) => None,
+    };
+    Ok(http::json(StatusCode::OK, &shown(&record.ok_or_else(unknown)?)))
+}
+
+/// Writes a piece of content, the whole record. Roles: marketing, admin.
+///
+/// `personas` and `topics` are those of the active playbook; without `personas` it speaks to everybody, without `phases` it is
+/// for every phase, without `language` it is for readers of any. `valid_from` and `valid_until` are its first and last day;
+/// to retire it, give it a last day. Who changes content sends the `version` that they read, so that nobody overwrites what
+/// they did not see; what was sent already changes nothing.
+#[utoipa::path(put, path = "/v1/content/{content_id}", tag = "content", security(("token" = ["marketing"])),
+    params(("content_id" = String, Path, description = "The content; activities name it in their property `content`")),
+    request_body(content = Value, content_type = "application/json", example = json!({"title": "Savings in the plant",
+        "url": "https://www.company.example/savings", "kind": "whitepaper", "phases": ["awareness"], "language": "en",
+        "valid_until": "2027-12-31"})),
+    responses((status = 200, description = "The content; `status` says whether it changed"),
+        (status = 201, description = "The content, which is new"),
+        (status = 409, description = "Somebody else changed it: read it again"), (status = 422, description = "Every fault")))]
+async fn put(
+    State(app): State<App>,
+    caller: Caller<MarketingOnly>,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id = Slug::parse(&id).map_err(|error| Problem::fault("/content_id", error.to_string()))?;
+    let active = app.playbooks.active().await?;
+    let (sent, version) = asked(&body, &id, &active.playbook)?;
+    let mut body = sent.to_json();
+    if let Some(map) = body.as_object_mut() {
+        map.insert("updated_at".to_owned(), app.clock.now().to_string().into());
+        map.insert("updated_by".to_owned(), caller.name().into());
+    }
+    loop {
+        let known = app.catalog.get(CatalogKind::Content, id.as_str()).await?;
+        let put = match (&known, version) {
+            (Some(record), _) if content(record)? == sent => {
+                return Ok(http::json(StatusCode::OK, &with_status(record, "unchanged")));
+            }
+            (Some(record), Some(version)) if version == record.version => Put::over(record, body.clone()),
+            (Some(record), _) => {
+                return Err(Problem::conflict(format!(
+                    "it stands at version {}; read it, and send the version that you read with your change",
+                    record.version
+                )));
+            }
+            (None, Some(_)) => {
+                return Err(Problem::conflict("it is not there any more; without a version it is new"));
+            }
+            (None, None) => Put::new(CatalogKind::Content, id.as_str(), body.clone()),
+        };
+        if app.catalog.put(std::slice::from_ref(&put)).await? {
+            let (status, word) =
+                if known.is_some() { (StatusCode::OK, "updated") } else { (StatusCode::CREATED, "created") };
+            return Ok(http::json(status, &with_status(&put.record, word)));
+        }
+    }
+}
+
+/// Deletes a piece of content. What was had of it stays in the timelines; reports then name it by its id. Roles: marketing,
+/// admin.
+#[utoipa::path(delete, path = "/v1/content/{content_id}", tag = "content", security(("token" = ["marketing"])),
+    params(("content_id" = String, Path, description = "The content")),
+    responses((status = 204, description = "Deleted"), (status = 404, description = "No such content")))]
+async fn delete(
+    State(app): State<App>,
+    _: Caller<MarketingOnly>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = Slug::parse(&id).map_err(|_| unknown())?;
+    if app.catalog.delete(CatalogKind::Content, id.as_str()).await? {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(unknown())
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("no content has this id; GET /v1/content lists it")
+}
+
+/// Reads what is sent, with the version that its sender read.
+fn asked(body: &Value, id: &Slug, playbook: &Playbook) -> Result<(Content, Option<u64>), Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let content = Content::read(&object, id.clone(), playbook);
+        let version = object.optional("version").map(|node| node.integer(1, i64::MAX));
+        if let Some(node) = object.optional("id")
+            && node.value().as_str() != Some(id.as_str())
+        {
+            node.fault(format!("is another id than that of the address, {id}"));
+        }
+        // What was read may be sent back as it is.
+        for ours in ["updated_at", "updated_by", "status"] {
+            let _ours = object.optional(ours);
+        }
+        object.finish();
+        let version = match version {
+            Some(version) => Some(u64::try_from(version?).ok()?),
+            None => None,
+        };
+        Some((content?, version))
+    })
+}
+
+/// Gives a record as it is shown.
+fn shown(record: &Record) -> Value {
+    let mut json = json!({ "id": record.id, "version": record.version });
+    if let (Some(map), Some(body)) = (json.as_object_mut(), record.body.as_object()) {
+        map.extend(body.clone());
+    }
+    json
+}
+
+fn with_status(record: &Record, status: &str) -> Value {
+    let mut json = shown(record);
+    if let Some(map) = json.as_object_mut() {
+        map.insert("status".to_owned(), status.into());
+    }
+    json
+}
