@@ -1,4 +1,5 @@
-//! The agreement as two teams do it at a terminal: the compiled `leadloop`, against a `leadloop dev` of its own.
+//! The agreement as two teams do it at a terminal, and what campaigns cost: the compiled `leadloop`, against a `leadloop dev`
+//! of its own.
 
 #![allow(
     clippy::unwrap_used,
@@ -107,4 +108,38 @@ fn a_card_is_suggested_tested_and_shown_with_what_was_refused() {
         &dev.refuses(&["playbook", "backtest", "2", "--where", "{a: ["]),
         &["--where is neither JSON nor YAML"],
     );
+}
+
+#[test]
+fn the_costs_of_campaigns_are_imported_once_however_often_the_file_is() {
+    let dev = Dev::start("campaigns");
+    dev.file(
+        "costs.csv",
+        "utm_campaign,channel,month,cost.amount,comment\n\
+         spring,email,2026-02,10.50,a\nspring,email,2026-03,20,b\nautumn,,2026-13,1,c\nautumn,,2026-10,-1,d\n",
+    );
+    let words =
+        ["import", "campaigns", "costs.csv", "--map", "utm_campaign=id", "--set", "cost.currency=EUR"];
+    has(&dev.refuses(&words), &["2 of 4 rows were rejected"]);
+    let rejects = std::fs::read_to_string(dev.folder.join("costs.rejects.csv")).unwrap();
+    has(&rejects, &["4,", "is not a month", "5,", "is less than nothing"]);
+    let (_, out, error) = dev.run(&words);
+    has(&out, &["4 campaigns: 0 created, 0 updated, 2 unchanged, 2 rejected"]);
+    has(&error, &["columns that go nowhere: comment"]);
+
+    let item =
+        r#"{"id": "spring", "costs": [{"month": "2026-03", "cost": {"amount": "20", "currency": "EUR"}}]}"#;
+    let other = r#"{"id": "Messe Wien/2026", "name": "Messe"}"#;
+    dev.file("more.jsonl", &format!("{item}\n\n{other}\nno json\n"));
+    has(&dev.refuses(&["import", "campaigns", "more.jsonl"]), &["1 of 3 rows were rejected"]);
+    has(
+        &std::fs::read_to_string(dev.folder.join("more.rejects.csv")).unwrap(),
+        &["4,is not JSON", "no json"],
+    );
+    dev.file("more.jsonl", &format!("{item}\n{other}\n"));
+    has(
+        &dev.does(&["import", "campaigns", "more.jsonl"]),
+        &["0 created, 0 updated, 2 unchanged, 0 rejected"],
+    );
+    has(&dev.refuses(&["import", "campaigns", "more.jsonl", "--set", "id=x"]), &["is JSON Lines"]);
 }

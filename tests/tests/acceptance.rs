@@ -6,6 +6,7 @@
 //! # Layout
 //!
 //! * `lead_capture/…`, `sales_feedback/…` – a module per function, each with files by subject;
+//! * `campaigns` – what campaigns cost, and the report that divides deals among them;
 //! * `events` – every sample event of those functions, through its router;
 //! * `roles` – who may do what, held against the OpenAPI documents;
 //! * `attacks` – what strangers and careless clients tried;
@@ -22,6 +23,8 @@
 
 #[path = "acceptance/attacks.rs"]
 mod attacks;
+#[path = "acceptance/campaigns.rs"]
+mod campaigns;
 #[path = "acceptance/events.rs"]
 mod events;
 #[path = "acceptance/evidence.rs"]

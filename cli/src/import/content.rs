@@ -4,7 +4,10 @@
 //! overwritten with the file's, as of the version that the import found at its start; content that changes while it runs is
 //! rejected rather than overwritten. Run again, nothing changes.
 
-use super::{BESIDE, ImportError, Kind, Row, Tally, judge, progress, reject, rejects_of, report};
+use super::{
+    BESIDE, ImportError, Kind, Row, Tally, is_json_lines, json_lines, judge, progress, reject, rejects_of,
+    report,
+};
 use crate::api::{Api, ApiError, Body, Where};
 use futures::StreamExt;
 use reqwest::Method;
@@ -144,8 +147,7 @@ fn once(rows: &mut [Row]) {
 
 /// Reads a file: its header and its rows. A catalog fits into memory.
 fn read(file: &Path) -> Result<(csv::StringRecord, Vec<Row>), ImportError> {
-    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if matches!(extension, "jsonl" | "ndjson") { read_lines(file) } else { read_csv(file) }
+    if is_json_lines(file) { read_lines(file) } else { read_csv(file) }
 }
 
 fn read_csv(file: &Path) -> Result<(csv::StringRecord, Vec<Row>), ImportError> {
@@ -188,21 +190,9 @@ fn item(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<Value,
 }
 
 fn read_lines(file: &Path) -> Result<(csv::StringRecord, Vec<Row>), ImportError> {
-    let text = std::fs::read(file)
-        .map_err(|error| ImportError::File(file.display().to_string(), error.to_string()))?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let mut rows = Vec::new();
-    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let item = match serde_json::from_str::<Value>(line) {
-            Ok(item) => identified(item),
-            Err(error) => Err(format!("is not JSON: {error}")),
-        };
-        rows.push(Row { line: at as u64 + 1, record: csv::StringRecord::from(vec![line]), item });
-    }
-    Ok((csv::StringRecord::from(vec!["json"]), rows))
+    let (header, rows) = json_lines(file)?;
+    let rows = rows.map(|row| row.map(|row| Row { item: row.item.and_then(identified), ..row }));
+    Ok((header, rows.collect::<Result<_, _>>()?))
 }
 
 /// Makes sure that an item says which piece it is, since its id stands in the address.

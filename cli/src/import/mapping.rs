@@ -2,7 +2,8 @@
 //!
 //! A field is written as in the API, with dots: `email`, `source.channel`, `attributes.company_size`,
 //! `amount.currency`. An id names its system: `external_id:olist`, `deal:crm`. For feedback, `lead.email`,
-//! `lead.phone`, `lead.lead_id` and `lead.external_id:SYSTEM` say who is meant. `consent.marketing` takes yes or no.
+//! `lead.phone`, `lead.lead_id` and `lead.external_id:SYSTEM` say who is meant. `consent.marketing` takes yes or no. A row
+//! about a campaign has one month's cost: `month`, `cost.amount`, `cost.currency`.
 
 use super::Fields;
 use domain::time::Timestamp;
@@ -24,7 +25,7 @@ pub enum MappingError {
     #[error("there is no field \"{0}\"; the fields are: {1}")]
     Field(String, &'static str),
     /// Nothing says who is meant.
-    #[error("no column says who is meant; map one to {0}")]
+    #[error("no column says who or what is meant; map one to {0}")]
     Nobody(&'static str),
     /// The mapping file cannot be read.
     #[error("{0}: {1}")]
@@ -39,6 +40,29 @@ const LEAD_FIELDS: &str = "email, phone, external_id:SYSTEM, occurred_at, stage,
 const FEEDBACK_FIELDS: &str = "lead.lead_id, lead.email, lead.phone, lead.external_id:SYSTEM, kind, occurred_at, by, \
     id, note, reason, deal:SYSTEM, amount.amount, amount.currency, channel, result, to, not_before, purpose, \
     about.campaign, about.content, sentiment, quote";
+
+const CAMPAIGN_FIELDS: &str = "id, name, channel, month, cost.amount, cost.currency";
+
+/// What the rows are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Leads.
+    Leads,
+    /// What sales reported.
+    Feedback,
+    /// Campaigns.
+    Campaigns,
+}
+
+impl Rows {
+    const fn fields(self) -> &'static str {
+        match self {
+            Self::Leads => LEAD_FIELDS,
+            Self::Feedback => FEEDBACK_FIELDS,
+            Self::Campaigns => CAMPAIGN_FIELDS,
+        }
+    }
+}
 
 /// Where a value goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,16 +79,19 @@ enum Field {
     Consent(String),
 }
 
-fn field(name: &str, leads: bool) -> Option<Field> {
+fn field(name: &str, rows: Rows) -> Option<Field> {
     let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<String>>();
     if let Some((name, system)) = name.split_once(':') {
-        let known: &[&str] =
-            if leads { &["external_id", "company.external_id"] } else { &["lead.external_id", "deal"] };
+        let known: &[&str] = match rows {
+            Rows::Leads => &["external_id", "company.external_id"],
+            Rows::Feedback => &["lead.external_id", "deal"],
+            Rows::Campaigns => &[],
+        };
         return (known.contains(&name) && !system.is_empty())
             .then(|| Field::Id(path(name), system.to_owned()));
     }
-    let texts: &[&str] = if leads {
-        &[
+    let texts: &[&str] = match rows {
+        Rows::Leads => &[
             "email",
             "phone",
             "stage",
@@ -73,9 +100,8 @@ fn field(name: &str, leads: bool) -> Option<Field> {
             "source.channel",
             "source.campaign",
             "source.landing_page",
-        ]
-    } else {
-        &[
+        ],
+        Rows::Feedback => &[
             "lead.lead_id",
             "lead.email",
             "lead.phone",
@@ -94,14 +120,17 @@ fn field(name: &str, leads: bool) -> Option<Field> {
             "about.content",
             "sentiment",
             "quote",
-        ]
+        ],
+        Rows::Campaigns => &["id", "name", "channel", "month", "cost.amount", "cost.currency"],
     };
     match name {
-        "occurred_at" => Some(Field::Time(path(name))),
-        "not_before" if !leads => Some(Field::Time(path(name))),
+        "occurred_at" if rows != Rows::Campaigns => Some(Field::Time(path(name))),
+        "not_before" if rows == Rows::Feedback => Some(Field::Time(path(name))),
         _ if texts.contains(&name) => Some(Field::Text(path(name))),
-        _ if leads && name.starts_with("attributes.") => Some(Field::Free(path(name))),
-        _ if leads => name.strip_prefix("consent.").map(|purpose| Field::Consent(purpose.to_owned())),
+        _ if rows == Rows::Leads && name.starts_with("attributes.") => Some(Field::Free(path(name))),
+        _ if rows == Rows::Leads => {
+            name.strip_prefix("consent.").map(|purpose| Field::Consent(purpose.to_owned()))
+        }
         _ => None,
     }
 }
@@ -122,7 +151,7 @@ impl Mapping {
     ///
     /// [`MappingError`].
     pub fn new(
-        leads: bool,
+        rows: Rows,
         header: &csv::StringRecord,
         map: &[String],
         set: &[String],
@@ -146,8 +175,8 @@ impl Mapping {
                 pairs.push((left.trim().to_owned(), right.trim().to_owned()));
             }
         }
-        let known = if leads { LEAD_FIELDS } else { FEEDBACK_FIELDS };
-        let find = |name: &str| field(name, leads).ok_or_else(|| MappingError::Field(name.to_owned(), known));
+        let known = rows.fields();
+        let find = |name: &str| field(name, rows).ok_or_else(|| MappingError::Field(name.to_owned(), known));
         let mut columns = Vec::new();
         for (column, target) in &maps {
             let at = header.iter().position(|name| name.trim() == column).ok_or_else(|| {
@@ -160,7 +189,7 @@ impl Mapping {
             if columns.iter().any(|(used, _)| *used == at) {
                 continue;
             }
-            match field(name.trim(), leads) {
+            match field(name.trim(), rows) {
                 Some(field) if !columns.iter().any(|(_, known)| *known == field) => columns.push((at, field)),
                 _ => ignored.push(name.to_owned()),
             }
@@ -170,17 +199,21 @@ impl Mapping {
             .map(|(target, value)| Ok((find(target)?, value.clone())))
             .collect::<Result<Vec<_>, MappingError>>()?;
         let names_somebody = |field: &Field| match field {
-            Field::Text(path) | Field::Id(path, _) if leads => {
-                matches!(path.first().map(String::as_str), Some("email" | "phone" | "external_id"))
+            Field::Text(path) | Field::Id(path, _) => {
+                let known: &[&str] = match rows {
+                    Rows::Leads => &["email", "phone", "external_id"],
+                    Rows::Feedback => &["lead"],
+                    Rows::Campaigns => &["id"],
+                };
+                path.first().is_some_and(|first| known.contains(&first.as_str()))
             }
-            Field::Text(path) | Field::Id(path, _) => path.first().map(String::as_str) == Some("lead"),
             _ => false,
         };
         if !columns.iter().any(|(_, field)| names_somebody(field)) {
-            return Err(MappingError::Nobody(if leads {
-                "email, phone or external_id:SYSTEM"
-            } else {
-                "lead.email, lead.phone, lead.lead_id or lead.external_id:SYSTEM"
+            return Err(MappingError::Nobody(match rows {
+                Rows::Leads => "email, phone or external_id:SYSTEM",
+                Rows::Feedback => "lead.email, lead.phone, lead.lead_id or lead.external_id:SYSTEM",
+                Rows::Campaigns => "id",
             }));
         }
         let zone = TimeZone::get(zone).map_err(|_| MappingError::Zone(zone.to_owned()))?;
@@ -305,10 +338,10 @@ fn from_file(file: &Path) -> Result<(Pairs, Pairs), MappingError> {
 mod tests {
     use super::*;
 
-    fn mapping(leads: bool, header: &[&str], map: &[&str], set: &[&str]) -> Result<Mapping, MappingError> {
+    fn mapping(rows: Rows, header: &[&str], map: &[&str], set: &[&str]) -> Result<Mapping, MappingError> {
         let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
         Mapping::new(
-            leads,
+            rows,
             &csv::StringRecord::from(header.to_vec()),
             &own(map),
             &own(set),
@@ -320,7 +353,7 @@ mod tests {
     #[test]
     fn a_row_becomes_an_item() {
         let mapping = mapping(
-            true,
+            Rows::Leads,
             &["mql_id", "first_contact_date", "origin", "attributes.size", "zip", "x", "consent.marketing"],
             &[
                 "mql_id=external_id:olist",
@@ -353,17 +386,25 @@ mod tests {
 
     #[test]
     fn an_empty_cell_says_nothing() {
-        let mapping = mapping(true, &["email", "source.channel"], &[], &[]).unwrap();
+        let mapping = mapping(Rows::Leads, &["email", "source.channel"], &[], &[]).unwrap();
         let item = mapping.item(&csv::StringRecord::from(vec!["a@b.example", " "]));
         assert_eq!(item.unwrap(), json!({"email": "a@b.example"}));
     }
 
     #[test]
     fn a_mapping_that_goes_nowhere_is_refused() {
-        assert!(matches!(mapping(true, &["a"], &["b=email"], &[]), Err(MappingError::Column(..))));
-        assert!(matches!(mapping(true, &["a"], &["a=mail"], &[]), Err(MappingError::Field(..))));
-        assert!(matches!(mapping(true, &["a"], &["a"], &[]), Err(MappingError::Form(..))));
-        assert!(matches!(mapping(true, &["a"], &["a=attributes.x"], &[]), Err(MappingError::Nobody(..))));
-        assert!(matches!(mapping(false, &["email"], &[], &[]), Err(MappingError::Nobody(..))));
+        assert!(matches!(mapping(Rows::Leads, &["a"], &["b=email"], &[]), Err(MappingError::Column(..))));
+        assert!(matches!(mapping(Rows::Leads, &["a"], &["a=mail"], &[]), Err(MappingError::Field(..))));
+        assert!(matches!(mapping(Rows::Leads, &["a"], &["a"], &[]), Err(MappingError::Form(..))));
+        assert!(matches!(
+            mapping(Rows::Leads, &["a"], &["a=attributes.x"], &[]),
+            Err(MappingError::Nobody(..))
+        ));
+        assert!(matches!(mapping(Rows::Feedback, &["email"], &[], &[]), Err(MappingError::Nobody(..))));
+        assert!(matches!(mapping(Rows::Campaigns, &["name"], &[], &[]), Err(MappingError::Nobody(..))));
+        assert!(matches!(
+            mapping(Rows::Campaigns, &["id", "x"], &["x=email"], &[]),
+            Err(MappingError::Field(..))
+        ));
     }
 }

@@ -1,9 +1,10 @@
-//! Leads, feedback, evidence and content from files, through the API, so that an import passes the same checks as
-//! everything else.
+//! Leads, feedback, campaigns, evidence and content from files, through the API, so that an import passes the same
+//! checks as everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
-//! its own time is recognised by its content, feedback by an id made from its content, evidence by what it says.
+//! its own time is recognised by its content, feedback by an id made from its content, evidence by what it says, and a
+//! campaign's months are what they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
 //!
 //! # Layout
 //!
@@ -20,9 +21,10 @@ use adapters::config::Environment;
 use clap::Subcommand;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mapping::{Mapping, MappingError};
+use mapping::{Mapping, MappingError, Rows};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -39,6 +41,8 @@ pub enum What {
     Leads(Arguments),
     /// What sales reported, for POST /v1/feedback/batch.
     Feedback(Arguments),
+    /// Campaigns with a month's cost in each row, for POST /v1/campaigns.
+    Campaigns(Arguments),
     /// What a persona stands on, for POST /v1/personas/{id}/evidence: JSON Lines, or keywords as Google Ads exports them.
     Evidence(evidence::Arguments),
     /// What there is to say to leads, for PUT /v1/content/{id}.
@@ -48,7 +52,7 @@ pub enum What {
 /// The arguments of an import.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The CSV file, with a header line, in UTF-8.
+    /// The CSV file, with a header line, in UTF-8; or JSON Lines, where its name ends in .jsonl or .ndjson.
     file: PathBuf,
     /// Where a column goes, as COLUMN=FIELD; may be repeated. A column that is named as a field goes there by itself.
     #[arg(long, value_name = "COLUMN=FIELD")]
@@ -105,6 +109,8 @@ const LEADS: Kind<'static> =
     Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
 const FEEDBACK: Kind<'static> =
     Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
+const CAMPAIGNS: Kind<'static> =
+    Kind { route: "/v1/campaigns", list: "campaigns", role: "marketing", noun: "campaigns" };
 
 /// Runs an import.
 ///
@@ -112,9 +118,10 @@ const FEEDBACK: Kind<'static> =
 ///
 /// [`ImportError`].
 pub async fn run(what: What, environment: &Environment) -> Result<(), ImportError> {
-    let (kind, arguments) = match what {
-        What::Leads(arguments) => (LEADS, arguments),
-        What::Feedback(arguments) => (FEEDBACK, arguments),
+    let (kind, about, arguments) = match what {
+        What::Leads(arguments) => (LEADS, Rows::Leads, arguments),
+        What::Feedback(arguments) => (FEEDBACK, Rows::Feedback, arguments),
+        What::Campaigns(arguments) => (CAMPAIGNS, Rows::Campaigns, arguments),
         What::Evidence(arguments) => return evidence::run(&arguments, environment).await,
         What::Content(arguments) => {
             let api = arguments.api.api(content::CONTENT.role, environment)?;
@@ -122,7 +129,7 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
         }
     };
     let api = arguments.api.api(kind.role, environment)?;
-    import(kind, &arguments, &api).await
+    import(kind, about, &arguments, &api).await
 }
 
 /// A row with its line in the file and, once it is read, its item.
@@ -163,39 +170,26 @@ fn rejects_of(input: &Path, given: Option<&Path>) -> Result<PathBuf, ImportError
     Ok(rejects)
 }
 
-async fn import(kind: Kind<'_>, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
-    let file = arguments.file.display().to_string();
-    let unreadable = |error: csv::Error| ImportError::File(file.clone(), error.to_string());
+async fn import(kind: Kind<'_>, about: Rows, arguments: &Arguments, api: &Api) -> Result<(), ImportError> {
     let rows_in_all = count(&arguments.file)?;
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(&arguments.file).map_err(unreadable)?;
-    let header = reader.headers().map_err(unreadable)?.clone();
-    let mapping = Mapping::new(
-        kind.list == LEADS.list,
-        &header,
-        &arguments.map,
-        &arguments.set,
-        arguments.mapping.as_deref(),
-        &arguments.timezone,
-    )?;
-    if !mapping.ignored().is_empty() {
-        eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
-    }
+    let (header, rows) = read(about, arguments)?;
     let rejects = rejects_of(&arguments.file, arguments.rejects.as_deref())?;
     let mut seen = std::collections::HashMap::new();
-    let rows = reader.into_byte_records().map(|record| {
-        let record = record.map_err(unreadable)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let (record, mut item) = row(record, header.len(), &mapping);
-        if kind.list == FEEDBACK.list
-            && let Ok(item) = &mut item
-        {
-            identify(item, &mut seen);
+    let rows = rows.map(|row| {
+        let mut row = row?;
+        match (about, &mut row.item) {
+            (Rows::Feedback, Ok(item)) => identify(item, &mut seen),
+            (Rows::Campaigns, Ok(item)) => list_cost(item),
+            _ => {}
         }
-        Ok::<Row, ImportError>(Row { line, record, item })
+        Ok::<Row, ImportError>(row)
     });
     let files = Files { rejects, header: &header, rows: rows_in_all };
-    let body = |items: Vec<&Value>| json!({ "mode": arguments.mode, (kind.list): items });
+    let body = |items: Vec<&Value>| match about {
+        // What a campaign cost starts nothing, so there is no history to tell from the present.
+        Rows::Campaigns => json!({ (kind.list): items }),
+        Rows::Leads | Rows::Feedback => json!({ "mode": arguments.mode, (kind.list): items }),
+    };
     send(kind, files, rows, body, api).await
 }
 
@@ -255,6 +249,75 @@ async fn send(
     }
 }
 
+/// Rows as they are read.
+type Reading = Box<dyn Iterator<Item = Result<Row, ImportError>>>;
+
+/// Opens the file: as JSON Lines where its name says so, as CSV otherwise. Gives the names of the columns too.
+fn read(about: Rows, arguments: &Arguments) -> Result<(csv::StringRecord, Reading), ImportError> {
+    let file = arguments.file.display().to_string();
+    if is_json_lines(&arguments.file) {
+        if !arguments.map.is_empty() || !arguments.set.is_empty() || arguments.mapping.is_some() {
+            let problem =
+                "is JSON Lines, whose lines are items already; --map, --set and --mapping are for CSV";
+            return Err(ImportError::File(file, problem.to_owned()));
+        }
+        return json_lines(&arguments.file);
+    }
+    let unreadable = move |error: csv::Error| ImportError::File(file.clone(), error.to_string());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).from_path(&arguments.file).map_err(&unreadable)?;
+    let header = reader.headers().map_err(&unreadable)?.clone();
+    let (map, set, mapping) = (&arguments.map, &arguments.set, arguments.mapping.as_deref());
+    let mapping = Mapping::new(about, &header, map, set, mapping, &arguments.timezone)?;
+    if !mapping.ignored().is_empty() {
+        eprintln!("columns that go nowhere: {}", mapping.ignored().join(", "));
+    }
+    let columns = header.len();
+    let rows = reader.into_byte_records().map(move |record| {
+        let record = record.map_err(&unreadable)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let (record, item) = row(record, columns, &mapping);
+        Ok(Row { line, record, item })
+    });
+    Ok((header, Box::new(rows)))
+}
+
+fn is_json_lines(file: &Path) -> bool {
+    let extension = file.extension().unwrap_or_default();
+    ["jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Reads JSON Lines, whose empty lines say nothing.
+fn json_lines(file: &Path) -> Result<(csv::StringRecord, Reading), ImportError> {
+    let name = file.display().to_string();
+    let failed = move |error: std::io::Error| ImportError::File(name.clone(), error.to_string());
+    let lines = std::io::BufReader::new(std::fs::File::open(file).map_err(&failed)?).split(b'\n');
+    let filled = (1..)
+        .zip(lines)
+        .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.iter().all(u8::is_ascii_whitespace)));
+    let rows = filled.map(move |(line, text)| Ok(json_row(line, &text.map_err(&failed)?)));
+    Ok((csv::StringRecord::from(vec!["json"]), Box::new(rows)))
+}
+
+/// Reads a line of JSON; one that is none is kept as it is with the reason.
+fn json_row(line: u64, text: &[u8]) -> Row {
+    // Some programs begin a file with a byte order mark, which is no JSON.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let item = serde_json::from_slice(text).map_err(|error| format!("is not JSON: {error}"));
+    let text = String::from_utf8_lossy(text);
+    Row { line, record: csv::StringRecord::from(vec![text.trim_end()]), item }
+}
+
+/// Makes a row's month and cost the one entry of a campaign's costs.
+fn list_cost(item: &mut Value) {
+    let Some(map) = item.as_object_mut() else { return };
+    let cost: Map<String, Value> =
+        ["month", "cost"].into_iter().filter_map(|name| Some((name.to_owned(), map.remove(name)?))).collect();
+    if !cost.is_empty() {
+        map.insert("costs".to_owned(), json!([cost]));
+    }
+}
+
 /// Reads a row by a mapping.
 fn row(
     record: csv::ByteRecord,
@@ -287,6 +350,11 @@ fn as_text(
 }
 
 fn count(file: &Path) -> Result<u64, ImportError> {
+    if is_json_lines(file) {
+        let failed = |error: std::io::Error| ImportError::File(file.display().to_string(), error.to_string());
+        let lines = std::io::BufReader::new(std::fs::File::open(file).map_err(failed)?).split(b'\n');
+        return Ok(lines.count() as u64);
+    }
     let failed = |error: csv::Error| ImportError::File(file.display().to_string(), error.to_string());
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(failed)?;
     let (mut record, mut rows) = (csv::ByteRecord::new(), 0);
@@ -386,7 +454,7 @@ mod tests {
 
     fn mapping() -> Mapping {
         let header = csv::StringRecord::from(vec!["email", "attributes.a"]);
-        Mapping::new(true, &header, &[], &[], None, "UTC").unwrap()
+        Mapping::new(Rows::Leads, &header, &[], &[], None, "UTC").unwrap()
     }
 
     #[test]
@@ -395,6 +463,16 @@ mod tests {
         assert!(read(vec![b"a@b.example", b"1"]).is_ok());
         assert!(read(vec![b"a@b.example"]).unwrap_err().contains("1 cells where the header has 2"));
         assert!(read(vec![b"a@b.example", b"\xff"]).unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn a_line_of_json_is_an_item_also_behind_a_byte_order_mark_and_before_a_carriage_return() {
+        let read = |text: &[u8]| json_row(1, text);
+        assert_eq!(read(b"\xef\xbb\xbf{\"id\": \"a\"}\r").item, Ok(json!({ "id": "a" })));
+        assert!(read(b"{").item.unwrap_err().starts_with("is not JSON"));
+        let broken = read(b"\"\xff\"\r");
+        assert!(broken.item.is_err());
+        assert_eq!(&broken.record[0], "\"\u{fffd}\"");
     }
 
     #[test]

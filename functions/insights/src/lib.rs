@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * this file – what the routes need, and how a long question becomes a job;
-//! * [`campaigns`] – which campaigns brought leads and revenue;
+//! * [`campaigns`] – which campaigns brought leads and revenue, what they cost, and the leads behind each figure;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
 //! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
@@ -131,6 +131,7 @@ impl FromRef<App> for Arc<Tokens> {
 pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(campaigns::campaigns))
+        .routes(routes!(campaigns::leads))
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
         .routes(routes!(learned::suggest))

@@ -136,6 +136,127 @@ impl CampaignsAsked {
     }
 }
 
+/// A figure of the campaigns report that leads stand behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// All leads of a row.
+    Leads,
+    /// Those with a won deal.
+    Won,
+    /// Those that were lost or disqualified.
+    Lost,
+    /// Those that are neither.
+    Open,
+    /// Those whose touches a model credits.
+    Credited,
+}
+
+impl Figure {
+    /// Every figure with its word in the API.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("leads", Self::Leads),
+        ("won", Self::Won),
+        ("lost", Self::Lost),
+        ("open", Self::Open),
+        ("credited", Self::Credited),
+    ];
+}
+
+/// The query of the leads behind a figure of the campaigns report.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct LeadsQuery {
+    /// As in the report.
+    pub group_by: Option<String>,
+    /// As in the report.
+    pub from: Option<String>,
+    /// As in the report.
+    pub to: Option<String>,
+    /// As in the report.
+    pub tz: Option<String>,
+    /// As in the report.
+    pub basis: Option<String>,
+    /// The row's name; empty for the one without a name; every row unless said.
+    pub row: Option<String>,
+    /// `leads` unless said, `won`, `lost`, `open` or `credited`.
+    pub figure: Option<String>,
+    /// How many, 1 to 200; 100 unless said.
+    pub limit: Option<u32>,
+    /// Where the page starts: `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A question for the leads behind a figure.
+#[derive(Clone, Debug)]
+pub struct LeadsAsked {
+    /// The report's question.
+    pub report: CampaignsAsked,
+    /// The row, where one is meant; inside it the name, where it has one.
+    pub row: Option<Option<String>>,
+    /// The figure.
+    pub figure: Figure,
+    /// The word for it.
+    pub figure_word: &'static str,
+    /// How many.
+    pub limit: usize,
+    /// Which page of all leads to go on with.
+    pub cursor: Option<String>,
+    /// How many of its leads were looked at already.
+    pub skip: usize,
+}
+
+/// Reads the query; every fault at once, but for one of `limit` or `cursor`.
+///
+/// # Errors
+///
+/// The faults.
+pub fn leads_behind(query: &LeadsQuery, default_zone: &TimeZone) -> Result<LeadsAsked, Problem> {
+    let faults = Faults::new();
+    let figure_word = query.figure.as_deref().unwrap_or("leads");
+    let figure = Figure::WORDS.iter().find(|(known, _)| *known == figure_word);
+    if figure.is_none() {
+        let words: Vec<&str> = Figure::WORDS.iter().map(|(word, _)| *word).collect();
+        faults.add("/figure", format!("is \"{figure_word}\"; expected one of: {}", words.join(", ")));
+    }
+    let report = CampaignsQuery {
+        group_by: query.group_by.clone(),
+        from: query.from.clone(),
+        to: query.to.clone(),
+        tz: query.tz.clone(),
+        basis: query.basis.clone(),
+    };
+    let report = match campaigns(&report, default_zone) {
+        Ok(report) => Some(report),
+        Err(problem) => {
+            problem.faults().iter().for_each(|fault| faults.add(fault.pointer.clone(), fault.detail.clone()));
+            None
+        }
+    };
+    let limit = adapters::wire::limit(query.limit, 100)?;
+    let (skip, cursor) = match query.cursor.as_deref() {
+        None => (Some(0), None),
+        Some(text) => {
+            let (skip, cursor) = text.split_once('.').unwrap_or((text, ""));
+            (skip.parse().ok(), Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty()))
+        }
+    };
+    if skip.is_none() {
+        faults.add("/cursor", "is none that a page before gave");
+    }
+    let row = query.row.as_ref().map(|name| Some(name.clone()).filter(|name| !name.is_empty()));
+    let asked = report.zip(figure).zip(skip).map(|((report, (figure_word, figure)), skip)| LeadsAsked {
+        report,
+        row,
+        figure: *figure,
+        figure_word,
+        limit,
+        cursor,
+        skip,
+    });
+    faults.into_result(asked).map_err(Problem::invalid)
+}
+
 /// Reads a span of time: its first and last moment in a time zone.
 fn span_of(
     from: &Option<String>,

@@ -1,19 +1,25 @@
 //! What reports and suggestions answer.
 
-use crate::request::{CampaignsAsked, SegmentsAsked};
+use crate::request::{CampaignsAsked, LeadsAsked, SegmentsAsked};
 use adapters::http::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::attribution::{CREDIT, Model};
+use domain::campaign::each;
 use domain::money::{Currency, Money};
-use domain::report::{Campaigns, Line};
+use domain::report::{Campaigns, Credit, Line, Row};
+use domain::sales::Outcome;
 use domain::score::Part;
 use domain::segment::harmless_cell;
 use domain::time::Timestamp;
 use learning::characteristics::{Characteristics, Leak, Trait};
-use learning::measure::rounded;
+use learning::measure::{rounded, wilson};
 use learning::suggest::Card;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What each row cost, by currency in minor units.
+pub type Costs = BTreeMap<Option<String>, BTreeMap<Currency, i64>>;
 
 /// Answers with a page that may load nothing and run nothing, whatever is in it.
 #[must_use]
@@ -33,11 +39,21 @@ fn rate(part: u64, whole: u64) -> Option<f64> {
 
 /// Gives the whole report as JSON.
 #[must_use]
-pub fn report(asked: &CampaignsAsked, campaigns: Campaigns, now: Timestamp) -> Value {
-    let mut lines: Vec<(Option<String>, Line)> = campaigns.finish().into_iter().collect();
+pub fn report(asked: &CampaignsAsked, campaigns: Campaigns, mut costs: Costs, now: Timestamp) -> Value {
+    let mut lines = campaigns.finish();
+    // What cost money and brought nobody is a row too.
+    for name in costs.keys() {
+        lines.entry(name.clone()).or_default();
+    }
+    let mut lines: Vec<(Option<String>, Line)> = lines.into_iter().collect();
     lines.sort_by(|(a_name, a), (b_name, b)| b.leads.cmp(&a.leads).then_with(|| a_name.cmp(b_name)));
-    let rows: Vec<Value> =
-        lines.iter().map(|(name, line)| row(asked.group_by, name.as_deref(), line)).collect();
+    let rows: Vec<Value> = lines
+        .iter()
+        .map(|(name, line)| {
+            let cost = costs.remove(name).unwrap_or_default();
+            row(asked.group_by, name.as_deref(), line, &cost)
+        })
+        .collect();
     let mut report = asked.to_json();
     if let Some(map) = report.as_object_mut() {
         map.insert("as_of".to_owned(), now.to_string().into());
@@ -46,15 +62,24 @@ pub fn report(asked: &CampaignsAsked, campaigns: Campaigns, now: Timestamp) -> V
     report
 }
 
-fn row(group_by: &str, name: Option<&str>, line: &Line) -> Value {
-    let revenue: Vec<Value> = line
-        .revenue
-        .iter()
-        .map(|(currency, minor)| {
-            let money = Money { minor: *minor, currency: *currency };
-            json!({ "currency": currency.as_str(), "amount": money.to_string() })
-        })
-        .collect();
+fn sums(sums: &BTreeMap<Currency, i64>) -> Value {
+    let money = |(currency, minor): (&Currency, &i64)| Money { minor: *minor, currency: *currency };
+    sums.iter().map(|sum| adapters::wire::money_json(&money(sum))).collect()
+}
+
+fn row(group_by: &str, name: Option<&str>, line: &Line, cost: &BTreeMap<Currency, i64>) -> Value {
+    let ended = line.won + line.lost;
+    let interval = interval(line.won, ended);
+    let per = |count: u64| -> Value {
+        let money =
+            |(currency, minor): (&Currency, &i64)| each(Money { minor: *minor, currency: *currency }, count);
+        cost.iter().filter_map(money).map(|money| adapters::wire::money_json(&money)).collect()
+    };
+    let nothing = Credit::default();
+    let models = Model::WORDS.iter().map(|(word, model)| {
+        let credit = line.models.get(model).unwrap_or(&nothing);
+        ((*word).to_owned(), json!({ "deals": deals(credit.deals), "revenue": sums(&credit.revenue) }))
+    });
     let mut row = Map::new();
     row.insert(group_by.to_owned(), json!(name));
     row.insert("leads".to_owned(), line.leads.into());
@@ -62,9 +87,69 @@ fn row(group_by: &str, name: Option<&str>, line: &Line) -> Value {
     row.insert("lost".to_owned(), line.lost.into());
     row.insert("open".to_owned(), line.open.into());
     row.insert("conversion_rate".to_owned(), json!(rate(line.won, line.leads)));
-    row.insert("win_rate".to_owned(), json!(rate(line.won, line.won + line.lost)));
-    row.insert("revenue".to_owned(), revenue.into());
+    row.insert("win_rate".to_owned(), json!(rate(line.won, ended)));
+    row.insert("win_rate_interval".to_owned(), interval);
+    row.insert("revenue".to_owned(), sums(&line.revenue));
+    row.insert("models".to_owned(), models.collect::<Map<_, _>>().into());
+    row.insert("cost".to_owned(), sums(cost));
+    row.insert("cost_per_lead".to_owned(), per(line.leads));
+    row.insert("cost_per_won".to_owned(), per(line.won));
     row.into()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
+fn interval(won: u64, ended: u64) -> Value {
+    let interval = wilson(won as f64, ended as f64);
+    json!(interval.map(|i| json!({ "low": rounded(i.low), "high": rounded(i.high) })))
+}
+
+/// Gives credit in deals. A double has the digits for a thousand million deals in millionths, and shows no more than these.
+#[allow(clippy::cast_precision_loss, reason = "credits of fewer than 2^53 millionths")]
+fn deals(credit: i64) -> f64 {
+    credit as f64 / CREDIT as f64
+}
+
+/// Gives a lead behind a figure.
+#[must_use]
+pub fn behind(row: &Row) -> Value {
+    let (outcome, at) = match row.outcome {
+        Outcome::Open => ("open", None),
+        Outcome::Won(at) => ("won", Some(at)),
+        Outcome::Lost(at) => ("lost", Some(at)),
+    };
+    let deals = row.won.iter().map(|deal| {
+        json!({
+            "deal": { "system": deal.id.system(), "id": deal.id.id() },
+            "amount": deal.amount.as_ref().map(adapters::wire::money_json),
+            "won_at": deal.first_won.to_string(),
+        })
+    });
+    json!({
+        "lead_id": row.lead.as_str(),
+        "responded_at": row.responded_at.to_string(),
+        "outcome": outcome,
+        "outcome_at": at.map(|at| at.to_string()),
+        "first_touch": row.first_touch.as_ref().map(adapters::wire::touch_json),
+        "won_deals": deals.collect::<Vec<_>>(),
+    })
+}
+
+/// Answers with the leads behind a figure; `next` is how many of which page of all leads were looked at.
+#[must_use]
+pub fn leads_behind(
+    asked: &LeadsAsked,
+    items: Vec<Value>,
+    next: Option<(usize, Option<String>)>,
+) -> Response {
+    let next = next.map(|(skip, cursor)| format!("{skip}.{}", cursor.unwrap_or_default()));
+    let mut answer = asked.report.to_json();
+    if let Some(map) = answer.as_object_mut() {
+        map.insert("figure".to_owned(), asked.figure_word.into());
+        map.insert("row".to_owned(), json!(asked.row.clone().flatten()));
+        map.insert("items".to_owned(), items.into());
+        map.insert("next_cursor".to_owned(), json!(next));
+    }
+    whole(&answer)
 }
 
 /// Answers with the report, as JSON or CSV.
@@ -80,36 +165,58 @@ pub fn answer(asked: &CampaignsAsked, report: &Value, as_csv: bool) -> Result<Re
     Ok(with_type(StatusCode::OK, text, "text/csv; charset=utf-8"))
 }
 
+/// A column of the CSV: where its value stands in a row, its name, and the currency where the value is a sum in it.
+type Column = (String, String, Option<String>);
+
+/// Gives the columns: numbers, and for each sum one for each currency that it has in any row. What the report said first
+/// stands first, so that nothing that is read by its place moves.
+fn columns(rows: &[Value]) -> Vec<Column> {
+    let number = |at: &str, name: &str| (format!("/{at}"), name.to_owned(), None);
+    let money = |at: &str, name: &str| {
+        let at = format!("/{at}");
+        let sums = rows.iter().filter_map(|row| row.pointer(&at)?.as_array()).flatten();
+        let mut found: Vec<&str> = sums.filter_map(|money| money.get("currency")?.as_str()).collect();
+        found.sort_unstable();
+        found.dedup();
+        let column = |currency: &str| {
+            (at.clone(), format!("{name}_{}", currency.to_lowercase()), Some(currency.to_owned()))
+        };
+        found.into_iter().map(column).collect::<Vec<Column>>()
+    };
+    let mut columns: Vec<Column> = Vec::new();
+    for name in ["leads", "won", "lost", "open", "conversion_rate", "win_rate"] {
+        columns.push(number(name, name));
+    }
+    columns.extend(money("revenue", "revenue"));
+    columns.push(number("win_rate_interval/low", "win_rate_low"));
+    columns.push(number("win_rate_interval/high", "win_rate_high"));
+    for (word, _) in Model::WORDS {
+        columns.push(number(&format!("models/{word}/deals"), &format!("{word}_deals")));
+        columns.extend(money(&format!("models/{word}/revenue"), &format!("{word}_revenue")));
+    }
+    for name in ["cost", "cost_per_lead", "cost_per_won"] {
+        columns.extend(money(name, name));
+    }
+    columns
+}
+
 fn csv_of(asked: &CampaignsAsked, report: &Value) -> Option<String> {
     let rows = report.get("rows")?.as_array()?;
-    let mut currencies: Vec<&str> = rows
-        .iter()
-        .filter_map(|row| row.get("revenue")?.as_array())
-        .flatten()
-        .filter_map(|money| money.get("currency")?.as_str())
-        .collect();
-    currencies.sort_unstable();
-    currencies.dedup();
+    let columns = columns(rows);
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut head = vec![asked.group_by.to_owned()];
-    const NUMBERS: &[&str] = &["leads", "won", "lost", "open", "conversion_rate", "win_rate"];
-    head.extend(NUMBERS.iter().map(|name| (*name).to_owned()));
-    head.extend(currencies.iter().map(|currency| format!("revenue_{}", currency.to_lowercase())));
-    writer.write_record(&head).ok()?;
+    let names = columns.iter().map(|(_, name, _)| name.as_str());
+    writer.write_record([asked.group_by].into_iter().chain(names)).ok()?;
     for row in rows {
         let name = row.get(asked.group_by).and_then(Value::as_str).unwrap_or_default();
         let mut cells = vec![harmless_cell(name).into_owned()];
-        cells.extend(NUMBERS.iter().map(|name| match row.get(*name) {
-            Some(Value::Number(number)) => number.to_string(),
+        cells.extend(columns.iter().map(|(at, _, currency)| match (row.pointer(at), currency) {
+            (Some(Value::Number(number)), None) => number.to_string(),
+            (Some(Value::Array(sums)), Some(currency)) => {
+                let is = |money: &&Value| money.get("currency").and_then(Value::as_str) == Some(currency);
+                let money = sums.iter().find(is).and_then(|money| money.get("amount")?.as_str());
+                money.unwrap_or_default().to_owned()
+            }
             _ => String::new(),
-        }));
-        let revenue = row.get("revenue").and_then(Value::as_array);
-        cells.extend(currencies.iter().map(|currency| {
-            let money = revenue
-                .into_iter()
-                .flatten()
-                .find(|money| money.get("currency").and_then(Value::as_str) == Some(*currency));
-            money.and_then(|money| money.get("amount")?.as_str()).unwrap_or_default().to_owned()
         }));
         writer.write_record(&cells).ok()?;
     }

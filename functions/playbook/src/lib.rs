@@ -4,6 +4,7 @@
 //! # Layout
 //!
 //! * this file – the story of each route;
+//! * [`campaigns`] – campaigns and what they cost;
 //! * [`request`], [`response`] – the wire; [`yaml`] – playbooks as people write them;
 //! * [`config`] – the environment.
 //!
@@ -11,6 +12,7 @@
 //!
 //! A version's content never changes once it is written, and none goes live without the keys that it needs.
 
+pub mod campaigns;
 pub mod config;
 pub mod request;
 pub mod response;
@@ -104,6 +106,8 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(job))
         .routes(routes!(attributes))
         .routes(routes!(put_attribute))
+        .routes(routes!(campaigns::campaigns, campaigns::add_campaigns))
+        .routes(routes!(campaigns::campaign, campaigns::put_campaign))
         .routes(routes!(people))
         .routes(routes!(person, put_person))
         .routes(routes!(tokens, add_token))

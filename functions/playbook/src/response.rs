@@ -105,3 +105,13 @@ pub fn person(record: &Record) -> Value {
     }
     json
 }
+
+/// Gives a campaign.
+#[must_use]
+pub fn campaign(record: &Record) -> Value {
+    let mut json = record.body.clone();
+    if let Some(map) = json.as_object_mut() {
+        map.insert("id".to_owned(), record.id.clone().into());
+    }
+    json
+}

@@ -7,7 +7,8 @@
 //! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor; [`lambda_jobs`] – how it is started.
 //! * [`write_path`] – the one way in which facts become stored facts.
 //! * [`history`] – all that happened to a lead, to be played again.
-//! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes.
+//! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes;
+//!   [`campaigns`] – about campaigns.
 //! * [`content`] – the catalog of content and what it did; [`evidence`] – what personas stand on, and the keywords among
 //!   it.
 //! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
@@ -21,6 +22,7 @@
 //! A lead is written in one place, [`ports::LeadStore::commit`], in one transaction, conditional on its version.
 
 pub mod attributes;
+pub mod campaigns;
 pub mod clock;
 pub mod cloud_event;
 pub mod config;

@@ -143,6 +143,8 @@ pub enum CatalogKind {
     Release,
     /// What people declared about an attribute.
     Attribute,
+    /// What people declared about a campaign.
+    Campaign,
     /// What the last export of each target held.
     Mark,
     /// Content.
@@ -166,6 +168,7 @@ impl CatalogKind {
         ("job", Self::Job),
         ("release", Self::Release),
         ("attribute", Self::Attribute),
+        ("campaign", Self::Campaign),
         ("mark", Self::Mark),
         ("content", Self::Content),
         ("content_results", Self::ContentResults),

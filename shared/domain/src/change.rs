@@ -692,6 +692,9 @@ impl Worker<'_> {
             }
             Fact::Activity(activity) => {
                 activity_into(lead, activity, incoming.occurred_at, self.playbook);
+                if let Some(touch) = Touch::of(activity, incoming.occurred_at) {
+                    lead.touches.take(touch);
+                }
                 content_into(lead, activity, incoming, self.playbook);
                 if let Some(consent) = unsubscribed(activity, incoming) {
                     consent_into(lead, &consent, &mut effects);

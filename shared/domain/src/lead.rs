@@ -12,6 +12,8 @@ use crate::stage::{Stage, Team};
 use crate::time::{Day, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::touch::{Touch, Touches};
+
 /// How many deliveries a lead remembers to have had.
 pub const RECENT_DELIVERIES: usize = 32;
 /// How many it remembers after a request of many: a request may hold a hundred about one lead.
@@ -65,49 +67,6 @@ pub struct Had {
     pub on: Day,
     /// How that is known.
     pub by: HadBy,
-}
-
-/// A response to a campaign: when, and where it came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Touch {
-    /// When.
-    pub at: Timestamp,
-    /// The channel, such as `paid_search`.
-    pub channel: Option<String>,
-    /// The campaign.
-    pub campaign: Option<String>,
-    /// The landing page.
-    pub landing_page: Option<String>,
-}
-
-/// The first and the latest touch.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Touches {
-    /// The first one.
-    pub first: Option<Touch>,
-    /// The latest one, where it is another.
-    pub latest: Option<Touch>,
-}
-
-impl Touches {
-    /// Gives the latest touch.
-    #[must_use]
-    pub fn last(&self) -> Option<&Touch> {
-        self.latest.as_ref().or(self.first.as_ref())
-    }
-
-    /// Takes a touch in and tells whether it is now the first or the latest. The order of arrival does not matter.
-    pub fn take(&mut self, touch: Touch) -> bool {
-        let before = self.clone();
-        let mut all: Vec<Touch> =
-            self.first.take().into_iter().chain(self.latest.take()).chain([touch]).collect();
-        all.sort();
-        all.dedup();
-        let mut all = all.into_iter();
-        self.first = all.next();
-        self.latest = all.last();
-        *self != before
-    }
 }
 
 /// The company that a lead belongs to, as far as it is known.
@@ -330,30 +289,5 @@ impl Lead {
             self.identities.remove(oldest);
         }
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn touch(at: i64, channel: &str) -> Touch {
-        Touch {
-            at: Timestamp::from_secs(at),
-            channel: Some(channel.into()),
-            campaign: None,
-            landing_page: None,
-        }
-    }
-
-    #[test]
-    fn the_first_and_the_latest_touch_are_kept_in_any_order_of_arrival() {
-        let mut touches = Touches::default();
-        assert!(touches.take(touch(20, "b")));
-        assert!(!touches.take(touch(20, "b")));
-        assert!(touches.take(touch(10, "a")));
-        assert!(!touches.take(touch(15, "x")));
-        assert!(touches.take(touch(30, "c")));
-        assert_eq!((touches.first, touches.latest), (Some(touch(10, "a")), Some(touch(30, "c"))));
     }
 }

@@ -14,10 +14,12 @@
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
-//! * [`lead`] – the lead; [`resolve`] – which lead a delivery is about; [`change`] – the one way a lead changes.
+//! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about;
+//!   [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
 //! * [`persona`], [`phase`], [`segment`] – whom a lead mirrors, what it needs next, which lists it is on; [`reason`] –
 //!   why; [`evaluation`] – all that a playbook says of a lead on a day; [`report`] – questions over many leads.
+//! * [`campaign`] – what campaigns cost; [`attribution`] – how much of a deal each touch is given.
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
@@ -32,8 +34,10 @@
 pub mod activity;
 pub mod agreement;
 pub mod attribute;
+pub mod attribution;
 pub mod audience;
 pub mod calendar;
+pub mod campaign;
 pub mod change;
 pub mod condition;
 pub mod consent;
@@ -63,4 +67,5 @@ pub mod score;
 pub mod segment;
 pub mod stage;
 pub mod time;
+pub mod touch;
 pub mod webhook;

@@ -1,14 +1,20 @@
 //! The campaigns report: which channels, campaigns and landing pages brought leads, and which of them revenue.
 //!
 //! A pure fold over leads, so that one scan of the table is all it costs and parts of a scan can be joined.
+//!
+//! Each lead and each deal counts once: the lead with its first touch, the deal with the lead that came first. Beside that
+//! stands what each model of [`attribution`](crate::attribution) credits: a deal is divided among the touches of all the
+//! leads that are counted and share it, up to its first win; what no touch explains belongs to the group without a name.
 
+use crate::attribution::{CREDIT, Model, Moments, Weighing, allot};
 use crate::condition::TouchField;
 use crate::identity::{ExternalId, LeadId};
 use crate::lead::{Lead, Touch};
 use crate::money::{Currency, Money};
-use crate::sales::{DealState, DeliveryId, Outcome};
+use crate::sales::{DealState, DeliveryId, Move, Outcome};
 use crate::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// By which time leads are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub struct Row {
     pub lead: LeadId,
     /// Its first touch.
     pub first_touch: Option<Touch>,
+    /// All its touches in order, each with how many it stands for; none for a lead that won nothing.
+    pub touches: Vec<(Touch, u32)>,
     /// Its first response.
     pub responded_at: Timestamp,
     /// How it ended.
@@ -69,6 +77,10 @@ pub struct WonDeal {
     pub at: Timestamp,
     /// Which fact that was.
     pub fact: DeliveryId,
+    /// When somebody first spoke of it as an opportunity.
+    pub opened: Option<Timestamp>,
+    /// When it was first won.
+    pub first_won: Timestamp,
 }
 
 impl Row {
@@ -77,15 +89,30 @@ impl Row {
     pub fn of(lead: &Lead) -> Option<Self> {
         let responded_at = lead.responded_at?;
         let standing = lead.standing();
-        let won = standing
-            .deals
-            .iter()
-            .filter(|deal| deal.state == DealState::Won)
-            .map(|deal| WonDeal { id: deal.id.clone(), amount: deal.amount, at: deal.at, fact: deal.fact })
+        let taken = |fact: &DeliveryId| {
+            !lead.withdrawn.contains(fact) && standing.impossible.iter().all(|skipped| skipped.id != *fact)
+        };
+        // Facts are kept in the order in which they happened.
+        let first = |deal: &ExternalId, is: fn(&Move) -> bool| {
+            let mut facts = lead.sales.iter().filter(|fact| fact.what.deal() == Some(deal) && is(&fact.what));
+            facts.find(|fact| taken(&fact.id)).map(|fact| fact.at)
+        };
+        let deals = standing.deals.iter().filter(|deal| deal.state == DealState::Won);
+        let won: Vec<WonDeal> = deals
+            .map(|deal| WonDeal {
+                id: deal.id.clone(),
+                amount: deal.amount,
+                at: deal.at,
+                fact: deal.fact,
+                opened: first(&deal.id, |what| matches!(what, Move::Opportunity { .. })),
+                first_won: first(&deal.id, |what| matches!(what, Move::Won { .. })).unwrap_or(deal.at),
+            })
             .collect();
+        let touches = lead.touches.all().filter(|_| !won.is_empty());
         Some(Self {
             lead: lead.id.clone(),
             first_touch: lead.touches.first.clone(),
+            touches: touches.map(|(touch, times)| (touch.clone(), times)).collect(),
             responded_at,
             outcome: standing.outcome,
             won,
@@ -96,6 +123,15 @@ impl Row {
     fn first(&self) -> Timestamp {
         self.first_touch.as_ref().map_or(self.responded_at, |touch| touch.at.min(self.responded_at))
     }
+}
+
+/// What a model credits.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Credit {
+    /// Won deals, in parts of which a deal has [`CREDIT`].
+    pub deals: i64,
+    /// What they brought, by currency in minor units.
+    pub revenue: BTreeMap<Currency, i64>,
 }
 
 /// A line of the report.
@@ -111,6 +147,8 @@ pub struct Line {
     pub open: u64,
     /// What the won deals brought, by currency in minor units.
     pub revenue: BTreeMap<Currency, i64>,
+    /// What each model credits; models that credit nothing are left out.
+    pub models: BTreeMap<Model, Credit>,
     /// Whether a sum grew beyond what can be counted; revenue is then the largest number.
     pub overflow: bool,
 }
@@ -128,6 +166,19 @@ struct Share<G> {
 /// lead's group.
 #[derive(Clone, Debug)]
 pub struct Deals<G = ()>(HashMap<ExternalId, Share<G>>);
+
+/// A won deal as it counts.
+#[derive(Clone, Debug)]
+pub struct Counted<G> {
+    /// The id that the CRM gave it.
+    pub deal: ExternalId,
+    /// The lead that counts it.
+    pub lead: LeadId,
+    /// That lead's group.
+    pub group: G,
+    /// What it brought, where somebody said so.
+    pub amount: Option<Money>,
+}
 
 impl<G> Default for Deals<G> {
     fn default() -> Self {
@@ -159,30 +210,76 @@ impl<G> Deals<G> {
         }
     }
 
-    /// Gives what each deal brought, with the lead that counts it and its group.
-    pub fn finish(self) -> impl Iterator<Item = (LeadId, G, Money)> {
-        self.0.into_values().filter_map(|share| Some((share.first.1, share.group, share.amount?)))
+    /// Gives each deal once, in no order.
+    pub fn finish(self) -> impl Iterator<Item = Counted<G>> {
+        self.0.into_iter().map(|(deal, share)| {
+            let Share { group, first: (_, lead), amount, .. } = share;
+            Counted { deal, lead, group, amount }
+        })
     }
+}
+
+/// A group's name, kept once however many touches carry it.
+type Name = Option<Arc<str>>;
+
+/// What led to a deal: the touches of all leads that share it, and the earliest moments that they know.
+#[derive(Clone, Debug)]
+struct Way {
+    touches: Vec<(Timestamp, Name, u32)>,
+    moments: Moments,
 }
 
 /// The report while leads are added.
 #[derive(Clone, Debug, Default)]
 pub struct Campaigns {
-    lines: BTreeMap<Option<String>, Line>,
-    deals: Deals<Option<String>>,
+    lines: BTreeMap<Name, Line>,
+    deals: Deals<Name>,
+    ways: HashMap<ExternalId, Way>,
+    names: BTreeSet<Arc<str>>,
+}
+
+impl Question {
+    /// Gives the group that a lead counts in.
+    #[must_use]
+    pub fn group<'a>(&self, row: &'a Row) -> Option<&'a str> {
+        row.first_touch.as_ref().and_then(|touch| self.group_by.of(touch))
+    }
+
+    /// Tells whether a lead counts.
+    #[must_use]
+    pub fn counts(&self, row: &Row) -> bool {
+        match (self.basis, row.outcome) {
+            (Basis::Cohort, _) => self.covers(row.first()),
+            (Basis::Period, Outcome::Won(at) | Outcome::Lost(at)) => self.covers(at),
+            (Basis::Period, Outcome::Open) => false,
+        }
+    }
+
+    /// Gives the deals of a lead that count.
+    pub fn deals<'a>(&self, row: &'a Row) -> impl Iterator<Item = &'a WonDeal> {
+        let counted = self.counts(row);
+        row.won.iter().filter(move |deal| match self.basis {
+            Basis::Cohort => counted,
+            Basis::Period => self.covers(deal.at),
+        })
+    }
 }
 
 impl Campaigns {
+    fn name(&mut self, text: Option<&str>) -> Name {
+        let text = text?;
+        if let Some(known) = self.names.get(text) {
+            return Some(Arc::clone(known));
+        }
+        let name: Arc<str> = text.into();
+        self.names.insert(Arc::clone(&name));
+        Some(name)
+    }
+
     /// Adds a lead.
-    pub fn add(&mut self, question: &Question, row: Row) {
-        let first = row.first();
-        let group = row.first_touch.as_ref().and_then(|touch| question.group_by.of(touch)).map(str::to_owned);
-        let counted = match (question.basis, row.outcome) {
-            (Basis::Cohort, _) => question.covers(first),
-            (Basis::Period, Outcome::Won(at) | Outcome::Lost(at)) => question.covers(at),
-            (Basis::Period, Outcome::Open) => false,
-        };
-        if counted {
+    pub fn add(&mut self, question: &Question, row: &Row) {
+        let group = self.name(question.group(row));
+        if question.counts(row) {
             let line = self.lines.entry(group.clone()).or_default();
             line.leads += 1;
             match row.outcome {
@@ -191,13 +288,21 @@ impl Campaigns {
                 Outcome::Open => line.open += 1,
             }
         }
-        for deal in &row.won {
-            let covered = match question.basis {
-                Basis::Cohort => counted,
-                Basis::Period => question.covers(deal.at),
-            };
-            if covered {
-                self.deals.add(&row, deal, group.clone());
+        for deal in question.deals(row) {
+            self.deals.add(row, deal, group.clone());
+            let touches = row.touches.iter().filter(|(touch, _)| touch.at <= deal.first_won);
+            let touches: Vec<_> = touches
+                .map(|(touch, times)| (touch.at, self.name(question.group_by.of(touch)), *times))
+                .collect();
+            let moments = Moments { created: row.responded_at, opened: deal.opened, won: deal.first_won };
+            match self.ways.get_mut(&deal.id) {
+                None => {
+                    self.ways.insert(deal.id.clone(), Way { touches, moments });
+                }
+                Some(way) => {
+                    way.touches.extend(touches);
+                    way.moments = way.moments.earliest(moments);
+                }
             }
         }
     }
@@ -205,17 +310,49 @@ impl Campaigns {
     /// Gives the lines by group, deals' revenue included; `None` stands for leads that came from nowhere known.
     #[must_use]
     pub fn finish(mut self) -> BTreeMap<Option<String>, Line> {
-        for (_, group, money) in self.deals.finish() {
-            let line = self.lines.entry(group).or_default();
-            let sum = line.revenue.entry(money.currency).or_default();
-            match sum.checked_add(money.minor) {
-                Some(total) => *sum = total,
-                None => {
-                    *sum = i64::MAX;
-                    line.overflow = true;
+        let weighing = Weighing::default();
+        for Counted { deal, group, amount, .. } in self.deals.finish() {
+            if let Some(money) = amount {
+                let line = self.lines.entry(group).or_default();
+                line.overflow |= !add(&mut line.revenue, money);
+            }
+            let Some(Way { mut touches, moments }) = self.ways.remove(&deal) else { continue };
+            // Where two leads touched at one moment the names decide, and not the scan.
+            touches.sort_unstable();
+            let times: Vec<(Timestamp, u32)> = touches.iter().map(|(at, _, times)| (*at, *times)).collect();
+            for (_, model) in Model::WORDS {
+                let weights = weighing.weights(*model, &times, &moments);
+                let mut groups: BTreeMap<&Name, u128> = BTreeMap::new();
+                for ((_, name, _), weight) in touches.iter().zip(weights) {
+                    *groups.entry(name).or_default() += weight;
+                }
+                groups.retain(|_, weight| *weight > 0);
+                if groups.is_empty() {
+                    groups.insert(&None, 1);
+                }
+                let weights: Vec<u128> = groups.values().copied().collect();
+                let deals = allot(CREDIT, &weights);
+                let money = amount.map(|money| allot(money.minor, &weights));
+                let mut money = money.into_iter().flatten();
+                for (name, deals) in groups.into_keys().zip(deals) {
+                    let line = self.lines.entry(name.clone()).or_default();
+                    let credit = line.models.entry(*model).or_default();
+                    credit.deals = credit.deals.saturating_add(deals);
+                    if let (Some(minor), Some(Money { currency, .. })) = (money.next(), amount) {
+                        line.overflow |= !add(&mut credit.revenue, Money { minor, currency });
+                    }
                 }
             }
         }
-        self.lines
+        let named = |(name, line): (Name, Line)| (name.map(|name| name.as_ref().to_owned()), line);
+        self.lines.into_iter().map(named).collect()
     }
+}
+
+/// Adds to the sum of a currency; `false` where that cannot be counted, and the sum is then the largest number.
+fn add(sums: &mut BTreeMap<Currency, i64>, money: Money) -> bool {
+    let sum = sums.entry(money.currency).or_default();
+    let total = sum.checked_add(money.minor);
+    *sum = total.unwrap_or(i64::MAX);
+    total.is_some()
 }

@@ -8,6 +8,7 @@
 //!
 //! # Layout
 //!
+//! * `rules/attribution.rs` – how a won deal is divided among its touches;
 //! * `rules/audience.rs` – the hashes that the destinations of audiences publish;
 //! * `rules/case.rs` – the format of a case, and how one is played;
 //! * `rules/cases.rs` – one test for each file;
@@ -31,6 +32,8 @@
     reason = "a test that cannot go on has failed; .clippy.toml allows it only inside of test functions"
 )]
 
+#[path = "rules/attribution.rs"]
+mod attribution;
 #[path = "rules/audience.rs"]
 mod audience;
 #[path = "rules/case.rs"]

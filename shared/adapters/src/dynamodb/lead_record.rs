@@ -7,8 +7,8 @@
 //!   the short ones of the table below.
 //! * **Nothing is stored that says nothing.** `None`, empty, `false` and defaults are absent; reading fills them in.
 //! * **Times are distances from the lead's creation**, most of which are nothing or short: a number costs its digits.
-//! * **What nobody reads by eye is binary**: both ledgers ([`Ledger::encode`]), delivery ids, and where each
-//!   attribute's value came from (`p`). What people look for in the console stays readable: values, identities,
+//! * **What nobody reads by eye is binary**: both ledgers ([`Ledger::encode`]), delivery ids, where each attribute's
+//!   value came from (`p`), and the touches between the first and the latest (`tm`). What people look for in the console stays readable: values, identities,
 //!   consent, sales.
 //!
 //! | name | type | holds |
@@ -44,6 +44,7 @@
 //! | `s` | L of M | sales facts: `k` step, `t` time, `d` delivery (B), `b` by, `w` whom, `u` promise or not before, `y` why, `ds` `di` system and id of the deal, `m` `c` minor units and currency, `x` ends it for good |
 //! | `st` | N | in this stage since; absent where that is `ct` |
 //! | `tf`, `tl` | M | first and latest touch: `t` time, `c` channel, `g` campaign, `l` landing page |
+//! | `tm` | B | the touches between those two; their form stands at the functions below |
 //! | `wc` | BOOL | was a customer |
 //! | `wd` | B | withdrawn facts, 8 bytes each |
 //!
@@ -69,6 +70,7 @@ use domain::sales::{DeliveryId, Move, SalesFact};
 use domain::score::{Label, Score};
 use domain::stage::{Stage, Step};
 use domain::time::{Day, Timestamp};
+use domain::touch::{Folded, Grain};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 use thiserror::Error;
@@ -109,6 +111,7 @@ mod name {
     pub(super) const STAGE_SINCE: &str = "st";
     pub(super) const FIRST_TOUCH: &str = "tf";
     pub(super) const LATEST_TOUCH: &str = "tl";
+    pub(super) const TOUCHES_BETWEEN: &str = "tm";
     pub(super) const WAS_CUSTOMER: &str = "wc";
     pub(super) const WITHDRAWN: &str = "wd";
     /// Inside of `a`: a number that N cannot hold.
@@ -283,6 +286,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
             item.put(name, touch_to_stored(touch, created_at));
         }
     }
+    item.bytes(name::TOUCHES_BETWEEN, encode_between(&lead.touches, created_at));
     item.time(name::CREATED_AT, created_at);
     item.since(name::RESPONDED_AT, lead.responded_at, created_at);
     item.flag(name::WAS_CUSTOMER, lead.was_customer);
@@ -586,10 +590,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         })?,
         attributes: attributes(item, created_at)?,
         consents: consents(item, created_at).map_err(|damage| damage.within(name::CONSENTS))?,
-        touches: Touches {
-            first: touch(item, name::FIRST_TOUCH, created_at)?,
-            latest: touch(item, name::LATEST_TOUCH, created_at)?,
-        },
+        touches: touches(item, created_at)?,
         created_at,
         responded_at: item.since(name::RESPONDED_AT, created_at)?,
         was_customer: item.flag(name::WAS_CUSTOMER)?,
@@ -705,6 +706,17 @@ fn touch(item: Reader<'_>, name: &'static str, created_at: Timestamp) -> Result<
         })
     };
     item.map(name)?.map(|map| read(map).map_err(|damage| damage.within(name))).transpose()
+}
+
+fn touches(item: Reader<'_>, created_at: Timestamp) -> Result<Touches, Damage> {
+    let between = decode_between(item.bytes(name::TOUCHES_BETWEEN)?, created_at);
+    let (grain, between) = between.ok_or_else(|| Damage::new(name::TOUCHES_BETWEEN, UNREADABLE))?;
+    Ok(Touches {
+        first: touch(item, name::FIRST_TOUCH, created_at)?,
+        latest: touch(item, name::LATEST_TOUCH, created_at)?,
+        between,
+        grain,
+    })
 }
 
 fn sales_from_stored(value: &Stored, created_at: Timestamp) -> Result<SalesFact, Damage> {
@@ -881,6 +893,65 @@ fn decode_provenance(mut bytes: &[u8], created_at: Timestamp, count: usize) -> O
         all.push(*origins.get(usize::try_from(take(&mut bytes)?).ok()?)?);
     }
     bytes.is_empty().then_some(all)
+}
+
+// ---- The touches between the first and the latest ----
+//
+// Most of them come from a few sources, so each source is kept once:
+//
+//     step of the grain
+//     count of sources, then of each: channel, campaign, landing page; each with its length + 1, or 0 where there is none
+//     until the end, for each line: number of its source, time, how many it stands for
+//
+// Numbers and times are as above. A lead without such touches has no bytes.
+
+fn encode_between(touches: &Touches, created_at: Timestamp) -> Vec<u8> {
+    if touches.between.is_empty() {
+        return Vec::new();
+    }
+    let (mut sources, mut lines) = (Vec::new(), Vec::new());
+    for Folded { touch, times } in &touches.between {
+        let source = [&touch.channel, &touch.campaign, &touch.landing_page];
+        put(&mut lines, intern(&mut sources, source));
+        put_time(&mut lines, touch.at, created_at);
+        put(&mut lines, u64::from(*times));
+    }
+    let mut out = vec![touches.grain.step()];
+    put(&mut out, length(sources.len()));
+    for part in sources.into_iter().flatten() {
+        put(&mut out, part.as_ref().map_or(0, |text| length(text.len()) + 1));
+        out.extend_from_slice(part.as_deref().unwrap_or_default().as_bytes());
+    }
+    out.append(&mut lines);
+    out
+}
+
+fn decode_between(mut bytes: &[u8], created_at: Timestamp) -> Option<(Grain, Vec<Folded>)> {
+    let Some((step, rest)) = bytes.split_first() else { return Some(Default::default()) };
+    let grain = Grain::from_step(*step)?;
+    bytes = rest;
+    let mut sources = Vec::new();
+    for _ in 0..take(&mut bytes)? {
+        sources.push((take_text(&mut bytes)?, take_text(&mut bytes)?, take_text(&mut bytes)?));
+    }
+    let mut between = Vec::new();
+    while !bytes.is_empty() {
+        let (channel, campaign, landing_page) = sources.get(usize::try_from(take(&mut bytes)?).ok()?)?;
+        let at = take_time(&mut bytes, created_at)?;
+        let times = u32::try_from(take(&mut bytes)?).ok()?;
+        let owned = |text: &Option<&str>| text.map(str::to_owned);
+        let (channel, campaign, landing_page) = (owned(channel), owned(campaign), owned(landing_page));
+        between.push(Folded { touch: Touch { at, channel, campaign, landing_page }, times });
+    }
+    Some((grain, between))
+}
+
+/// Reads a text that may be none.
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a str>> {
+    let Some(length) = take(bytes)?.checked_sub(1) else { return Some(None) };
+    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    Some(Some(str::from_utf8(text).ok()?))
 }
 
 fn length(n: usize) -> u64 {

@@ -41,6 +41,7 @@ pub(crate) mod generators {
     use domain::score::{Label, Score};
     use domain::stage::{Stage, Step};
     use domain::time::{Day, Timestamp};
+    use domain::touch::{Folded, Grain};
     use proptest::collection::{btree_map, btree_set, vec};
     use proptest::option::of;
     use proptest::prelude::*;
@@ -122,6 +123,16 @@ pub(crate) mod generators {
     pub(crate) fn touch() -> impl Strategy<Value = Touch> {
         (any_time(), of(text()), of(text()), of(text()))
             .prop_map(|(at, channel, campaign, landing_page)| Touch { at, channel, campaign, landing_page })
+    }
+
+    fn touches() -> impl Strategy<Value = Touches> {
+        let folded = (touch(), 1..=u32::MAX).prop_map(|(touch, times)| Folded { touch, times });
+        let grain = (0..=Grain::COARSEST.step()).prop_map(|step| Grain::from_step(step).unwrap());
+        (of(touch()), of(touch()), vec(folded, 0..25), grain).prop_map(|(first, latest, between, grain)| {
+            // A grain says something of lines only.
+            let grain = if between.is_empty() { Grain::default() } else { grain };
+            Touches { first, latest, between, grain }
+        })
     }
 
     fn purpose() -> impl Strategy<Value = Purpose> {
@@ -248,7 +259,7 @@ pub(crate) mod generators {
                 btree_map(attribute_name(), attribute(), 0..14),
                 btree_map(purpose(), consent_state(), 0..4),
             ),
-            (first, latest) in (of(touch()), of(touch())),
+            touches in touches(),
             (created_at, responded_at, followed_up_at, counts_from, since, promise_due_at, due_at) in
                 (any_time(), of(any_time()), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time())),
             (was_customer, ready, stage, score, person, held_for) in
@@ -261,7 +272,7 @@ pub(crate) mod generators {
             Lead {
                 id, version, playbook_version, identities, company, attributes,
                 consents: Consents(consents),
-                touches: Touches { first, latest },
+                touches,
                 created_at, responded_at, was_customer, sales, withdrawn, followed_up_at, activities, ledger,
                 counts_from, ledger_since, score, ready, stage,
                 held_for: held_for.filter(|_| !stage.in_inbox()),
@@ -617,6 +628,7 @@ pub(crate) fn typical_lead() -> Lead {
         touches: Touches {
             first: touch(created_at, "paid_search", "spring", "lp-7"),
             latest: touch(created_at.plus(20 * DAY_MS), "email", "webinar-march", "webinar"),
+            ..Touches::default()
         },
         created_at,
         responded_at: Some(created_at),
@@ -709,6 +721,51 @@ fn a_typical_lead_stays_within_one_write_unit_when_it_is_handed_over_and_within_
     lead.recent = (0..32).map(|n| DeliveryId::new("form", &n.to_string())).collect();
     assert!(item_size(&to_item(&lead)) <= 1_100, "{}", item_size(&to_item(&lead)));
     assert!(item_size(&to_item(&handed_over())) <= 1_024, "{}", item_size(&to_item(&handed_over())));
+}
+
+#[test]
+fn a_lead_with_as_many_touches_as_it_keeps_stays_within_1300_bytes_and_within_3000_where_names_are_long() {
+    let mut lead = typical_lead();
+    for n in 0..60 {
+        // Two a week for half a year: six campaigns of two channels, each with a landing page of its own.
+        let campaign = n / 10;
+        lead.touches.take(Touch {
+            at: lead.created_at.plus(n * 84 * HOUR_MS),
+            channel: Some(if campaign % 2 == 0 { "paid_search" } else { "email" }.into()),
+            campaign: Some(format!("spring-{campaign}")),
+            landing_page: Some(format!("lp-{campaign}")),
+        });
+    }
+    assert!(lead.touches.between.len() <= domain::touch::MOST_BETWEEN);
+    assert!(item_size(&to_item(&lead)) <= 1_300, "{}", item_size(&to_item(&lead)));
+    // Twenty-four sources with names as long as people make them.
+    let mut lead = typical_lead();
+    for n in 0..26 {
+        lead.touches.take(Touch {
+            at: lead.created_at.plus(n * DAY_MS),
+            channel: Some("paid_social".into()),
+            campaign: Some(format!("2026-q1-emea-awareness-{n:02}")),
+            landing_page: Some(format!("lp-white-paper-{n:02}")),
+        });
+    }
+    assert!(item_size(&to_item(&lead)) <= 3_000, "{}", item_size(&to_item(&lead)));
+}
+
+#[test]
+fn an_item_from_before_touches_in_between_were_kept_reads_as_it_did() {
+    let mut lead = typical_lead();
+    let before = to_item(&lead);
+    assert!(!before.contains_key("tm"));
+    assert_eq!(from_item(&before).unwrap(), lead);
+    let between = Touch { at: lead.created_at.plus(DAY_MS), ..lead.touches.first.clone().unwrap() };
+    lead.touches.take(between);
+    let mut item = to_item(&lead);
+    assert_eq!(from_item(&item).unwrap(), lead);
+    // What it holds is read to its last byte or not at all.
+    for bytes in [&[9][..], &[0, 1], &[0, 0, 0], &[0, 1, 0, 0, 0, 0], &[0, 1, 3, b'x']] {
+        item.insert("tm".to_owned(), Stored::B(Blob::new(bytes)));
+        assert!(from_item(&item).unwrap_err().to_string().contains("tm"), "{bytes:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use domain::reader::{Node, Object};
 use domain::sales::DeliveryId;
 use domain::score::{Explanation, Line, Part, Score, Seen};
 use domain::time::{MINUTE_MS, Timestamp};
+use domain::touch::LONGEST_SOURCE;
 use serde_json::{Map, Value, json};
 
 /// How far ahead of our clock a sender's clock may run, in milliseconds; such times are taken as now.
@@ -24,8 +25,6 @@ pub const AHEAD_MS: i64 = 10 * MINUTE_MS;
 pub const MOST_ITEMS: usize = 100;
 /// The most identities that one item may bring.
 const MOST_IDENTITIES: usize = 10;
-/// The longest channel, campaign or landing page, in characters.
-const LONGEST_SOURCE: usize = 300;
 
 /// When something happened, and whether the sender said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

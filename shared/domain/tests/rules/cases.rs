@@ -86,6 +86,7 @@ fn what_sales_reports_moves_the_stage() {
 #[test]
 fn every_file_of_cases_is_played() {
     let source = concat!(
+        include_str!("attribution.rs"),
         include_str!("cases.rs"),
         include_str!("clock.rs"),
         include_str!("diff.rs"),
@@ -275,7 +276,7 @@ fn the_campaigns_report_counts_each_lead_and_each_deal_once() {
         for turn in 0..chosen.len().max(1) {
             let mut report = Campaigns::default();
             let (before, after) = chosen.split_at(turn);
-            after.iter().chain(before).for_each(|row| report.add(&question, (*row).clone()));
+            after.iter().chain(before).for_each(|row| report.add(&question, row));
             let found: BTreeMap<_, _> = report
                 .finish()
                 .into_iter()

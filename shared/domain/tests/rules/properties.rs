@@ -394,16 +394,17 @@ proptest! {
             Row {
                 lead: lead_id(n as u8),
                 first_touch: Some(Touch { at: start(), channel, campaign: None, landing_page: None }),
+                touches: Vec::new(),
                 responded_at: start(),
                 outcome: domain::sales::Outcome::Won(at),
-                won: vec![WonDeal { id: deal, amount, at, fact: delivery(n) }],
+                won: vec![WonDeal { id: deal, amount, at, fact: delivery(n), opened: None, first_won: at }],
             }
         }).collect();
         let basis = domain::report::Basis::Cohort;
         let question = Question { group_by: TouchField::Channel, basis, from: None, to: None };
         let report = |rows: &mut dyn Iterator<Item = &Row>| {
             let mut report = Campaigns::default();
-            rows.for_each(|row| report.add(&question, row.clone()));
+            rows.for_each(|row| report.add(&question, row));
             report.finish()
         };
         prop_assert_eq!(report(&mut rows.iter()), report(&mut order.iter().filter_map(|n| rows.get(*n))));

@@ -140,6 +140,7 @@ impl Known {
         let touches = Touches {
             first: self.first.as_ref().map(|first| touch(first, "2026-01-01")),
             latest: self.last.as_ref().map(|last| touch(last, "2026-01-02")),
+            ..Touches::default()
         };
         let mut consents = Consents::default();
         for (purpose, status) in &self.consent {
