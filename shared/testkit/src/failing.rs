@@ -158,6 +158,7 @@ impl Failures {
     ) -> Result<Vec<usize>, StoreError> {
         match self.next(call, true) {
             None => go(all).await,
+            Some(Failure::Hangs) => std::future::pending().await,
             Some(Failure::Throttled) => Err(busy(Failure::Throttled)),
             Some(Failure::TimedOutAfterWrite) => {
                 go(all).await?;
