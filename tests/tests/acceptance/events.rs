@@ -8,7 +8,7 @@
 //! Version 1 of the playbook is the active one. Version 2 promises an answer in twelve hours; it is proposed, and nobody
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
-//! receiver does not answer. For `insights` the playbook has the personas of `tests/personas/playbook.json`.
+//! receiver does not answer.
 
 use adapters::http::Role;
 use adapters::http::lambda::answer;
@@ -138,11 +138,7 @@ async fn every_event_of_segment_export_is_answered_so_under_the_starter_playbook
 
 #[tokio::test]
 async fn every_event_of_insights_is_answered_as_its_name_says() {
-    let personas = std::fs::read_to_string(root().join("tests/personas/playbook.json")).unwrap();
-    let personas: Value = serde_json::from_str(&personas).unwrap();
-    let mut playbook = testkit::starter_playbook();
-    playbook.as_object_mut().unwrap().extend(personas.as_object().unwrap().clone());
-    run("insights", &playbook).await;
+    run("insights", &testkit::starter_playbook()).await;
 }
 
 #[tokio::test]
