@@ -31,6 +31,14 @@
 //! them, and a part that it uploads late has another tag than the one that was noted, so that S3 refuses to put the file
 //! together. The export then starts anew; so it does when its upload was cleared away, as the bucket does with unfinished
 //! ones after two days.
+//!
+//! # Layout
+//!
+//! * this file – the work; `state` – where it stands, as the job keeps it.
+
+mod state;
+
+pub(crate) use state::{Counts, State};
 
 use crate::keys::Keys;
 use crate::ledger::{Change, Fate, Index, LOST, Ledger, Line};
@@ -44,9 +52,8 @@ use domain::consent::ConsentStatus;
 use domain::export::{Asked, Contents, Reason, Since, held_back};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::time::{DAY_MS, Day, Timestamp};
+use domain::time::{DAY_MS, Day};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -54,96 +61,6 @@ use tokio::time::Instant;
 const BEAT: Duration = Duration::from_secs(20);
 /// From which age on an unfinished upload is begun anew, in milliseconds: the bucket clears it away at twice that.
 const TOO_OLD_MS: i64 = DAY_MS;
-
-/// What an export counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// People who are in it and were not; of an audience, two who are matched by the same may have one row.
-    pub(crate) added: u64,
-    /// People whose row says something else than before.
-    pub(crate) changed: u64,
-    /// People who are in it no more.
-    pub(crate) removed: u64,
-    /// People of whom something was taken back, as they are known by something else now.
-    pub(crate) replaced: u64,
-    /// Those in the segment who were left out, by reason.
-    pub(crate) left_out: BTreeMap<Reason, u64>,
-}
-
-impl Counts {
-    fn to_json(&self) -> Value {
-        json!({
-            "added": self.added, "changed": self.changed, "removed": self.removed, "replaced": self.replaced,
-            "left_out": self.left_out.iter().map(|(reason, n)| (reason.as_str(), *n)).collect::<BTreeMap<_, _>>(),
-        })
-    }
-
-    fn from_json(json: &Value) -> Option<Self> {
-        let number = |key: &str| json.get(key).and_then(Value::as_u64);
-        let left_out = json.get("left_out")?.as_object()?.iter();
-        Some(Self {
-            added: number("added")?,
-            changed: number("changed")?,
-            removed: number("removed")?,
-            replaced: number("replaced")?,
-            left_out: left_out.map(|(word, n)| Reason::parse(word).zip(n.as_u64())).collect::<Option<_>>()?,
-        })
-    }
-}
-
-/// Where an export stands.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    pub(crate) started_at: Timestamp,
-    /// When everything was uploaded.
-    pub(crate) finished_at: Option<Timestamp>,
-    /// Whether those who withdrew from an audience are known; before, they are what the leads are read for.
-    gathered: bool,
-    /// Where it goes on in the table.
-    scan: Scan,
-    /// The export that this one tells the changes since.
-    pub(crate) base: Option<Mark>,
-    /// Of how many pieces of its ledger the removals were written.
-    removed: usize,
-    pub(crate) outputs: Vec<Output>,
-    ledger: Ledger,
-    pub(crate) counts: Counts,
-}
-
-impl State {
-    /// Reads what was noted; `None` where nothing was.
-    fn read(json: &Value) -> Option<Self> {
-        let time = |key: &str| json.get(key).and_then(Value::as_str).and_then(Timestamp::parse);
-        Some(Self {
-            started_at: time("started_at")?,
-            finished_at: time("finished_at"),
-            gathered: json.get("gathered")?.as_bool()?,
-            scan: Scan::from_json(json.get("scan")?)?,
-            base: json.get("base").and_then(Mark::from_json),
-            removed: usize::try_from(json.get("removed")?.as_u64()?).ok()?,
-            outputs: json.get("outputs")?.as_array()?.iter().map(Output::from_json).collect::<Option<_>>()?,
-            ledger: Ledger::from_json(json.get("ledger")?)?,
-            counts: Counts::from_json(json.get("counts")?)?,
-        })
-    }
-
-    fn write(&self) -> Value {
-        json!({
-            "started_at": self.started_at.to_string(),
-            "finished_at": self.finished_at.map(|at| at.to_string()),
-            "gathered": self.gathered,
-            "scan": self.scan.to_json(),
-            "base": self.base.as_ref().map(Mark::to_json),
-            "removed": self.removed,
-            "outputs": self.outputs.iter().map(Output::to_json).collect::<Vec<_>>(),
-            "ledger": self.ledger.to_json(),
-            "counts": self.counts.to_json(),
-            // What a caller is told meanwhile.
-            "rows": self.outputs.iter().map(|output| output.rows).sum::<u64>(),
-            "left_out": response::left_out(&self.counts),
-        })
-    }
-}
 
 /// How work on an export ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -590,38 +507,5 @@ async fn tidy_up(app: &App, keys: impl IntoIterator<Item = String>) {
         if let Err(error) = app.files.remove(&key).await {
             tracing::warn!(key, error = %error, "a file that is of no use any more stays for now");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use testkit::MemoryFiles;
-
-    #[tokio::test]
-    async fn what_is_noted_reads_back() {
-        let spec = json!({"format": "csv", "purpose": "marketing", "columns": ["email"]});
-        let spec = domain::export::Spec::from_json(&spec).unwrap();
-        let (key, name) = ("exports/x.csv".to_owned(), "x.csv".to_owned());
-        let output = Output::begin(&MemoryFiles::new(), &spec, Role::All, key, name).await.unwrap();
-        let at = Timestamp::from_secs(1_795_348_800);
-        let ledger = Ledger::new("target", "export");
-        let state = State {
-            started_at: at,
-            finished_at: Some(at),
-            gathered: true,
-            scan: Scan::all(),
-            base: Some(Mark { export: "before".to_owned(), finished_at: at, ledger: ledger.clone() }),
-            removed: 2,
-            outputs: vec![output],
-            ledger,
-            counts: Counts {
-                added: 3,
-                left_out: BTreeMap::from([(Reason::NoConsent, 2)]),
-                ..Counts::default()
-            },
-        };
-        assert_eq!(State::read(&state.write()).unwrap().write(), state.write());
-        assert!(State::read(&Value::Null).is_none());
     }
 }
