@@ -851,7 +851,7 @@ impl Worker<'_> {
         };
         let mut handed = None;
         if due {
-            let (territory, owner) = self.playbook.qualifier(lead.country());
+            let (territory, owner) = self.playbook.qualifier(lead, today);
             let (territory, owner) = (territory.map(|t| t.id.clone()), owner.clone());
             let promise_due_at =
                 self.now.plus(i64::from(self.playbook.promises.first_answer_hours) * HOUR_MS);
@@ -867,7 +867,7 @@ impl Worker<'_> {
         }
         // Who waits, waits for whoever qualifies its country by now, and only as long as it is ready.
         let held = lead.ready && (newly_held || lead.held_for.is_some());
-        let held_for = held.then(|| self.playbook.qualifier(lead.country()).1.clone());
+        let held_for = held.then(|| self.playbook.qualifier(lead, today).1.clone());
         if let Some(owner) = held_for.clone().filter(|_| lead.held_for.is_none()) {
             effects.push(Effect::Held { owner });
         }
@@ -892,7 +892,7 @@ impl Worker<'_> {
         lead.person = standing.person;
         if lead.person.is_none() && lead.stage.in_inbox() {
             // Sales opened it without anybody's name: it is the qualifier's, so that somebody owns it.
-            lead.person = Some(self.playbook.qualifier(lead.country()).1.clone());
+            lead.person = Some(self.playbook.qualifier(lead, self.now.day()).1.clone());
         }
         let counts_from =
             standing.returned_at.max(standing.not_before.filter(|_| standing.returned_at.is_some()));

@@ -39,6 +39,7 @@
 use crate::calendar::{Calendar, Week};
 use crate::identity::Slug;
 use crate::lead::Lead;
+use crate::routing::Room;
 use crate::sales::Move;
 use crate::time::{Day, HOUR_MS, Timestamp};
 use jiff::tz::TimeZone;
@@ -90,6 +91,10 @@ pub struct Person {
     pub deputy: Option<Slug>,
     /// Who gets what the deputy leaves unanswered.
     pub manager: Option<Slug>,
+    /// When they left the company; they get nothing from then on.
+    pub left_at: Option<Timestamp>,
+    /// How many leads they can have.
+    pub room: Room,
 }
 
 /// The people whom a lead's clock may concern. Who has no record works always and has nobody to answer for them.

@@ -13,6 +13,7 @@ use domain::promise::{
     Clock, Delivery, People, Person, State, Tally, Turn, Verdict, clocks, promised, turns,
 };
 use domain::reader::Node;
+use domain::routing::Room;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -413,17 +414,21 @@ struct Raised {
     what: String,
 }
 
-fn slug(text: &str) -> Slug {
+pub(crate) fn slug(text: &str) -> Slug {
     Slug::parse(text).unwrap()
 }
 
-fn people(records: &BTreeMap<String, Value>, usual: Option<&Week>) -> People {
+pub(crate) fn people(records: &BTreeMap<String, Value>, usual: Option<&Week>) -> People {
     let one = |(id, record): (&String, &Value)| {
         let mut record = record.clone();
-        let mut other =
-            |key: &str| record.as_object_mut().unwrap().remove(key).map(|id| slug(id.as_str().unwrap()));
+        let mut other = |key: &str| record.as_object_mut().unwrap().remove(key)?.as_str().map(slug);
         let (deputy, manager) = (other("deputy"), other("manager"));
-        (slug(id), Person { calendar: schedule(&record).calendar(usual), deputy, manager })
+        let mut field = |key: &str| record.as_object_mut().unwrap().remove(key);
+        let left_at = field("left_at").map(|at| time(at.as_str().unwrap()));
+        let mut room = |key: &str| field(key).map(|n| u32::try_from(n.as_u64().unwrap()).unwrap());
+        let room = Room { a_day: room("daily_capacity"), open: room("open_capacity") };
+        let calendar = schedule(&record).calendar(usual);
+        (slug(id), Person { calendar, deputy, manager, left_at, room })
     };
     records.iter().map(one).collect()
 }
