@@ -460,6 +460,13 @@ fn effect(effect: &Effect, document: Option<&Value>) -> Value {
             "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
             "promise_due_at": promise_due_at.to_string(),
         }),
+        Effect::Routed(routed) => json!({
+            "effect": "routed", "to": routed.to.as_str(),
+            "territory": routed.territory.as_ref().map(Slug::as_str), "rule": routed.rule.as_str(),
+            "passed_over": routed.passed.iter().map(|passed| json!({
+                "person": passed.person.as_str(), "because": passed.because.as_str(),
+            })).collect::<Vec<_>>(),
+        }),
         Effect::Held { owner } => json!({ "effect": "held", "for": owner.as_str() }),
         Effect::PersonaChanged { from, to, .. } => json!({
             "effect": "persona_changed", "from": from.as_ref().map(Slug::as_str),

@@ -12,13 +12,16 @@
 //! * this file – facts, effects and events, and how one follows from the other;
 //! * `profile` – what a delivery says of a lead, taken in;
 //! * `moves` – which persona, phase and segments it came to or left, and why;
-//! * `due` – whether a lead is ready, and when time alone changes something.
+//! * `due` – whether a lead is ready, and when time alone changes something;
+//! * `routing` – how it goes to somebody of a pool.
 
 mod due;
 mod moves;
 mod profile;
+mod routing;
 
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
+pub use routing::{ASK_AGAIN_MS, assign};
 
 use crate::activity::{Activity, is_own_doing, is_response};
 use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
@@ -31,6 +34,7 @@ use crate::persona::persona;
 use crate::phase::{Phase, phase};
 use crate::playbook::Playbook;
 use crate::reason::{Because, Reason};
+use crate::routing::Routed;
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
@@ -234,6 +238,8 @@ pub enum Effect {
         /// When they promised to have answered.
         promise_due_at: Timestamp,
     },
+    /// Why somebody has it: said wherever that is not simply the qualifier of its territory.
+    Routed(Routed),
     /// It became ready together with many and waits until its owner has room for it.
     Held {
         /// Who will get it.
@@ -461,6 +467,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         cycle: 1,
         person: None,
         promise_due_at: None,
+        to_assign: None,
         persona: None,
         phase: None,
         segments: BTreeSet::new(),
@@ -484,7 +491,8 @@ pub fn decide(
     now: Timestamp,
 ) -> Change {
     let mut change = take(subject, claims, possible_duplicates, facts, playbook, now);
-    change.lead.due_at = next_review(&change.lead, playbook, now);
+    let review = next_review(&change.lead, playbook, now);
+    change.lead.due_at = routing::due(&change.lead, review, now);
     change
 }
 
@@ -609,8 +617,9 @@ pub fn review(
     };
     let handed = worker.evaluate(&mut next, now, hand_off, Some(lead.score), &mut effects);
     effects.extend(moves(Some(lead), Cause::Time, &next, playbook, now.day()));
+    routing::wait(&mut next, None, playbook, now.day());
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
-    next.due_at = next_review(&next, playbook, now);
+    next.due_at = routing::due(&next, next_review(&next, playbook, now), now.plus(ASK_AGAIN_MS));
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
     effects.retain(
         |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
@@ -747,6 +756,8 @@ impl Worker<'_> {
         let known = if fresh { None } else { Some(&before) };
         let old_score = known.map(|known| known.score);
         let handed = self.evaluate(lead, incoming.occurred_at, hand_off, old_score, &mut all);
+        let found = matches!(&incoming.fact, Fact::Sales { what: Move::Qualified, .. }) && !quiet;
+        routing::wait(lead, found.then_some(incoming.delivery), self.playbook, self.now.day());
         all.extend(moves(known, Cause::Fact, lead, self.playbook, self.now.day()));
         let entry = Entry {
             id: entry_id(incoming.occurred_at, incoming.delivery),

@@ -547,6 +547,10 @@ fn shown(effect: &Effect) -> Option<String> {
         }
         Effect::HandedOff { to, territory: Some(territory), .. } => format!("handed to {to} for {territory}"),
         Effect::HandedOff { to, territory: None, .. } => format!("handed to {to}"),
+        Effect::Routed(routed) => {
+            let passed: Vec<String> = routed.passed.iter().map(ToString::to_string).collect();
+            format!("{} by {} past {}", routed.to, routed.rule.as_str(), passed.join(", "))
+        }
         Effect::Held { owner } => format!("held for {owner}"),
         Effect::PersonaChanged { from, to, .. } => {
             let name = |id: &Option<Slug>| id.as_ref().map_or("none".to_owned(), ToString::to_string);
