@@ -5,6 +5,7 @@
 //! * this file – the story of each route;
 //! * [`request`], [`response`] – the wire;
 //! * [`history`] – a lead as it was on another day;
+//! * [`routing`] – who gets a real prospect, and what somebody has who leaves;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -15,6 +16,7 @@ pub mod config;
 pub mod history;
 pub mod request;
 pub mod response;
+pub mod routing;
 
 pub use config::Config;
 
@@ -23,8 +25,10 @@ use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::history::facts as facts_of_lead;
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
+use adapters::jobs::Jobs;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Put, Timeline};
+use adapters::routing::Assigner;
 use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -62,6 +66,10 @@ pub struct App {
     pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
+    /// Gives leads to people.
+    pub assigner: Assigner,
+    /// What takes too long to wait for.
+    pub jobs: Jobs,
     /// Tokens.
     pub tokens: Arc<Tokens>,
     /// Time.
@@ -91,6 +99,14 @@ impl App {
                 Arc::clone(&playbooks),
                 Arc::clone(&clock),
             ),
+            assigner: Assigner::new(
+                Arc::clone(&store) as Arc<dyn LeadStore>,
+                Arc::clone(&store) as Arc<dyn LeadLists>,
+                Arc::clone(&catalog),
+                Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
+            jobs: Jobs::new(Arc::clone(&catalog), Arc::clone(&clock)),
             leads: Arc::clone(&store) as Arc<dyn LeadStore>,
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
@@ -161,6 +177,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(inbox))
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
+        .routes(routes!(routing::reassign))
         .with_state(app)
 }
 
@@ -468,7 +485,7 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;
             history::must_exist(app.timeline.as_ref(), &known.id, *id).await?;
         }
-        Fact::Sales { what: Move::Assigned { to }, .. } => known(app, to).await?,
+        Fact::Sales { what: Move::Assigned { to, .. }, .. } => known(app, to).await?,
         Fact::Sales { what, .. } if what.deal().is_some() && !sent.identified => {
             // Nothing tells a repeat from a second time but that the deal stands so already.
             if let Some(known) = app.write_path.look_up(&lead).await?
@@ -480,7 +497,8 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
         }
         _ => {}
     }
-    Ok(app.write_path.record(&About::Known(lead), &[sent.fact]).await?)
+    let recorded = app.write_path.record(&About::Known(lead), &[sent.fact]).await?;
+    Ok(routing::given(app, recorded).await)
 }
 
 /// Makes sure that somebody has a record. Whoever has none stands in no list, and their leads would be out of sight:

@@ -1,6 +1,7 @@
 //! What sales sends.
 
 use adapters::http::Problem;
+use adapters::routing::Leaving;
 use adapters::wire;
 use axum::http::HeaderMap;
 use domain::change::{Fact, Incoming, MarketingFeedback};
@@ -143,6 +144,26 @@ pub fn inbox_cursor(asked: Option<&str>) -> Result<Option<(Slug, Option<String>)
         Some((Slug::parse(owner).ok()?, (!rest.is_empty()).then(|| rest.to_owned())))
     };
     read().map(Some).ok_or_else(|| Problem::fault("/cursor", "is not a cursor of this list"))
+}
+
+/// Reads to whom somebody's leads go.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn leaving(body: &Value, from: Slug) -> Result<Leaving, Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let to = object.optional("to").map(|node| {
+            let to = node.parsed(Slug::parse)?;
+            if to == from {
+                node.fault("has them already; expected somebody else");
+            }
+            Some(to)
+        });
+        object.finish();
+        Some(Leaving { from: from.clone(), to: to.map_or(Some(None), |to| to.map(Some))? })
+    })
 }
 
 /// A fact as it was sent.
@@ -341,7 +362,7 @@ fn what(
         }
         "assigned" => {
             let to = object.required("to").and_then(|node| node.parsed(Slug::parse));
-            sales(Move::Assigned { to: to? }, by, note)
+            sales(Move::Assigned { to: to?, promise_due_at: None }, by, note)
         }
         "opportunity" => {
             let (deal, amount) = (deal(), amount());

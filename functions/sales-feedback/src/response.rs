@@ -172,6 +172,7 @@ pub fn dossier(
         "owner": wire::owner_json(lead),
         "ready": lead.ready,
         "held_for": lead.held_for.as_ref().map(Slug::as_str),
+        "waits_for_pool": lead.to_assign.is_some(),
         "promise": promise(lead, now),
         "not_before": standing.not_before.map(|at| at.to_string()),
         "score": wire::explanation_json(explanation, lead.playbook_version, now),
@@ -418,7 +419,12 @@ fn sales(what: &Move, by: Option<&Slug>, note: Option<&str>) -> Value {
             add("reason", json!(reason));
             add("not_before", json!(not_before.map(|at| at.to_string())));
         }
-        Move::Assigned { to } => add("to", json!(to.as_str())),
+        Move::Assigned { to, promise_due_at } => {
+            add("to", json!(to.as_str()));
+            add("promise_due_at", json!(promise_due_at.map(|at| at.to_string())));
+        }
+        // Never facts of their own: what they say stands in an effect or in a follow-up.
+        Move::FollowedUp | Move::PromiseDueSoon | Move::PromiseBroken { .. } => {}
         Move::Opportunity { amount, .. } | Move::Won { amount, .. } => {
             add("amount", amount.as_ref().map_or(Value::Null, wire::money_json));
         }
@@ -466,6 +472,14 @@ fn effect(effect: &Effect, document: Option<&Value>) -> Value {
             "passed_over": routed.passed.iter().map(|passed| json!({
                 "person": passed.person.as_str(), "because": passed.because.as_str(),
             })).collect::<Vec<_>>(),
+        }),
+        Effect::PromiseDueSoon { owner, due_at } => json!({
+            "effect": "promise_due_soon", "owner": owner.as_str(), "promise_due_at": due_at.to_string(),
+        }),
+        Effect::PromiseBroken { owner, to } => json!({
+            "effect": "promise_broken", "owner": owner.as_str(),
+            "to": to.as_ref().map(|(to, _)| to.as_str()),
+            "promise_due_at": to.as_ref().map(|(_, due_at)| due_at.to_string()),
         }),
         Effect::Held { owner } => json!({ "effect": "held", "for": owner.as_str() }),
         Effect::PersonaChanged { from, to, .. } => json!({

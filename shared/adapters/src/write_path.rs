@@ -151,8 +151,9 @@ impl WritePath {
             .map(|(at, f)| (at, f.clone()))
             .unzip();
         let Resolution { claims, possible_duplicates, .. } = resolution;
-        let change =
-            decide(subject, claims, &possible_duplicates, &fresh, &version.playbook, self.clock.now());
+        let (playbook, people) = (&version.playbook, self.playbooks.people(&version.playbook).await?);
+        let now = self.clock.now();
+        let change = decide(subject, claims, &possible_duplicates, &fresh, playbook, &people, now);
         let outcomes = outcomes(facts.len(), &places, &change);
         if change.is_empty() || (change.expected.is_none() && change.entries.is_empty()) {
             return Ok(Some(Recorded { lead: change.lead, outcomes, version }));
@@ -231,7 +232,8 @@ fn outcomes(len: usize, places: &[usize], change: &Change) -> Vec<Outcome> {
     all
 }
 
-fn pause(attempt: u32) -> Duration {
+/// Gives how long to wait before something is tried again that others do at the same time.
+pub(crate) fn pause(attempt: u32) -> Duration {
     let limit = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
     let random = uuid::Uuid::new_v4().as_u64_pair().1 % 1_000;
     limit.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 1_000.0)

@@ -162,7 +162,7 @@ pub struct Routed {
 /// Says why somebody is not there, if they are not.
 #[must_use]
 pub fn missing(person: &Person, now: Timestamp) -> Option<Hindrance> {
-    if person.left_at.is_some_and(|at| at <= now) {
+    if person.has_left(now) {
         Some(Hindrance::Left)
     } else if person.calendar.is_absent(now) {
         Some(Hindrance::Absent)
@@ -203,7 +203,7 @@ pub fn qualify(
     let qualifier = territory.map_or(default, |territory| &territory.qualifier);
     let mut passed = Vec::new();
     let mut found = there(qualifier, people, now, &mut passed);
-    let left = people.get(qualifier).left_at.is_some_and(|at| at <= now);
+    let left = people.get(qualifier).has_left(now);
     if found.is_none() && left && qualifier != default {
         // What nobody answers for any more is the default qualifier's, be they there or not.
         let stands_in = there(default, people, now, &mut passed);

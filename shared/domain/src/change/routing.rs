@@ -7,6 +7,7 @@
 use super::{Change, Effect, Fact, Incoming, Subject, decide};
 use crate::lead::Lead;
 use crate::playbook::Playbook;
+use crate::promise::People;
 use crate::routing::Routed;
 use crate::sales::{DeliveryId, Move};
 use crate::stage::Stage;
@@ -43,10 +44,10 @@ pub(super) fn due(lead: &Lead, other: Option<Timestamp>, at: Timestamp) -> Optio
 
 /// Gives a lead to somebody, and says why.
 #[must_use]
-pub fn assign(lead: &Lead, routed: Routed, playbook: &Playbook, now: Timestamp) -> Change {
+pub fn assign(lead: &Lead, routed: Routed, playbook: &Playbook, people: &People, now: Timestamp) -> Change {
     // Behind every fact that is known, also one whose sender's clock ran ahead.
     let at = lead.sales.last().map_or(now, |last| now.max(last.at.plus(1)));
-    let what = Move::Assigned { to: routed.to.clone() };
+    let what = Move::Assigned { to: routed.to.clone(), promise_due_at: None };
     let fact = Incoming {
         delivery: DeliveryId::new("routing", &format!("{} {}", lead.id, lead.version)),
         occurred_at: at,
@@ -56,7 +57,7 @@ pub fn assign(lead: &Lead, routed: Routed, playbook: &Playbook, now: Timestamp) 
         fact: Fact::Sales { what, by: None, note: None },
     };
     let subject = Subject::Existing(Box::new(lead.clone()));
-    let mut change = decide(subject, Vec::new(), &[], &[fact], playbook, now);
+    let mut change = decide(subject, Vec::new(), &[], &[fact], playbook, people, now);
     if let Some(entry) = change.entries.last_mut() {
         entry.effects.push(Effect::Routed(routed));
     }

@@ -1,7 +1,6 @@
 //! Whose a lead is: territories, qualifiers and who answers for them; and pools, whose fairness is stated as properties.
 
-use crate::case::{Play, Step, lead_id, patched, playbook, read, time};
-use crate::clock::{people, slug};
+use crate::case::{Play, Step, lead_id, patched, people, playbook, read, slug, time};
 use domain::attribute::{Attribute, AttributeName, AttributeValue};
 use domain::calendar::Calendar;
 use domain::identity::Slug;
