@@ -1,12 +1,14 @@
 //! Whose a lead is: territories, qualifiers and who answers for them; and pools, whose fairness is stated as properties.
 
-use crate::case::{Play, Step, lead_id, patched, people, playbook, read, slug, time};
+use crate::case::{Play, Step, lead_id, patched, people, playbook, read, slug, time, yaml};
 use domain::attribute::{Attribute, AttributeName, AttributeValue};
 use domain::calendar::Calendar;
+use domain::change::{Effect, Pace, assign, review};
 use domain::identity::Slug;
-use domain::playbook::{Member, Territory};
+use domain::playbook::{Member, Playbook, Territory};
 use domain::promise::{People, Person};
 use domain::routing::{Load, Pick, Room, Rotation, Routed, Rule, pick, qualify};
+use domain::stage::Team;
 use domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -355,4 +357,139 @@ fn a_member_who_leaves_the_pool_is_forgotten_with_the_next_day() {
     assert_eq!(today.given_on(&found.routed.to, now().day()), 1, "another pool may still ask");
     let tomorrow = next(&today, now().plus(DAY_MS)).to_json();
     assert_eq!(tomorrow["people"].as_object().unwrap().len(), 1);
+}
+
+const POOLED: &str = "
+name: Pooled
+signals: [{id: asked, kind: asked}]
+fit: []
+engagement: [{id: e, rules: [{id: asks, points: 60, signal: asked, half_life_days: 30}]}]
+bands: {fit: {A: 60, B: 40, C: 20}, engagement: {1: 60, 2: 40, 3: 20}}
+marketing_qualified: {labels: [D1]}
+territories: [{id: alps, countries: [AT], qualifier: at-1, pool: [{person: ann}, {person: bob}]}]
+default_qualifier: eu-1
+";
+
+/// Plays a lead of Austria that sales accepted on March 2nd, and then `steps`.
+fn accepted<'a>(playbook: &'a Playbook, steps: &[Value]) -> Play<'a> {
+    let mut play = Play::new(playbook, lead_id(1));
+    let before = [
+        json!({"at": "2026-03-01", "captured": {"attributes": {"country": "AT"}, "responded": true}}),
+        json!({"at": "2026-03-01T01:00:00Z", "activity": "asked"}),
+        json!({"at": "2026-03-02", "sales": "accepted"}),
+    ];
+    for step in before.iter().chain(steps) {
+        play.step(&serde_json::from_value::<Step>(step.clone()).unwrap());
+    }
+    play
+}
+
+#[test]
+fn a_real_prospect_waits_for_its_pool_until_somebody_has_it_or_it_goes_on() {
+    let playbook = playbook(&yaml(POOLED));
+    let qualified = || json!({"at": "2026-03-03", "id": "q", "sales": "qualified"});
+    let cases: &[(&str, bool, Vec<Value>)] = &[
+        ("it was found to be one", true, vec![qualified()]),
+        (
+            "it did something since",
+            true,
+            vec![qualified(), json!({"at": "2026-03-03T01:00:00Z", "activity": "asked"})],
+        ),
+        ("nobody said so", false, vec![]),
+        (
+            "somebody was given it",
+            false,
+            vec![qualified(), json!({"at": "2026-03-04", "sales": {"kind": "assigned", "to": "zoe"}})],
+        ),
+        (
+            "it was given away before",
+            true,
+            vec![
+                json!({"at": "2026-03-02T01:00:00Z", "sales": {"kind": "assigned", "to": "zoe"}}),
+                qualified(),
+            ],
+        ),
+        (
+            "that was heard of late",
+            true,
+            vec![
+                qualified(),
+                json!({"at": "2026-03-02T01:00:00Z", "arrives": "2026-03-04", "sales": {"kind": "assigned", "to": "zoe"}}),
+            ],
+        ),
+        (
+            "who was given it was a mistake, and it stays with whoever had it before",
+            false,
+            vec![
+                qualified(),
+                json!({"at": "2026-03-04", "id": "a", "sales": {"kind": "assigned", "to": "zoe"}}),
+                json!({"at": "2026-03-04", "withdrawn": "a"}),
+                json!({"at": "2026-03-05", "id": "q2", "sales": "qualified"}),
+            ],
+        ),
+        ("it was a mistake", false, vec![qualified(), json!({"at": "2026-03-04", "withdrawn": "q"})]),
+        ("it was given back", false, vec![qualified(), json!({"at": "2026-03-04", "sales": "not_ready"})]),
+        (
+            "a deal is open",
+            false,
+            vec![
+                qualified(),
+                json!({"at": "2026-03-04", "sales": {"kind": "opportunity", "deal": "crm D-1"}}),
+            ],
+        ),
+        ("it was imported", false, vec![json!({"at": "2026-03-03", "history": true, "sales": "qualified"})]),
+        (
+            "it is long ago",
+            false,
+            vec![json!({"at": "2026-03-03", "arrives": "2026-03-20", "sales": "qualified"})],
+        ),
+        (
+            "it is said twice",
+            false,
+            vec![
+                qualified(),
+                json!({"at": "2026-03-04", "sales": {"kind": "assigned", "to": "zoe"}}),
+                json!({"at": "2026-03-05", "sales": "qualified"}),
+            ],
+        ),
+        (
+            "it moved to where there is no pool",
+            false,
+            vec![qualified(), json!({"at": "2026-03-04", "captured": {"attributes": {"country": "FR"}}})],
+        ),
+    ];
+    for (what, waits, steps) in cases {
+        let play = accepted(&playbook, steps);
+        let lead = play.lead();
+        assert_eq!(lead.to_assign.is_some(), *waits, "{what}");
+        assert!(lead.person.is_some() || lead.stage.team() == Team::Marketing, "{what}");
+        if *waits {
+            assert!(lead.due_at.is_some_and(|due| due <= time("2026-03-20")), "{what}: it is due");
+            // The playbook has no pool any more.
+            let without = patched(
+                yaml(POOLED),
+                &json!({"territories": [{"id": "alps", "countries": ["AT"], "qualifier": "at-1"}]}),
+            );
+            let (without, now) = (crate::case::playbook(&without), time("2026-03-20"));
+            let after = review(lead, &without, 2, None, Pace::Hold, &People::default(), now).unwrap().lead;
+            assert_eq!(after.to_assign, None, "{what}");
+        }
+    }
+}
+
+#[test]
+fn who_is_given_a_lead_has_it_and_its_timeline_says_why() {
+    let playbook = playbook(&yaml(POOLED));
+    let play = accepted(&playbook, &[json!({"at": "2026-03-03", "sales": "qualified"})]);
+    let (lead, people, now) = (play.lead(), People::default(), time("2026-03-02T12:00:00Z"));
+    let territory = playbook.territory(lead, now.day()).unwrap();
+    let found = pick(territory, &Rotation::default(), &people, &BTreeMap::new(), None, now).unwrap();
+    let change = assign(lead, found.routed.clone(), &playbook, &people, now);
+    // Behind the fact that found it to be one, though the clock that said so was ahead.
+    assert!(change.entries[0].at > time("2026-03-03"));
+    assert_eq!((change.lead.person, change.lead.to_assign), (Some(slug("ann")), None));
+    assert_eq!(change.expected, Some(lead.version));
+    assert!(change.entries[0].effects.contains(&Effect::Routed(found.routed)));
+    let events: Vec<&str> = change.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(events, ["assigned"]);
 }
