@@ -3,18 +3,23 @@
 //! # Layout
 //!
 //! * this file – what all questions have in common: spans of time, the ids of their jobs, CSV;
-//! * [`campaigns`] – of the campaigns report; [`segments`] – of the segments report;
+//! * [`campaigns`] – of the campaigns report; [`funnel`] – of the funnel; [`segments`] – of the segments report;
+//! * [`trend`] – of what was kept day by day;
 //! * [`learning`] – of a backtest, a suggested card, and what best and worst have in common.
 
 pub mod campaigns;
+pub mod funnel;
 pub mod learning;
 pub mod segments;
+pub mod trend;
 
 pub use campaigns::{
     CampaignsAsked, CampaignsQuery, Figure, LeadsAsked, LeadsQuery, campaigns, leads_behind,
 };
+pub use funnel::{FunnelAsked, FunnelLeadsAsked, FunnelLeadsQuery, FunnelQuery, funnel, funnel_leads};
 pub use learning::{BacktestAsked, CharacteristicsQuery, SuggestAsked, backtest, characteristics, suggest};
 pub use segments::{SegmentsAsked, SegmentsQuery, segments};
+pub use trend::{TrendAsked, TrendQuery, trend};
 
 use crate::walk::Selection;
 use adapters::http::Problem;
@@ -39,6 +44,52 @@ pub const REMEMBERED: i64 = 6;
 
 fn word<T: Copy + PartialEq>(words: &'static [(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
+/// Reads which of some words is meant, the first one unless said; no value where it is none of them.
+fn chosen<T: Copy>(
+    name: &str,
+    words: &'static [(&'static str, T)],
+    asked: &Option<String>,
+    faults: &Faults,
+) -> (&'static str, Option<T>) {
+    let meant = match asked {
+        None => words.first(),
+        Some(text) => words.iter().find(|(word, _)| word == text),
+    };
+    if let (None, Some(text)) = (meant, asked) {
+        let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        faults.add(format!("/{name}"), format!("is \"{text}\"; expected one of: {}", words.join(", ")));
+    }
+    meant.map_or(("", None), |(word, value)| (*word, Some(*value)))
+}
+
+/// How far somebody looked through all leads: page by page, and within a page.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Which page of all leads to go on with.
+    pub cursor: Option<String>,
+    /// How many of its leads were looked at already.
+    pub skip: usize,
+}
+
+impl Place {
+    fn read(text: Option<&str>, faults: &Faults) -> Option<Self> {
+        let Some(text) = text else { return Some(Self::default()) };
+        let (skip, cursor) = text.split_once('.').unwrap_or((text, ""));
+        let cursor = Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty());
+        let place = skip.parse().ok().map(|skip| Self { cursor, skip });
+        if place.is_none() {
+            faults.add("/cursor", "is none that a page before gave");
+        }
+        place
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.skip, self.cursor.as_deref().unwrap_or_default())
+    }
 }
 
 /// Reads a span of time: its first and last moment in a time zone.

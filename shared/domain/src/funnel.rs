@@ -455,14 +455,19 @@ impl Funnel {
         }
     }
 
-    /// Gives the line of all leads, each once, and those of the groups: most leads first, the others last.
+    /// Gives the line of all leads, each once, and those of the groups, most leads first: the first `most` of them by
+    /// themselves, and the others together at the end.
     #[must_use]
-    pub fn finish(self) -> (Line, Vec<(Group, Line)>) {
+    pub fn finish(self, most: usize) -> (Line, Vec<(Group, Line)>) {
         let named = self.lines.into_iter().map(|((_, name), line)| (Group::Of(Some(name)), line));
         let mut lines: Vec<(Group, Line)> =
             self.nameless.map(|line| (Group::Of(None), line)).into_iter().chain(named).collect();
         lines.sort_by(|(a_name, a), (b_name, b)| b.leads.cmp(&a.leads).then_with(|| a_name.cmp(b_name)));
-        lines.extend(self.others.map(|line| (Group::Others, line)));
+        let mut others = self.others;
+        for (_, line) in lines.split_off(most.min(lines.len())) {
+            others.get_or_insert_default().merge(line);
+        }
+        lines.extend(others.map(|line| (Group::Others, line)));
         (self.total, lines)
     }
 

@@ -1,6 +1,6 @@
 //! What is asked of the campaigns report, and of the leads behind its figures.
 
-use super::{span_of, word};
+use super::{Place, chosen, span_of, word};
 use adapters::http::Problem;
 use domain::condition::TouchField;
 use domain::fault::Faults;
@@ -48,26 +48,20 @@ pub struct CampaignsAsked {
 /// The faults.
 pub fn campaigns(query: &CampaignsQuery, default_zone: &TimeZone) -> Result<CampaignsAsked, Problem> {
     let faults = Faults::new();
-    let choose = |name: &str, words: Vec<&'static str>, asked: &Option<String>| -> usize {
-        let Some(text) = asked else { return 0 };
-        words.iter().position(|word| word == text).unwrap_or_else(|| {
-            faults.add(format!("/{name}"), format!("is \"{text}\"; expected one of: {}", words.join(", ")));
-            0
-        })
-    };
-    let group =
-        choose("group_by", TouchField::WORDS.iter().map(|(word, _)| *word).collect(), &query.group_by);
-    let basis = choose("basis", Basis::WORDS.iter().map(|(word, _)| *word).collect(), &query.basis);
+    let (_, group_by) = chosen("group_by", TouchField::WORDS, &query.group_by, &faults);
+    let (_, basis) = chosen("basis", Basis::WORDS, &query.basis, &faults);
     let (from, to, zone) = span_of(&query.from, &query.to, &query.tz, default_zone, &faults);
-    let group_by = TouchField::WORDS.get(group).map(|(_, field)| *field).unwrap_or(TouchField::Channel);
-    let basis = Basis::WORDS.get(basis).map(|(_, basis)| *basis).unwrap_or(Basis::Cohort);
     let tz = zone.iana_name().unwrap_or("UTC").to_owned();
-    let asked = CampaignsAsked::new(Question { group_by, basis, from, to }, tz);
-    faults.into_result(Some(asked)).map_err(Problem::invalid)
+    let asked = group_by
+        .zip(basis)
+        .map(|(group_by, basis)| CampaignsAsked::new(Question { group_by, basis, from, to }, tz));
+    faults.into_result(asked).map_err(Problem::invalid)
 }
 
 impl CampaignsAsked {
-    fn new(question: Question, tz: String) -> Self {
+    /// Gives a question its words.
+    #[must_use]
+    pub fn new(question: Question, tz: String) -> Self {
         let group_by = word(TouchField::WORDS, question.group_by);
         let basis = word(Basis::WORDS, question.basis);
         Self { question, group_by, basis, tz }
@@ -166,10 +160,8 @@ pub struct LeadsAsked {
     pub figure_word: &'static str,
     /// How many.
     pub limit: usize,
-    /// Which page of all leads to go on with.
-    pub cursor: Option<String>,
-    /// How many of its leads were looked at already.
-    pub skip: usize,
+    /// Where to go on.
+    pub place: Place,
 }
 
 /// Reads the query; every fault at once, but for one of `limit` or `cursor`.
@@ -179,12 +171,7 @@ pub struct LeadsAsked {
 /// The faults.
 pub fn leads_behind(query: &LeadsQuery, default_zone: &TimeZone) -> Result<LeadsAsked, Problem> {
     let faults = Faults::new();
-    let figure_word = query.figure.as_deref().unwrap_or("leads");
-    let figure = Figure::WORDS.iter().find(|(known, _)| *known == figure_word);
-    if figure.is_none() {
-        let words: Vec<&str> = Figure::WORDS.iter().map(|(word, _)| *word).collect();
-        faults.add("/figure", format!("is \"{figure_word}\"; expected one of: {}", words.join(", ")));
-    }
+    let (figure_word, figure) = chosen("figure", Figure::WORDS, &query.figure, &faults);
     let report = CampaignsQuery {
         group_by: query.group_by.clone(),
         from: query.from.clone(),
@@ -200,25 +187,15 @@ pub fn leads_behind(query: &LeadsQuery, default_zone: &TimeZone) -> Result<Leads
         }
     };
     let limit = adapters::wire::limit(query.limit, 100)?;
-    let (skip, cursor) = match query.cursor.as_deref() {
-        None => (Some(0), None),
-        Some(text) => {
-            let (skip, cursor) = text.split_once('.').unwrap_or((text, ""));
-            (skip.parse().ok(), Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty()))
-        }
-    };
-    if skip.is_none() {
-        faults.add("/cursor", "is none that a page before gave");
-    }
+    let place = Place::read(query.cursor.as_deref(), &faults);
     let row = query.row.as_ref().map(|name| Some(name.clone()).filter(|name| !name.is_empty()));
-    let asked = report.zip(figure).zip(skip).map(|((report, (figure_word, figure)), skip)| LeadsAsked {
+    let asked = report.zip(figure).zip(place).map(|((report, figure), place)| LeadsAsked {
         report,
         row,
-        figure: *figure,
+        figure,
         figure_word,
         limit,
-        cursor,
-        skip,
+        place,
     });
     faults.into_result(asked).map_err(Problem::invalid)
 }

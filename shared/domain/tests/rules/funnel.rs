@@ -70,7 +70,7 @@ fn won() -> Move {
 fn counted(question: &Question, leads: &[Lead]) -> (Line, Vec<(Group, Line)>) {
     let mut funnel = Funnel::default();
     leads.iter().filter_map(Row::of).for_each(|row| funnel.add(question, &row));
-    funnel.finish()
+    funnel.finish(usize::MAX)
 }
 
 fn numbers(line: &Line, stage: Stage) -> [u64; 5] {
