@@ -51,6 +51,10 @@ mod days;
 mod diff;
 #[path = "rules/drawn.rs"]
 mod drawn;
+#[path = "rules/funnel.rs"]
+mod funnel;
+#[path = "rules/kept.rs"]
+mod kept;
 #[path = "rules/language.rs"]
 mod language;
 #[path = "rules/personas.rs"]
