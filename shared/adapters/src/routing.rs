@@ -218,7 +218,7 @@ impl Assigner {
         let sold = matches!(lead.stage, Stage::SalesQualified | Stage::Opportunity);
         if let Some(pooled) = territory.filter(|territory| sold && !territory.pool.is_empty()) {
             return Ok(self
-                .from_pool(lead, pooled, playbook, people, company, now)
+                .in_turn(lead, pooled, playbook, people, company, now)
                 .await?
                 .map(|(also, routed)| (also, gone(routed))));
         }
@@ -228,7 +228,7 @@ impl Assigner {
         Ok(elsewhere.map(|routed| (Vec::new(), routed)))
     }
 
-    async fn from_pool(
+    async fn in_turn(
         &self,
         lead: &Lead,
         territory: &Territory,
