@@ -2,14 +2,19 @@
 
 use adapters::http::Problem;
 use adapters::wire;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
+use domain::attribute::AttributeValue;
 use domain::change::{Fact, Incoming, MarketingFeedback};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use domain::country::Country;
 use domain::fault::Faults;
 use domain::identity::{ExternalId, LeadRef, Slug};
+use domain::inbox::{Pressing, Rank};
+use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::reader::{Node, Object};
 use domain::sales::{DeliveryId, Move};
+use domain::score::Label;
 use domain::stage::Stage;
 use domain::time::{Day, Timestamp};
 use serde::Deserialize;
@@ -86,7 +91,7 @@ pub fn days(query: &LabelsQuery, first: Day, today: Day) -> Result<(Day, Day), P
 }
 
 /// The query of the inbox.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct InboxQuery {
@@ -94,27 +99,170 @@ pub struct InboxQuery {
     pub owner: Option<String>,
     /// Only leads in this stage.
     pub stage: Option<String>,
-    /// How many, 1 to 200; 100 unless said.
+    /// Only leads with this label, such as A1.
+    pub label: Option<String>,
+    /// Only leads of this country: its code or its name.
+    pub country: Option<String>,
+    /// Only leads of this territory of the active playbook; `default` for those of none.
+    pub territory: Option<String>,
+    /// Only leads that mirror this persona.
+    pub persona: Option<String>,
+    /// Only leads in this segment.
+    pub segment: Option<String>,
+    /// Only leads whose promise stands so: `broken`, `due_soon`, `running`, `none`.
+    pub promise: Option<String>,
+    /// `true`: only leads whose promise is broken.
+    pub overdue: Option<bool>,
+    /// Only what came into the inbox since: a `marker` of an earlier answer, or a time.
+    pub new_since: Option<String>,
+    /// How many, 1 to 200; 100 unless said, in CSV all.
     pub limit: Option<u32>,
     /// Where the page starts: `next_cursor` of the page before.
     pub cursor: Option<String>,
 }
 
-/// Reads a stage.
-///
-/// # Errors
-///
-/// The fault.
-pub fn stage(asked: Option<&str>) -> Result<Option<Stage>, Problem> {
-    let Some(text) = asked else { return Ok(None) };
-    let words: Vec<&str> = Stage::WORDS.iter().filter(|(_, s)| s.in_inbox()).map(|(word, _)| *word).collect();
-    match Stage::parse(text).filter(|stage| stage.in_inbox()) {
-        Some(stage) => Ok(Some(stage)),
-        None => Err(Problem::fault(
-            "/stage",
-            format!("is no stage of the inbox; expected one of: {}", words.join(", ")),
-        )),
+/// What an inbox is to have.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Whose.
+    pub owner: Option<Slug>,
+    /// Behind which rank, and for which moment that was.
+    pub cursor: Option<(Timestamp, Rank)>,
+    stage: Option<Stage>,
+    label: Option<Label>,
+    country: Option<Country>,
+    territory: Option<Slug>,
+    persona: Option<Slug>,
+    segment: Option<Slug>,
+    promise: Option<Pressing>,
+    new_since: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault.
+    pub fn read(query: &InboxQuery, playbook: &Playbook) -> Result<Self, Problem> {
+        let faults = Faults::new();
+        let slug = |name: &str, asked: &Option<String>| {
+            asked.as_deref().and_then(|text| {
+                Slug::parse(text).map_err(|error| faults.add(format!("/{name}"), error.to_string())).ok()
+            })
+        };
+        fn asked<T>(
+            faults: &Faults,
+            name: &str,
+            asked: &Option<String>,
+            read: impl Fn(&str) -> Option<T>,
+            expected: &str,
+        ) -> Option<T> {
+            let found = read(asked.as_deref()?);
+            if found.is_none() {
+                faults.add(format!("/{name}"), format!("is not one; expected {expected}"));
+            }
+            found
+        }
+        let stages: Vec<&str> =
+            Stage::WORDS.iter().filter(|(_, s)| s.in_inbox()).map(|(word, _)| *word).collect();
+        let stage = |text: &str| Stage::parse(text).filter(|stage| stage.in_inbox());
+        let states: Vec<&str> = Pressing::WORDS.iter().map(|(word, _)| *word).collect();
+        let state =
+            |text: &str| Pressing::WORDS.iter().find(|(word, _)| *word == text).map(|(_, state)| *state);
+        let territories = || playbook.territories.iter().map(|territory| &territory.id);
+        let territory = |text: &str| {
+            territories()
+                .find(|id| id.as_str() == text)
+                .cloned()
+                .or(Slug::parse(text).ok().filter(|_| text == NO_TERRITORY))
+        };
+        let known: Vec<&str> = territories().map(Slug::as_str).chain([NO_TERRITORY]).collect();
+        let time = |text: &str| Timestamp::parse_in(text, &jiff::tz::TimeZone::UTC);
+        let promise =
+            asked(&faults, "promise", &query.promise, state, &format!("one of: {}", states.join(", ")));
+        if query.overdue == Some(true) && promise.is_some_and(|promise| promise != Pressing::Broken) {
+            faults.add("/overdue", "asks for broken promises only, and \"promise\" for others");
+        }
+        let filter = Self {
+            owner: slug("owner", &query.owner),
+            cursor: asked(&faults, "cursor", &query.cursor, read_cursor, "next_cursor of the page before"),
+            stage: asked(
+                &faults,
+                "stage",
+                &query.stage,
+                stage,
+                &format!("a stage of the inbox: {}", stages.join(", ")),
+            ),
+            label: asked(&faults, "label", &query.label, Label::parse, "a label such as A1"),
+            country: asked(
+                &faults,
+                "country",
+                &query.country,
+                Country::parse,
+                "a country, such as AT or Austria",
+            ),
+            territory: asked(
+                &faults,
+                "territory",
+                &query.territory,
+                territory,
+                &format!("one of: {}", known.join(", ")),
+            ),
+            persona: slug("persona", &query.persona),
+            segment: slug("segment", &query.segment),
+            promise: promise.or((query.overdue == Some(true)).then_some(Pressing::Broken)),
+            new_since: asked(
+                &faults,
+                "new_since",
+                &query.new_since,
+                time,
+                "the marker of an earlier answer, or a time such as 2026-02-01T12:00:00Z",
+            ),
+        };
+        faults.into_result(Some(filter)).map_err(Problem::invalid)
     }
+
+    /// Tells whether a lead is to be shown.
+    #[must_use]
+    pub fn has(&self, lead: &Lead, playbook: &Playbook, now: Timestamp) -> bool {
+        let country = || match lead.country() {
+            Some(AttributeValue::Text(text)) => Country::parse(text),
+            _ => None,
+        };
+        let territory =
+            || playbook.qualifier(lead.country()).0.map_or(NO_TERRITORY, |territory| territory.id.as_str());
+        self.stage.is_none_or(|stage| lead.stage == stage)
+            && self.label.is_none_or(|label| lead.score.label == label)
+            && self.country.is_none_or(|asked| country() == Some(asked))
+            && self.territory.as_ref().is_none_or(|asked| territory() == asked.as_str())
+            && self.persona.as_ref().is_none_or(|persona| lead.persona.as_ref() == Some(persona))
+            && self.segment.as_ref().is_none_or(|segment| lead.segments.contains(segment))
+            && self.promise.is_none_or(|state| Pressing::of(lead, &playbook.promises, now) == state)
+            && self.new_since.is_none_or(|since| lead.person_since.is_some_and(|at| at > since))
+    }
+}
+
+/// Stands for the leads of no territory.
+const NO_TERRITORY: &str = "default";
+
+/// Tells whether the caller asked for a media type.
+#[must_use]
+pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(media_type))
+}
+
+/// Writes where the next page of the inbox starts.
+#[must_use]
+pub fn inbox_cursor(as_of: Timestamp, rank: &Rank) -> String {
+    data_encoding::BASE64URL_NOPAD.encode(format!("{} {}", as_of.millis(), rank.to_text()).as_bytes())
+}
+
+fn read_cursor(text: &str) -> Option<(Timestamp, Rank)> {
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    let (as_of, rank) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+    Some((Timestamp::from_millis(as_of.parse().ok()?), Rank::parse(rank)?))
 }
 
 /// Reads the day of a score.
@@ -129,20 +277,6 @@ pub fn at(asked: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
     Timestamp::parse(text).or(end_of_day).filter(|at| *at >= Timestamp::EARLIEST).ok_or_else(|| {
         Problem::fault("/at", "is not a time; expected one such as 2026-02-01T12:00:00Z, or 2026-02-01")
     })
-}
-
-/// Reads where a page of the inbox starts: the person, and the place in their list.
-///
-/// # Errors
-///
-/// The fault.
-pub fn inbox_cursor(asked: Option<&str>) -> Result<Option<(Slug, Option<String>)>, Problem> {
-    let Some(text) = asked else { return Ok(None) };
-    let read = || {
-        let (owner, rest) = text.split_once('.')?;
-        Some((Slug::parse(owner).ok()?, (!rest.is_empty()).then(|| rest.to_owned())))
-    };
-    read().map(Some).ok_or_else(|| Problem::fault("/cursor", "is not a cursor of this list"))
 }
 
 /// A fact as it was sent.

@@ -1,4 +1,11 @@
 //! What sales gets.
+//!
+//! # Layout
+//!
+//! * this file – leads, scores, the timeline, what became of a fact;
+//! * [`inbox`] – the inbox, as JSON and CSV.
+
+pub mod inbox;
 
 use adapters::http::Problem;
 use adapters::ports::Page;
@@ -241,32 +248,6 @@ fn promise(lead: &Lead, now: Timestamp) -> Value {
         Some(due) => json!({ "due_at": due.to_string(), "overdue": due <= now }),
         None => Value::Null,
     }
-}
-
-/// Gives a page of the inbox.
-#[must_use]
-pub fn inbox(leads: &[Lead], next: Option<String>, now: Timestamp) -> Value {
-    let items: Vec<Value> = leads
-        .iter()
-        .map(|lead| {
-            let mut item = summary(lead);
-            if let Some(map) = item.as_object_mut() {
-                map.insert("attributes".to_owned(), Value::Object(wire::attributes_json(lead)));
-                map.insert("stage_since".to_owned(), lead.stage_since.to_string().into());
-                map.insert("cycle".to_owned(), lead.cycle.into());
-                map.insert("label".to_owned(), lead.score.label.to_string().into());
-                map.insert("promise".to_owned(), promise(lead, now));
-            }
-            item
-        })
-        .collect();
-    json!({ "items": items, "next_cursor": next })
-}
-
-/// Writes where the next page of the inbox starts.
-#[must_use]
-pub fn inbox_cursor(owner: &Slug, cursor: Option<&str>) -> String {
-    format!("{owner}.{}", cursor.unwrap_or_default())
 }
 
 /// Gives what became of one fact.

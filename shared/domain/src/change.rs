@@ -22,6 +22,7 @@ pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
 
 use crate::activity::{Activity, is_own_doing, is_response};
 use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
+use crate::claim::holder;
 use crate::condition::View;
 use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
 use crate::identity::{Identity, LeadId, Slug};
@@ -460,6 +461,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         stage_since: at,
         cycle: 1,
         person: None,
+        person_since: None,
         promise_due_at: None,
         persona: None,
         phase: None,
@@ -800,7 +802,10 @@ impl Worker<'_> {
         strict: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<bool, Outcome> {
-        let (id, newest) = (fact.id, lead.sales.last().is_none_or(|last| last.place() < fact.place()));
+        if strict && holder(lead, &fact.what, fact.by.as_ref()).is_some() {
+            return Err(Outcome::Illegal { stage: lead.stage, legal: lead.stage.legal() });
+        }
+        let (id, newest) = (fact.id, lead.sales.last().is_none_or(|last| last.at <= fact.at));
         if !insert(&mut lead.sales, fact) {
             return Ok(false);
         }
@@ -826,6 +831,7 @@ impl Worker<'_> {
     ) -> Option<Slug> {
         let today = self.now.day();
         let stage_before = lead.stage;
+        let person_before = lead.person.clone();
         if becomes_a_lead(lead, self.playbook, today) {
             lead.responded_at = Some(at);
         }
@@ -872,6 +878,9 @@ impl Worker<'_> {
             effects.push(Effect::Held { owner });
         }
         lead.held_for = held_for;
+        if person_before != lead.person {
+            lead.person_since = lead.person.is_some().then_some(self.now);
+        }
         if stage_before != lead.stage {
             let skipped = stage_before.skipped(lead.stage);
             effects.push(Effect::StageChanged { from: stage_before, to: lead.stage, skipped });

@@ -326,6 +326,8 @@ impl Standing {
                 self.handed_off_at = Some(fact.at);
             }
             Move::Assigned { to } => self.person = Some(to.clone()),
+            // Who took it has it, whomever it was offered to.
+            Move::Accepted if fact.by.is_some() => self.person.clone_from(&fact.by),
             Move::NotReady { not_before, .. } => self.not_before = *not_before,
             Move::Disqualified { .. } => self.person = None,
             _ if ended => self.person = None,
