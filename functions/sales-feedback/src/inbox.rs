@@ -30,6 +30,7 @@ use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::time::{MINUTE_MS, Timestamp};
 use futures::{StreamExt, TryStreamExt};
+use std::sync::Arc;
 
 /// The most leads that are ranked at a time, the most pressing promises first; a person never works through more.
 pub const MOST_RANKED: usize = 2_000;
@@ -53,6 +54,8 @@ pub(crate) struct Ranked {
 pub(crate) struct Page {
     pub(crate) lines: Vec<Ranked>,
     pub(crate) next: Option<String>,
+    /// By which it is ranked.
+    pub(crate) playbook: Arc<Playbook>,
     /// The moment for which it is ranked.
     pub(crate) as_of: Timestamp,
     pub(crate) marker: Timestamp,
@@ -65,7 +68,7 @@ pub(crate) struct Page {
 ///
 /// Without `owner`: those of the token's person, or of everybody where the token belongs to no person. The order goes by the
 /// parts of `rank`, each only where all before it are the same: `promise` (broken, due soon, running, none open), `label`
-/// (the better first), `due` (the earlier first), `follow_up` (whom nobody tried to reach first), `fresh` (who did something
+/// (the better first), `due` (the earlier first), `tries` (whom fewest tried to reach first), `fresh` (who did something
 /// latest). Pages are ranked for the moment of the first one (`as_of`): a lead about which nothing is recorded meanwhile
 /// stands on exactly one page. `new_since` with the `marker` of an earlier answer gives what came into the inbox since,
 /// new or from somebody else; what came within a minute before the marker may come twice, and nothing is left out. CSV has
@@ -98,7 +101,7 @@ async fn page(
     app: &App,
     caller: &Caller<SalesOnly>,
     filter: &Filter,
-    playbook: &Playbook,
+    playbook: &Arc<Playbook>,
     limit: usize,
 ) -> Result<Page, Problem> {
     let now = app.clock.now();
@@ -121,7 +124,7 @@ async fn page(
         .map(|(at, (rank, lead))| Ranked { place: at + 1, rank, lead })
         .collect();
     let next = lines.last().filter(|_| more).map(|last| request::inbox_cursor(as_of, &last.rank));
-    Ok(Page { lines, next, as_of, marker: now.plus(-UNSEEN_MS), left_out })
+    Ok(Page { playbook: Arc::clone(playbook), lines, next, as_of, marker: now.plus(-UNSEEN_MS), left_out })
 }
 
 /// Reads the leads that stand in inboxes, as they are now: one that moved on since the index was read is left out. Gives

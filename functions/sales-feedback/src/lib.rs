@@ -13,6 +13,7 @@
 //! A fact is never edited. What was wrong is withdrawn by a later fact.
 
 pub mod config;
+pub mod dossier;
 pub mod history;
 pub mod inbox;
 pub mod request;
@@ -25,8 +26,10 @@ use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::history::facts as facts_of_lead;
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
+use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Put, Timeline};
+use adapters::ports::{Catalog, CatalogKind, LeadLists, LeadStore, Timeline};
+use adapters::wire::feedback::{Sent, reason};
 use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -37,12 +40,10 @@ use domain::identity::{LeadId, LeadRef, Slug};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::sales::Move;
-use domain::score::explain;
 use domain::time::Timestamp;
 use futures::StreamExt;
-use request::{Feedback, LabelsQuery, ScoreQuery, Sent, TimelineQuery};
+use request::{Feedback, LabelsQuery, ScoreQuery};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -157,7 +158,7 @@ impl FromRef<App> for Arc<Tokens> {
 pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(lookup))
-        .routes(routes!(dossier))
+        .routes(routes!(dossier::dossier))
         .routes(routes!(score))
         .routes(routes!(labels))
         .routes(routes!(lead_segments))
@@ -181,36 +182,6 @@ async fn lookup(
     let reference = adapters::wire::one(&body, adapters::wire::lead_ref)?;
     let lead = app.write_path.look_up(&reference).await?;
     Ok(http::json(StatusCode::OK, &response::found(lead.as_ref())))
-}
-
-/// Gives everything known of a lead: profile, score with its explanation, stage, owner, persona, phase, segments, consent,
-/// content had, deals, timeline; where a fact of the timeline changed persona, phase or segments, also why. Roles: marketing, sales, admin.
-#[utoipa::path(get, path = "/v1/leads/{lead_id}", tag = "leads", security(("token" = ["marketing", "sales"])),
-    params(("lead_id" = String, Path, description = "The lead"), TimelineQuery),
-    responses((status = 200, description = "The dossier"), (status = 404, description = "No such lead")))]
-async fn dossier(
-    State(app): State<App>,
-    _: Caller<MarketingAndSales>,
-    Path(id): Path<String>,
-    Query(query): Query<TimelineQuery>,
-) -> Result<Response, Problem> {
-    let lead = app.lead(&id).await?;
-    let playbook = app.playbooks.version(lead.playbook_version).await?;
-    let limit = adapters::wire::limit(query.limit, 50)?;
-    let cursor = query.cursor.as_deref();
-    let entries = app.timeline.entries(&lead.id, Direction::Backward, limit, cursor).await;
-    let entries = entries.map_err(|error| Problem::of_list(error, cursor))?;
-    let now = app.clock.now();
-    let explanation = explain(&playbook, &lead.view(now.day()));
-    let mut documents = response::Documents::new();
-    let deciders = entries.items.iter().filter(|entry| response::says_why(entry));
-    for version in deciders.map(|entry| entry.playbook_version).collect::<BTreeSet<_>>() {
-        documents.insert(version, app.playbooks.document(version).await?);
-    }
-    Ok(http::json(
-        StatusCode::OK,
-        &response::dossier(&lead, &playbook, &explanation, &entries, &documents, now),
-    ))
 }
 
 /// Gives a lead's score and its explanation, now or on another day, under its own or any other playbook version. Roles:
@@ -365,15 +336,10 @@ async fn taken_by_caller(app: &App, caller: &Caller<SalesOnly>, fact: &mut Fact)
         Move::Assigned { to, .. } => *to == person,
         _ => false,
     };
-    if takes && is_person(app, &person).await? {
+    if takes && is_person(app.catalog.as_ref(), &app.playbooks.active().await?.playbook, &person).await? {
         *by = Some(person);
     }
     Ok(())
-}
-
-async fn is_person(app: &App, id: &Slug) -> Result<bool, Problem> {
-    Ok(app.playbooks.active().await?.playbook.people().contains(&id)
-        || app.catalog.get(CatalogKind::Person, id.as_str()).await?.is_some())
 }
 
 /// Records up to 100 facts from sales, each with a `lead` reference and a result of its own. Roles: sales, admin.
@@ -441,15 +407,15 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
         && !sent.fact.history
     {
         // What was written long ago need not be in today's words.
-        request::reason(what, &app.playbooks.active().await?.playbook)?;
+        reason(what, &app.playbooks.active().await?.playbook)?;
     }
     match &sent.fact.fact {
         Fact::Withdrawn { id, .. } => {
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;
             history::must_exist(app.timeline.as_ref(), &known.id, *id).await?;
         }
-        Fact::Sales { what: Move::Assigned { to, .. }, .. } => known(app, to).await?,
-        Fact::Sales { what: Move::Accepted, by: Some(by), .. } => known(app, by).await?,
+        Fact::Sales { what: Move::Assigned { to, .. }, .. } => note(app.catalog.as_ref(), to).await?,
+        Fact::Sales { what: Move::Accepted, by: Some(by), .. } => note(app.catalog.as_ref(), by).await?,
         Fact::Sales { what, .. } if what.deal().is_some() && !sent.identified => {
             // Nothing tells a repeat from a second time but that the deal stands so already.
             if let Some(known) = app.write_path.look_up(&lead).await?
@@ -462,14 +428,4 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
         _ => {}
     }
     Ok(app.write_path.record(&About::Known(lead), &[sent.fact]).await?)
-}
-
-/// Makes sure that somebody has a record. Whoever has none stands in no list, and their leads would be out of sight:
-/// they get one to be filled in. If somebody else is faster, theirs stays.
-async fn known(app: &App, person: &Slug) -> Result<(), Problem> {
-    if app.catalog.get(CatalogKind::Person, person.as_str()).await?.is_none() {
-        let body = serde_json::json!({ "name": person.as_str(), "team": "sales", "timezone": "UTC", "unknown": true });
-        let _made = app.catalog.put(&[Put::new(CatalogKind::Person, person.as_str(), body)]).await?;
-    }
-    Ok(())
 }

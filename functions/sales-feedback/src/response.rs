@@ -7,6 +7,8 @@
 
 pub mod inbox;
 
+use crate::dossier::Known;
+use crate::dossier::brief::Brief;
 use adapters::http::Problem;
 use adapters::ports::Page;
 use adapters::wire;
@@ -24,6 +26,7 @@ use domain::playbook::diff::{condition_of, in_words, reasons_in_words};
 use domain::reason::Reason;
 use domain::sales::{Deal, DealState, Move, Stay, stays};
 use domain::score::{Basis, Explanation, Score, explain};
+use domain::sentence::{self, Names};
 use domain::time::{DAY_MS, Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -141,14 +144,17 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
 
 /// Gives the dossier.
 #[must_use]
-pub fn dossier(
-    lead: &Lead,
-    playbook: &Playbook,
+pub(crate) fn dossier(
+    known: &Known,
+    brief: &Brief,
     explanation: &Explanation,
     entries: &Page<Entry>,
     documents: &Documents,
-    now: Timestamp,
 ) -> Value {
+    let Known { lead, playbook, now, .. } = known;
+    let now = *now;
+    let titles = known.contents.iter().map(|(id, content)| (id.clone(), content.title.clone())).collect();
+    let names = Names { playbook, content: &titles, people: &known.people };
     let standing = lead.standing();
     let emails: Vec<&str> = lead
         .identities
@@ -157,7 +163,7 @@ pub fn dossier(
             |identity| if let Identity::Email(email) = identity { Some(email.as_str()) } else { None },
         )
         .collect();
-    json!({
+    let mut shown = json!({
         "lead_id": lead.id.as_str(),
         "email": emails.first(),
         "emails": emails,
@@ -190,9 +196,6 @@ pub fn dossier(
             "first": lead.touches.first.as_ref().map(wire::touch_json),
             "last": lead.touches.last().map(wire::touch_json),
         },
-        "content": lead.content.iter().map(|(content, had)| json!({
-            "content_id": content.as_str(), "on": had.on.to_string(),
-        })).collect::<Vec<_>>(),
         "deals": standing.deals.iter().map(deal).collect::<Vec<_>>(),
         "possible_duplicates": lead.possible_duplicates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "created_at": lead.created_at.to_string(),
@@ -200,10 +203,14 @@ pub fn dossier(
         "next_review_at": lead.due_at.map(|at| at.to_string()),
         "version": lead.version,
         "timeline": {
-            "items": entries.items.iter().map(|entry| self::entry(entry, documents)).collect::<Vec<_>>(),
+            "items": entries.items.iter().map(|entry| self::entry(entry, documents, &names)).collect::<Vec<_>>(),
             "next_cursor": entries.next,
         },
-    })
+    });
+    if let (Some(map), Ok(Value::Object(brief))) = (shown.as_object_mut(), serde_json::to_value(brief)) {
+        map.extend(brief);
+    }
+    shown
 }
 
 /// Tells how long the lead was in each stage, in whole days; until now in the last one.
@@ -315,17 +322,19 @@ fn because(effect: &Effect, document: Option<&Value>) -> Vec<String> {
 
 /// Gives an entry of the timeline.
 #[must_use]
-pub fn entry(entry: &Entry, documents: &Documents) -> Value {
+fn entry(entry: &Entry, documents: &Documents, names: &Names<'_>) -> Value {
     let document = documents.get(&entry.playbook_version).map(Arc::as_ref);
     let mut json = json!({
         "id": entry.id,
         "kind": entry.fact.kind(),
+        "says": sentence::of_fact(&entry.fact, names),
         "at": entry.at.to_string(),
         "recorded_at": entry.recorded_at.to_string(),
         "by": entry.by,
         "history": entry.history,
         "playbook_version": entry.playbook_version,
         "effects": entry.effects.iter().map(|effect| self::effect(effect, document)).collect::<Vec<_>>(),
+        "then": entry.effects.iter().map(|effect| sentence::of_effect(effect, names)).collect::<Vec<_>>(),
     });
     if let (Some(map), Value::Object(details)) = (json.as_object_mut(), details(&entry.fact)) {
         map.extend(details.into_iter().filter(|(_, value)| !value.is_null()));
@@ -399,7 +408,12 @@ fn sales(what: &Move, by: Option<&Slug>, note: Option<&str>) -> Value {
             add("reason", json!(reason));
             add("not_before", json!(not_before.map(|at| at.to_string())));
         }
-        Move::Assigned { to } => add("to", json!(to.as_str())),
+        Move::Assigned { to, promise_due_at } => {
+            add("to", json!(to.as_str()));
+            add("promise_due_at", json!(promise_due_at.map(|at| at.to_string())));
+        }
+        // Never facts of their own: what they say stands in an effect or in a follow-up.
+        Move::FollowedUp | Move::PromiseDueSoon | Move::PromiseBroken { .. } => {}
         Move::Opportunity { amount, .. } | Move::Won { amount, .. } => {
             add("amount", amount.as_ref().map_or(Value::Null, wire::money_json));
         }
@@ -440,6 +454,14 @@ fn effect(effect: &Effect, document: Option<&Value>) -> Value {
         Effect::HandedOff { to, territory, promise_due_at } => json!({
             "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
             "promise_due_at": promise_due_at.to_string(),
+        }),
+        Effect::PromiseDueSoon { owner, due_at } => json!({
+            "effect": "promise_due_soon", "owner": owner.as_str(), "promise_due_at": due_at.to_string(),
+        }),
+        Effect::PromiseBroken { owner, to } => json!({
+            "effect": "promise_broken", "owner": owner.as_str(),
+            "to": to.as_ref().map(|(to, _)| to.as_str()),
+            "promise_due_at": to.as_ref().map(|(_, due_at)| due_at.to_string()),
         }),
         Effect::Held { owner } => json!({ "effect": "held", "for": owner.as_str() }),
         Effect::PersonaChanged { from, to, .. } => json!({

@@ -153,6 +153,8 @@ pub enum CatalogKind {
     ContentResults,
     /// What personas stand on.
     Evidence,
+    /// The latest won leads, and what they are like.
+    Won,
     /// Who outside is told what happened.
     Webhook,
     /// What a webhook's messages are signed with: apart from it, so that only who signs reads it.
@@ -173,6 +175,7 @@ impl CatalogKind {
         ("content", Self::Content),
         ("content_results", Self::ContentResults),
         ("evidence", Self::Evidence),
+        ("won", Self::Won),
         ("webhook", Self::Webhook),
         ("webhook_secret", Self::WebhookSecret),
     ];

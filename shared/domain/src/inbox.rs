@@ -7,7 +7,7 @@
 //! 2. **label** – the better first, counted in bands: `A1` is 0 bands from the best, `B1` and `A2` one, `D4` six; of those
 //!    equally far the more active one, since they are at it now;
 //! 3. **due** – of open promises the one that was or is due first;
-//! 4. **follow-up** – whom nobody has tried to reach since the hand-off, before those whom somebody has;
+//! 4. **tries** – whom fewest have tried to reach since the hand-off, up to as often as sales promised to try;
 //! 5. **fresh** – who did something latest, by day;
 //! 6. the lead's id, so that the order is a whole one.
 //!
@@ -18,6 +18,7 @@
 use crate::identity::LeadId;
 use crate::lead::Lead;
 use crate::promise::Promises;
+use crate::sales::{Move, SalesFact};
 use crate::score::{Engagement, Fit};
 use crate::time::{DAY_MS, Day, HOUR_MS, MINUTE_MS, Timestamp};
 use std::cmp::Reverse;
@@ -50,17 +51,19 @@ impl Pressing {
         Self::WORDS.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
     }
 
-    /// Tells how a lead's promise stands at a moment. It is due soon in the last part of the time since the hand-off, as
-    /// long as the playbook says.
+    /// Tells how a lead's promise stands at a moment. That it is due soon goes by its owner's working hours, so it is so
+    /// once that was said; one that was broken stays so until somebody answers, whoever has the lead by then.
     #[must_use]
-    pub fn of(lead: &Lead, promises: &Promises, now: Timestamp) -> Self {
+    pub fn of(lead: &Lead, now: Timestamp) -> Self {
         let Some(due_at) = lead.promise_due_at else { return Self::Nothing };
-        if due_at <= now {
-            return Self::Broken;
+        let said = || since_hand_off(lead).map(|fact| &fact.what);
+        if due_at <= now || said().any(|what| matches!(what, Move::PromiseBroken { .. })) {
+            Self::Broken
+        } else if said().any(|what| *what == Move::PromiseDueSoon) {
+            Self::DueSoon
+        } else {
+            Self::Running
         }
-        let from = lead.standing().handed_off_at.unwrap_or(lead.stage_since);
-        let soon = due_at.since(from).max(0).saturating_mul(i64::from(promises.due_soon_percent)) / 100;
-        if due_at.plus(-soon) <= now && soon > 0 { Self::DueSoon } else { Self::Running }
     }
 }
 
@@ -73,8 +76,8 @@ pub struct Rank {
     pub bands: (u8, u8),
     /// When its promise was or is due; the end of time where none is open.
     pub due_at: Timestamp,
-    /// Whether somebody tried to reach it since it was handed over.
-    pub followed_up: bool,
+    /// How often somebody tried to reach it since it was handed over, up to as often as sales promised.
+    pub tries: u16,
     /// The day on which it last did something, or came.
     pub fresh: Reverse<Day>,
     /// Which lead.
@@ -91,10 +94,10 @@ impl Rank {
         let (fit, engagement) = (band(fit), band(engagement));
         let did = lead.ledger.iter().map(|(_, counts)| counts.last()).max();
         Self {
-            promise: Pressing::of(lead, promises, now),
+            promise: Pressing::of(lead, now),
             bands: (fit.saturating_add(engagement), engagement),
             due_at: lead.promise_due_at.unwrap_or(Timestamp::LATEST),
-            followed_up: followed_up(lead),
+            tries: tries(lead).min(promised_tries(promises)),
             fresh: Reverse(did.unwrap_or(lead.responded_at.unwrap_or(lead.created_at).day())),
             lead: lead.id.clone(),
         }
@@ -102,10 +105,13 @@ impl Rank {
 
     /// Says each part, in the order in which they count.
     #[must_use]
-    pub fn because(&self, lead: &Lead, now: Timestamp) -> Vec<Part> {
+    pub fn because(&self, lead: &Lead, promises: &Promises, now: Timestamp) -> Vec<Part> {
         let part = |name, value: String, says: String| Part { name, value, says };
         let left = || span(self.due_at.since(now).abs());
         let promise = match self.promise {
+            Pressing::Broken if self.due_at > now => {
+                format!("the promise of an answer was broken; who has it now is to answer in {}", left())
+            }
             Pressing::Broken => format!("the promise of an answer was broken {} ago", left()),
             Pressing::DueSoon => format!("the promise of an answer is due soon, in {}", left()),
             Pressing::Running => format!("the promise of an answer is due in {}", left()),
@@ -125,16 +131,12 @@ impl Rank {
             let says = "of promises that stand alike, the one that is due first comes first".to_owned();
             parts.push(part("due", self.due_at.to_string(), says));
         }
-        let tried = if self.followed_up {
-            "somebody tried to reach them since"
-        } else {
-            "nobody has tried to reach them since they were handed over"
+        let tried = match self.tries {
+            0 => "nobody has tried to reach them since they were handed over".to_owned(),
+            n if n >= promised_tries(promises) => "they were tried as often as promised".to_owned(),
+            n => format!("they were tried {n} of {} times", promised_tries(promises)),
         };
-        parts.push(part(
-            "follow_up",
-            if self.followed_up { "done" } else { "open" }.to_owned(),
-            tried.to_owned(),
-        ));
+        parts.push(part("tries", self.tries.to_string(), tried));
         let days = now.day().0.saturating_sub(fresh.0);
         let did = match days {
             ..=0 => "did something today".to_owned(),
@@ -150,7 +152,7 @@ impl Rank {
     pub fn to_text(&self) -> String {
         let promise = Pressing::WORDS.iter().position(|(_, state)| *state == self.promise).unwrap_or(0);
         let (bands, engagement) = self.bands;
-        let (due, tried, fresh) = (self.due_at.millis(), u8::from(self.followed_up), self.fresh.0.0);
+        let (due, tried, fresh) = (self.due_at.millis(), self.tries, self.fresh.0.0);
         format!("{promise} {bands} {engagement} {due} {tried} {fresh} {}", self.lead)
     }
 
@@ -162,7 +164,7 @@ impl Rank {
             promise: Pressing::WORDS.get(parts.next()?.parse::<usize>().ok()?)?.1,
             bands: (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
             due_at: Timestamp::from_millis(parts.next()?.parse().ok()?),
-            followed_up: parts.next()?.parse::<u8>().ok()? == 1,
+            tries: parts.next()?.parse().ok()?,
             fresh: Reverse(Day(parts.next()?.parse().ok()?)),
             lead: LeadId::parse(parts.next()?).ok()?,
         };
@@ -181,10 +183,34 @@ pub struct Part {
     pub says: String,
 }
 
-/// Tells whether somebody tried to reach a lead since it was last handed over.
+/// Gives what was reported since a lead was last handed over, or ever where it never was, but for what was withdrawn.
+fn since_hand_off(lead: &Lead) -> impl Iterator<Item = &SalesFact> {
+    let counts = |fact: &&SalesFact| !lead.withdrawn.contains(&fact.id);
+    let handed = |fact: &SalesFact| matches!(fact.what, Move::MarketingQualified { .. }) && counts(&fact);
+    let from = lead.sales.iter().rposition(handed).unwrap_or(0);
+    lead.sales.iter().skip(from).filter(counts)
+}
+
+fn follow_ups(lead: &Lead) -> impl Iterator<Item = &SalesFact> {
+    since_hand_off(lead).filter(|fact| fact.what == Move::FollowedUp)
+}
+
+/// Tells how often somebody tried to reach a lead since it was last handed over.
 #[must_use]
-pub fn followed_up(lead: &Lead) -> bool {
-    lead.followed_up_at.is_some_and(|at| lead.standing().handed_off_at.is_none_or(|handed| at >= handed))
+pub fn tries(lead: &Lead) -> u16 {
+    u16::try_from(follow_ups(lead).count()).unwrap_or(u16::MAX)
+}
+
+/// Tells when somebody last tried to reach a lead since it was last handed over.
+#[must_use]
+pub fn followed_up_at(lead: &Lead) -> Option<Timestamp> {
+    follow_ups(lead).last().map(|fact| fact.at)
+}
+
+/// Tells how often sales promised to try; once where it promised nothing.
+#[must_use]
+pub fn promised_tries(promises: &Promises) -> u16 {
+    promises.tries.as_ref().map_or(1, |tries| tries.at_least.max(1))
 }
 
 /// Says how long a time is, in the largest unit that fits.

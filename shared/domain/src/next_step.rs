@@ -5,7 +5,7 @@
 //! to correct.
 
 use crate::consent::{ConsentStatus, Purpose};
-use crate::inbox::{Pressing, followed_up, span};
+use crate::inbox::{Pressing, followed_up_at, promised_tries, span, tries};
 use crate::lead::Lead;
 use crate::promise::Promises;
 use crate::sales::{Deal, DealState};
@@ -96,9 +96,14 @@ type Rule = (Action, &'static str, String, Option<Timestamp>);
 fn rule(lead: &Lead, promises: &Promises, now: Timestamp) -> Rule {
     let due = lead.promise_due_at;
     let left = due.map(|due| span(due.since(now).abs())).unwrap_or_default();
-    match Pressing::of(lead, promises, now) {
+    match Pressing::of(lead, now) {
         Pressing::Broken => {
-            let because = format!("the answer that was promised is {left} late");
+            let because = match due.filter(|due| *due > now) {
+                Some(due) => {
+                    format!("the promise of an answer was broken, and is now to be kept by {}", moment(due))
+                }
+                None => format!("the answer that was promised is {left} late"),
+            };
             return (Action::AnswerNow, "Get in touch now, and say what came of it.", because, due);
         }
         Pressing::DueSoon => {
@@ -136,7 +141,7 @@ fn rule(lead: &Lead, promises: &Promises, now: Timestamp) -> Rule {
                 None,
             )
         }
-        _ => with_sales(lead, &standing.deals, now, since),
+        _ => with_sales(lead, &standing.deals, promises, now, since),
     }
 }
 
@@ -160,14 +165,15 @@ fn with_marketing(lead: &Lead, not_before: Option<Timestamp>, now: Timestamp, si
     }
 }
 
-fn with_sales(lead: &Lead, deals: &[Deal], now: Timestamp, since: String) -> Rule {
-    if !followed_up(lead) {
+fn with_sales(lead: &Lead, deals: &[Deal], promises: &Promises, now: Timestamp, since: String) -> Rule {
+    let (tried, promised) = (tries(lead), promised_tries(promises));
+    if tried == 0 {
         let because = "nobody has tried to reach them since they were handed over".to_owned();
         return (Action::FollowUp, "Call or write to them, and note what came of it.", because, None);
     }
-    let tried = lead.followed_up_at.filter(|at| now.since(*at) >= TRY_AGAIN_MS);
-    if let Some(at) = tried {
-        let because = format!("the last try was on {}", date(at.day()));
+    if let Some(at) = followed_up_at(lead).filter(|at| now.since(*at) >= TRY_AGAIN_MS) {
+        let because =
+            format!("the last try was on {}, and {tried} of {promised} tries are made", date(at.day()));
         return (Action::FollowUp, "Try again, and note what came of it.", because, None);
     }
     match lead.stage {

@@ -128,6 +128,18 @@ pub fn of_effect(effect: &Effect, names: &Names<'_>) -> String {
                 moment(*promise_due_at)
             )
         }
+        Effect::PromiseDueSoon { owner, due_at } => {
+            format!("{} was reminded of the answer promised by {}", names.person(owner), moment(*due_at))
+        }
+        Effect::PromiseBroken { owner, to: Some((to, due_at)) } => format!(
+            "{} let the promised answer pass, and {} has it now, who is to answer by {}",
+            names.person(owner),
+            names.person(to),
+            moment(*due_at)
+        ),
+        Effect::PromiseBroken { owner, to: None } => {
+            format!("{} let the promised answer pass", names.person(owner))
+        }
         Effect::Held { owner } => format!("Is ready, and waits until {} has room", names.person(owner)),
         Effect::PersonaChanged { to: Some(to), .. } => format!("Mirrors {}", names.persona(to)),
         Effect::PersonaChanged { to: None, .. } => "Mirrors no persona any more".to_owned(),
@@ -155,6 +167,8 @@ const fn matters(effect: &Effect) -> bool {
         Effect::Created
             | Effect::StageChanged { .. }
             | Effect::HandedOff { .. }
+            | Effect::PromiseDueSoon { .. }
+            | Effect::PromiseBroken { .. }
             | Effect::Held { .. }
             | Effect::Impossible { .. }
             | Effect::ConsentChanged { .. }
@@ -344,7 +358,13 @@ fn page(activity: &Activity) -> String {
     }
 }
 
+/// Says what somebody did, with what they wrote.
 fn did(activity: &Activity, names: &Names<'_>) -> String {
+    let wrote = ["message", "question", "comment"].iter().find_map(|name| text_of(activity, name));
+    with_note(doing(activity, names), wrote)
+}
+
+fn doing(activity: &Activity, names: &Names<'_>) -> String {
     let with = |verb: &str, otherwise: &str| match about(activity, names) {
         Some(about) => format!("{verb} {about}"),
         None => format!("{verb} {otherwise}"),
@@ -424,11 +444,14 @@ fn moved(what: &Move, by: Option<&Slug>, names: &Names<'_>) -> String {
     let because = names.reason(what).map(|reason| format!(": {}", short(reason))).unwrap_or_default();
     let deal = what.deal().map(|deal| format!("the deal {}", quoted(deal.id())));
     let worth = |amount: &Option<crate::money::Money>| {
-        amount.as_ref().map(|money| format!(" worth {money}")).unwrap_or_default()
+        amount.as_ref().map(|money| format!(" worth {money} {}", money.currency)).unwrap_or_default()
     };
     match what {
         Move::MarketingQualified { owner, .. } => format!("Was handed to {}", names.person(owner)),
         Move::Accepted => format!("{who} took the lead"),
+        Move::FollowedUp => format!("{who} followed up"),
+        Move::PromiseDueSoon => "An answer that was promised was due soon".to_owned(),
+        Move::PromiseBroken { .. } => "The promise of an answer was broken".to_owned(),
         Move::Rejected { .. } => format!("{who} gave the lead back{because}"),
         Move::NotReady { not_before, .. } => {
             let until = not_before.map(|at| format!(", not before {}", date(at.day()))).unwrap_or_default();

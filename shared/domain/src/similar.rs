@@ -82,7 +82,8 @@ pub fn traits(lead: &Lead) -> Traits {
     };
     let size = || match attribute("company_size")? {
         AttributeValue::Number(n) => Some(band(*n).to_owned()),
-        _ => None,
+        AttributeValue::Text(text) => Some(band(text.trim().parse().ok()?).to_owned()),
+        AttributeValue::Flag(_) => None,
     };
     let country = || match lead.country()? {
         AttributeValue::Text(text) => Country::parse(text).map(|country| country.to_string()),

@@ -5,7 +5,7 @@ use crate::response::{promise, summary};
 use adapters::wire;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use domain::inbox::{Part, followed_up};
+use domain::inbox::{Part, followed_up_at};
 use domain::segment::{harmless_cell, harmless_phone};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ pub(crate) fn json(page: &Page) -> Value {
 }
 
 fn item(Ranked { place, rank, lead }: &Ranked, page: &Page) -> Value {
-    let parts = rank.because(lead, page.as_of);
+    let parts = rank.because(lead, &page.playbook.promises, page.as_of);
     let part = |part: &Part| json!({ "part": part.name, "value": part.value, "says": part.says });
     let mut item = summary(lead);
     let more = json!({
@@ -33,7 +33,7 @@ fn item(Ranked { place, rank, lead }: &Ranked, page: &Page) -> Value {
         "label": lead.score.label.to_string(),
         "persona": lead.persona.as_ref().map(ToString::to_string),
         "promise": promise(lead, page.as_of),
-        "followed_up_at": lead.followed_up_at.filter(|_| followed_up(lead)).map(|at| at.to_string()),
+        "followed_up_at": followed_up_at(lead).map(|at| at.to_string()),
         "rank": { "place": place, "promise": rank.promise.as_str(), "parts": parts.iter().map(part).collect::<Vec<_>>() },
     });
     if let (Some(map), Value::Object(more)) = (item.as_object_mut(), more) {
@@ -86,7 +86,8 @@ fn cells<'a>(Ranked { place, rank, lead }: &'a Ranked, page: &Page) -> Vec<Cow<'
     let text = |text: Option<&'a str>| text.map(harmless_cell).unwrap_or_default();
     let said = |value: Option<String>| Cow::from(value.unwrap_or_default());
     let time = |at: Option<domain::time::Timestamp>| said(at.map(|at| at.to_string()));
-    let why: Vec<String> = rank.because(lead, page.as_of).into_iter().map(|part| part.says).collect();
+    let why: Vec<String> =
+        rank.because(lead, &page.playbook.promises, page.as_of).into_iter().map(|part| part.says).collect();
     vec![
         place.to_string().into(),
         lead.id.as_str().into(),
@@ -106,7 +107,7 @@ fn cells<'a>(Ranked { place, rank, lead }: &'a Ranked, page: &Page) -> Vec<Cow<'
         text(lead.persona.as_ref().map(domain::identity::Slug::as_str)),
         rank.promise.as_str().into(),
         time(lead.promise_due_at),
-        time(lead.followed_up_at.filter(|_| followed_up(lead))),
+        time(followed_up_at(lead)),
         why.join("; ").into(),
     ]
 }

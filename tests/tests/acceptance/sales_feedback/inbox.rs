@@ -183,9 +183,9 @@ async fn each_line_says_why_it_stands_above_the_next() {
     let page = world.get(Role::Sales, "/v1/inbox").await;
     let items = page["items"].as_array().unwrap();
     let emails: Vec<&str> = items.iter().map(|item| item["email"].as_str().unwrap()).collect();
-    assert_eq!(emails, order, "broken, due soon, running, none");
+    assert_eq!(emails, order, "broken, running, none");
     let states: Vec<&str> = items.iter().map(|item| item["rank"]["promise"].as_str().unwrap()).collect();
-    assert_eq!(states, ["broken", "broken", "due_soon", "running", "none", "none"]);
+    assert_eq!(states, ["broken", "broken", "running", "running", "none", "none"]);
     let parts = |at: usize| -> Vec<(String, String)> {
         let parts = items[at]["rank"]["parts"].as_array().unwrap();
         let text = |part: &Value, name: &str| part[name].as_str().unwrap().to_owned();
@@ -197,7 +197,7 @@ async fn each_line_says_why_it_stands_above_the_next() {
     let differs = |one: usize| {
         parts(one).into_iter().zip(parts(one + 1)).find(|(one, other)| one != other).unwrap().0.0
     };
-    assert_eq!((differs(0), differs(1), differs(4)), ("label".into(), "promise".into(), "follow_up".into()));
+    assert_eq!((differs(0), differs(1), differs(4)), ("label".into(), "promise".into(), "tries".into()));
     assert_eq!(items[4]["followed_up_at"], Value::Null);
     assert!(items[5]["followed_up_at"].is_string());
     let places: Vec<u64> = items.iter().map(|item| item["rank"]["place"].as_u64().unwrap()).collect();
