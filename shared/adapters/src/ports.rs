@@ -151,6 +151,8 @@ pub enum CatalogKind {
     Content,
     /// What content did, as of its latest count.
     ContentResults,
+    /// Figures of reports, kept by date.
+    Report,
     /// What personas stand on.
     Evidence,
     /// The latest won leads, and what they are like.
@@ -174,6 +176,7 @@ impl CatalogKind {
         ("mark", Self::Mark),
         ("content", Self::Content),
         ("content_results", Self::ContentResults),
+        ("report", Self::Report),
         ("evidence", Self::Evidence),
         ("won", Self::Won),
         ("webhook", Self::Webhook),

@@ -50,6 +50,7 @@ pub mod evaluation;
 pub mod evidence;
 pub mod export;
 pub mod fault;
+pub mod funnel;
 pub mod identity;
 pub mod inbox;
 pub mod lead;

@@ -53,8 +53,12 @@ mod diff;
 mod dossier;
 #[path = "rules/drawn.rs"]
 mod drawn;
+#[path = "rules/funnel.rs"]
+mod funnel;
 #[path = "rules/inbox.rs"]
 mod inbox;
+#[path = "rules/kept.rs"]
+mod kept;
 #[path = "rules/language.rs"]
 mod language;
 #[path = "rules/personas.rs"]
