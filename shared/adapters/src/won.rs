@@ -60,28 +60,11 @@ pub async fn latest(catalog: &dyn Catalog) -> Result<Latest, StoreError> {
     Ok(Latest { won, as_of: record.body.get("as_of").and_then(Value::as_str).and_then(Timestamp::parse) })
 }
 
-/// Keeps won leads as the latest ones, unless there are later ones.
-///
-/// # Errors
-///
-/// [`StoreError`]; [`StoreError::Busy`] where somebody else wrote at the same time.
-pub async fn keep(catalog: &dyn Catalog, won: &LatestWon, as_of: Timestamp) -> Result<(), StoreError> {
+/// Makes the record of the latest won leads. It takes the place of whatever was there: who counted last knows best.
+#[must_use]
+pub fn put(won: &LatestWon, as_of: Timestamp) -> Put {
     let body = json!({ "as_of": as_of.to_string(), "won": to_json(won) });
-    let put = match catalog.get(CatalogKind::Won, LATEST).await? {
-        Some(record) => {
-            let known = record.body.get("as_of").and_then(Value::as_str).and_then(Timestamp::parse);
-            if known.is_some_and(|known| known > as_of) {
-                return Ok(());
-            }
-            Put::over(&record, body)
-        }
-        None => Put::new(CatalogKind::Won, LATEST, body),
-    };
-    if catalog.put(std::slice::from_ref(&put)).await? {
-        Ok(())
-    } else {
-        Err(StoreError::Busy("somebody else writes which leads were won".to_owned()))
-    }
+    Put { force: true, ..Put::new(CatalogKind::Won, LATEST, body) }
 }
 
 #[cfg(test)]

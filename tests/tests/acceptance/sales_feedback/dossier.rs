@@ -302,7 +302,7 @@ async fn similar_won_leads_are_those_that_are_still_won_and_why_they_are_similar
         json!([]),
         "nobody walked over all leads yet"
     );
-    adapters::won::keep(world.catalog.as_ref(), &won, world.now()).await.unwrap();
+    assert!(world.catalog.put(&[adapters::won::put(&won, world.now())]).await.unwrap());
     world.submit("contact", &ada()).await;
     let lead = world.dossier("ada@company.example").await;
     let found = lead["similar_won"].as_array().unwrap();
