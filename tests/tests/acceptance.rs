@@ -11,6 +11,7 @@
 //! * `roles` – who may do what, held against the OpenAPI documents;
 //! * `attacks` – what strangers and careless clients tried;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
+//! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
 
 #![allow(
@@ -41,3 +42,5 @@ mod races;
 mod roles;
 #[path = "acceptance/sales_feedback/mod.rs"]
 mod sales_feedback;
+#[path = "acceptance/shuffled.rs"]
+mod shuffled;

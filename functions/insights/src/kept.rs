@@ -34,6 +34,7 @@ use domain::condition::TouchField;
 use domain::funnel::{self, Funnel, GroupBy};
 use domain::lead::Lead;
 use domain::report::{self, Basis, Campaigns};
+use domain::similar::LatestWon;
 use domain::time::{DAY_MS, Day, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use jiff::tz::TimeZone;
@@ -94,7 +95,8 @@ pub trait Tally: Send {
 
 /// Gives all that is counted in a night.
 async fn tallies(app: &App, night: &Night) -> Result<Vec<Box<dyn Tally>>, StoreError> {
-    Ok(vec![Box::new(Funnels::new(night)), Box::new(Touched::new(app, night).await?)])
+    let touched = Touched::new(app, night).await?;
+    Ok(vec![Box::new(Funnels::new(night)), Box::new(touched), Box::<LatestWonLeads>::default()])
 }
 
 /// What is kept of a report under which name.
@@ -168,6 +170,21 @@ impl Tally for Touched {
             night.keep(&name("campaigns", asked.group_by, asked.basis), body)
         });
         kept.collect()
+    }
+}
+
+/// The latest won leads and what they are like, for dossiers of leads that are alike. Of these only the latest night's
+/// are kept.
+#[derive(Default)]
+struct LatestWonLeads(LatestWon);
+
+impl Tally for LatestWonLeads {
+    fn add(&mut self, lead: &Lead) {
+        self.0.add(lead);
+    }
+
+    fn finish(self: Box<Self>, night: &Night) -> Vec<Put> {
+        vec![adapters::won::put(&self.0, night.now)]
     }
 }
 

@@ -21,16 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What each row cost, by currency in minor units.
 pub type Costs = BTreeMap<Option<String>, BTreeMap<Currency, i64>>;
 
-/// Answers with a page that may load nothing and run nothing, whatever is in it.
-#[must_use]
-pub fn page(page: String) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let mut response = axum::response::Html(page).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
+pub use adapters::http::page;
 
 #[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
 pub(crate) fn rate(part: u64, whole: u64) -> Option<f64> {

@@ -22,17 +22,18 @@ pub use config::Config;
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::{Capturing, MarketingAndSales, MarketingOnly};
-use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Tokens};
+use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Role, Tokens};
+use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, LeadStore, Visitors};
 use adapters::write_path::{About, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::change::MOST_FACTS;
-use domain::identity::{LeadId, LeadRef};
+use domain::change::{Fact, Incoming, MOST_FACTS};
+use domain::identity::{LeadId, LeadRef, Slug};
 use futures::StreamExt;
-use request::{Item, Items};
+use request::{Item, Items, Logged};
 use serde_json::Value;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,6 +51,8 @@ pub struct App {
     pub visitors: Arc<dyn Visitors>,
     /// Leads.
     pub leads: Arc<dyn LeadStore>,
+    /// People.
+    pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
     /// Tokens.
@@ -84,7 +87,8 @@ impl App {
             visitors: Arc::clone(&store) as Arc<dyn Visitors>,
             leads: store,
             playbooks,
-            tokens: Arc::new(Tokens::new(catalog, Arc::clone(&clock))),
+            tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            catalog,
             clock,
         }
     }
@@ -191,20 +195,63 @@ async fn activities(
     answer(&app, items).await
 }
 
-/// Takes one lead by hand, as after a phone call. Roles: marketing, sales, admin.
+/// Takes one lead by hand, as after a phone call or a talk at a trade show, with what sales has to report of it in the same
+/// go. Roles: marketing, sales, admin.
+///
+/// `feedback`, from sales only, is one of `qualified`, `opportunity`, `won`, `follow_up` and `marketing_feedback`, or up to
+/// five of them, as `POST /v1/leads/{id}/feedback` takes them. With one of the first three the lead is theirs who logged it
+/// (`by`, else the token's person) from the first moment: nobody is handed it, and nobody promises anything to themselves.
+/// A step that makes no sense, such as for a lead that has a deal already, is kept and skipped.
 #[utoipa::path(post, path = "/v1/leads", tag = "capture", security(("token" = ["marketing", "sales"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Marks a repeat of the request")),
     request_body(content = Value, content_type = "application/json", example = json!({"email": "ada@company.example",
-        "attributes": {"country": "AT", "company_size": 120}, "source": {"channel": "phone"}})),
-    responses((status = 200, description = "What became of it, with the new score"), (status = 422, description = "Every fault")))]
+        "attributes": {"country": "AT", "company_size": 120}, "source": {"channel": "trade_show", "campaign": "hannover"},
+        "feedback": {"kind": "qualified", "by": "at-1", "note": "Wants an offer for two lines."}})),
+    responses((status = 200, description = "What became of it and of each report, with the new score"),
+        (status = 403, description = "Feedback is for sales to report"), (status = 422, description = "Every fault")))]
 async fn lead(
     State(app): State<App>,
     caller: Caller<MarketingAndSales>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let items = request::lead(&body, &headers, caller.name(), app.clock.now())?;
-    answer(&app, items).await
+    let logged = request::lead(&body, &headers, caller.name(), app.clock.now())?;
+    if logged.feedback.is_empty() {
+        return answer(&app, Items::One(Box::new(logged.item))).await;
+    }
+    if caller.token.role == Role::Marketing {
+        return Err(Problem::forbidden(
+            "feedback is for sales to report; a marketing token may send the lead without it",
+        ));
+    }
+    logged_by_hand(&app, caller.name(), logged).await
+}
+
+/// Records a lead with what sales reports of it, all or nothing. The reports come first, so that a lead that somebody has
+/// is not handed to anybody.
+async fn logged_by_hand(
+    app: &App,
+    caller: &str,
+    Logged { item, mut feedback }: Logged,
+) -> Result<Response, Problem> {
+    let playbook = app.playbooks.active().await?.playbook;
+    let caller = match Slug::parse(caller) {
+        Ok(person) if is_person(app.catalog.as_ref(), &playbook, &person).await? => Some(person),
+        _ => None,
+    };
+    for report in &mut feedback {
+        let by = match &mut report.fact {
+            Fact::Sales { by, .. } | Fact::FollowUp { by, .. } | Fact::MarketingFeedback { by, .. } => by,
+            _ => continue,
+        };
+        *by = by.take().or_else(|| caller.clone());
+        if let Some(by) = by {
+            note(app.catalog.as_ref(), by).await?;
+        }
+    }
+    let facts: Vec<Incoming> = feedback.into_iter().chain([item.fact]).collect();
+    let recorded = app.write_path.record(&item.about, &facts).await?;
+    Ok(http::json(StatusCode::OK, &response::logged(&recorded)))
 }
 
 /// Takes up to 100 leads, each with its own result; `"mode": "history"` for imports. Roles: marketing, admin.

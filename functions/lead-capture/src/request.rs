@@ -108,14 +108,69 @@ pub fn activities(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -
     ))
 }
 
-/// Reads one lead.
+/// A lead that was logged by hand, with what sales reports of it.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// The lead.
+    pub item: Item,
+    /// What sales reports.
+    pub feedback: Vec<Incoming>,
+}
+
+/// The most reports that come with a lead.
+const MOST_REPORTS: usize = 5;
+/// What sales may report of somebody whom nobody was handed.
+const REPORTS: &[&str] = &["qualified", "opportunity", "won", "follow_up", "marketing_feedback"];
+
+/// Reads one lead, with what sales reports of it.
 ///
 /// # Errors
 ///
 /// Its faults.
-pub fn lead(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Result<Items, Problem> {
+pub fn lead(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> Result<Logged, Problem> {
     let shared = Shared { alone: true, ..Shared::new(headers, by, now)? };
-    Ok(Items::One(Box::new(wire::one(body, |node| upsert(node, &shared, 0))?)))
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let reports = object.optional("feedback").map(|node| node.list_or_one()).unwrap_or_default();
+        if reports.len() > MOST_REPORTS {
+            object.fault(format!("has {} reports; expected at most {MOST_REPORTS}", reports.len()));
+        }
+        let said = object.has("occurred_at");
+        let item = upsert_of(node, object, &shared, 0);
+        let at = item.as_ref().map_or(now, |item| item.fact.occurred_at);
+        let read = |(n, report): (usize, &Node<'_>)| report_of(report, &shared, n, at, said.then_some(body));
+        let feedback: Vec<Option<Incoming>> = reports.iter().enumerate().map(read).collect();
+        Some(Logged { item: item?, feedback: feedback.into_iter().collect::<Option<_>>()? })
+    })
+}
+
+/// Reads what sales reports together with a lead: of the lead's own time where it says none, and of its repeat a repeat.
+fn report_of(
+    node: &Node<'_>,
+    shared: &Shared<'_>,
+    n: usize,
+    at: Timestamp,
+    dated: Option<&Value>,
+) -> Option<Incoming> {
+    let object = node.object()?;
+    let kind = object.required("kind")?.value().as_str().unwrap_or_default();
+    if !REPORTS.contains(&kind) {
+        let known = REPORTS.join(", ");
+        object.fault(format!("is not reported together with a lead; expected a kind of: {known}"));
+        return None;
+    }
+    let (own_time, own_id) = (object.has("occurred_at"), object.has("id"));
+    let key = shared.key.as_ref().map(|key| format!("{key}#report{n}"));
+    let sent = wire::feedback::fact(node, &object, key, shared.by, shared.now);
+    object.finish();
+    let mut fact = sent?.fact;
+    if !own_time {
+        fact.occurred_at = at;
+    }
+    if let Some(body) = dated.filter(|_| !own_id && shared.key.is_none()) {
+        fact.delivery = DeliveryId::new("leads content", &format!("{body}#report{n}"));
+    }
+    Some(fact)
 }
 
 /// Reads up to 100 leads.
@@ -174,7 +229,10 @@ fn about(node: &Node<'_>) -> Option<About> {
 }
 
 fn upsert(node: &Node<'_>, shared: &Shared<'_>, at: usize) -> Option<Item> {
-    let object = node.object()?;
+    upsert_of(node, node.object()?, shared, at)
+}
+
+fn upsert_of(node: &Node<'_>, object: Object<'_>, shared: &Shared<'_>, at: usize) -> Option<Item> {
     let identities = wire::some_identities(&object);
     let when = wire::occurred_at(&object, shared.now);
     let time = when.map_or(shared.now, |when| when.at);

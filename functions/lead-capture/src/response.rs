@@ -3,6 +3,7 @@
 use adapters::http::Problem;
 use adapters::wire;
 use adapters::write_path::Recorded;
+use domain::change::Outcome;
 use serde_json::{Value, json};
 
 /// Gives what became of each fact, with the lead's new score.
@@ -22,6 +23,32 @@ pub fn recorded(recorded: &Recorded) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// Gives what became of a lead that was logged by hand, and of what was reported with it.
+#[must_use]
+pub fn logged(recorded: &Recorded) -> Value {
+    let created = |outcome: &Outcome| matches!(outcome, Outcome::Created { .. });
+    let status = match recorded.outcomes.last() {
+        _ if recorded.outcomes.iter().any(created) => "created",
+        Some(outcome) => wire::status(outcome),
+        None => "unchanged",
+    };
+    let report = |outcome: &Outcome| match outcome {
+        Outcome::Created { entry } | Outcome::Updated { entry } => {
+            json!({ "status": "updated", "fact_id": entry })
+        }
+        _ => json!({ "status": "unchanged", "fact_id": null }),
+    };
+    let reports = recorded.outcomes.iter().rev().skip(1).rev().map(report);
+    json!({
+        "status": status,
+        "lead_id": recorded.lead.id.as_str(),
+        "stage": recorded.lead.stage.as_str(),
+        "owner": wire::owner_json(&recorded.lead),
+        "score": wire::score_json(&recorded.lead.score),
+        "feedback": reports.collect::<Vec<_>>(),
+    })
 }
 
 /// Gives an item that was not stored, with why.

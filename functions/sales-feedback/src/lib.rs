@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! * this file – the story of each route;
+//! * [`inbox`] – what to work on, in which order; [`dossier`] – everything known of a lead;
 //! * [`request`], [`response`] – the wire;
 //! * [`history`] – a lead as it was on another day;
 //! * [`routing`] – who gets a real prospect, and what somebody has who leaves;
@@ -13,7 +14,9 @@
 //! A fact is never edited. What was wrong is withdrawn by a later fact.
 
 pub mod config;
+pub mod dossier;
 pub mod history;
+pub mod inbox;
 pub mod request;
 pub mod response;
 pub mod routing;
@@ -26,24 +29,25 @@ use adapters::history::facts as facts_of_lead;
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::jobs::Jobs;
+use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Put, Timeline};
+use adapters::ports::{Catalog, CatalogKind, LeadLists, LeadStore, Timeline};
 use adapters::routing::Assigner;
+use adapters::wire::feedback::{Sent, reason};
 use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::change::{Fact, Outcome};
+use domain::claim::holder;
 use domain::identity::{LeadId, LeadRef, Slug};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::sales::Move;
-use domain::score::explain;
 use domain::time::Timestamp;
 use futures::StreamExt;
-use request::{Feedback, InboxQuery, LabelsQuery, ScoreQuery, Sent, TimelineQuery};
+use request::{Feedback, LabelsQuery, ScoreQuery};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -170,11 +174,11 @@ impl FromRef<App> for Arc<Tokens> {
 pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(lookup))
-        .routes(routes!(dossier))
+        .routes(routes!(dossier::dossier))
         .routes(routes!(score))
         .routes(routes!(labels))
         .routes(routes!(lead_segments))
-        .routes(routes!(inbox))
+        .routes(routes!(inbox::inbox))
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
         .routes(routes!(routing::reassign))
@@ -195,36 +199,6 @@ async fn lookup(
     let reference = adapters::wire::one(&body, adapters::wire::lead_ref)?;
     let lead = app.write_path.look_up(&reference).await?;
     Ok(http::json(StatusCode::OK, &response::found(lead.as_ref())))
-}
-
-/// Gives everything known of a lead: profile, score with its explanation, stage, owner, persona, phase, segments, consent,
-/// content had, deals, timeline; where a fact of the timeline changed persona, phase or segments, also why. Roles: marketing, sales, admin.
-#[utoipa::path(get, path = "/v1/leads/{lead_id}", tag = "leads", security(("token" = ["marketing", "sales"])),
-    params(("lead_id" = String, Path, description = "The lead"), TimelineQuery),
-    responses((status = 200, description = "The dossier"), (status = 404, description = "No such lead")))]
-async fn dossier(
-    State(app): State<App>,
-    _: Caller<MarketingAndSales>,
-    Path(id): Path<String>,
-    Query(query): Query<TimelineQuery>,
-) -> Result<Response, Problem> {
-    let lead = app.lead(&id).await?;
-    let playbook = app.playbooks.version(lead.playbook_version).await?;
-    let limit = adapters::wire::limit(query.limit, 50)?;
-    let cursor = query.cursor.as_deref();
-    let entries = app.timeline.entries(&lead.id, Direction::Backward, limit, cursor).await;
-    let entries = entries.map_err(|error| Problem::of_list(error, cursor))?;
-    let now = app.clock.now();
-    let explanation = explain(&playbook, &lead.view(now.day()));
-    let mut documents = response::Documents::new();
-    let deciders = entries.items.iter().filter(|entry| response::says_why(entry));
-    for version in deciders.map(|entry| entry.playbook_version).collect::<BTreeSet<_>>() {
-        documents.insert(version, app.playbooks.document(version).await?);
-    }
-    Ok(http::json(
-        StatusCode::OK,
-        &response::dossier(&lead, &playbook, &explanation, &entries, &documents, now),
-    ))
 }
 
 /// Gives a lead's score and its explanation, now or on another day, under its own or any other playbook version. Roles:
@@ -308,61 +282,10 @@ async fn lead_segments(
     Ok(http::json(StatusCode::OK, &response::segments(then.as_ref(), &playbook, &document, version, at)))
 }
 
-/// Lists the leads that a person in sales works on, the most urgent promise first. Roles: sales, admin.
-///
-/// Without `owner`: those of the token's person, or of everybody where the token belongs to no person.
-#[utoipa::path(get, path = "/v1/inbox", tag = "sales", security(("token" = ["sales"])),
-    params(InboxQuery), responses((status = 200, description = "The leads with their promises"), (status = 422, description = "Every fault")))]
-async fn inbox(
-    State(app): State<App>,
-    caller: Caller<SalesOnly>,
-    Query(query): Query<InboxQuery>,
-) -> Result<Response, Problem> {
-    let limit = adapters::wire::limit(query.limit, 100)?;
-    let stage = request::stage(query.stage.as_deref())?;
-    let owners = owners(&app, &caller, query.owner.as_deref()).await?;
-    let mut start = request::inbox_cursor(query.cursor.as_deref())?;
-    let (mut leads, mut next) = (Vec::new(), None);
-    for owner in owners {
-        let cursor = match &start {
-            Some((at, _)) if owner < *at => continue,
-            Some((at, cursor)) if owner == *at => cursor.clone(),
-            _ => None,
-        };
-        start = None;
-        if leads.len() >= limit {
-            next = Some(response::inbox_cursor(&owner, cursor.as_deref()));
-            break;
-        }
-        let mut cursor = cursor;
-        loop {
-            let page = app.lists.inbox(&owner, limit - leads.len(), cursor.as_deref()).await;
-            let page = page.map_err(|error| Problem::of_list(error, cursor.as_deref()))?;
-            let ids: Vec<LeadId> = page.items.iter().map(|line| line.lead.clone()).collect();
-            let loaded = app.leads.load(&ids).await?;
-            // In the order of the index; a lead that moved on since the index was read is left out.
-            leads.extend(ids.iter().filter_map(|id| {
-                let lead = loaded.iter().find(|lead| lead.id == *id)?;
-                let own = lead.stage.in_inbox() && lead.person.as_ref() == Some(&owner);
-                let stays = own && stage.is_none_or(|stage| lead.stage == stage);
-                stays.then(|| lead.clone())
-            }));
-            cursor = page.next;
-            if cursor.is_none() || leads.len() >= limit {
-                break;
-            }
-        }
-        if cursor.is_some() {
-            next = Some(response::inbox_cursor(&owner, cursor.as_deref()));
-            break;
-        }
-    }
-    Ok(http::json(StatusCode::OK, &response::inbox(&leads, next, app.clock.now())))
-}
-
-async fn owners(app: &App, caller: &Caller<SalesOnly>, asked: Option<&str>) -> Result<Vec<Slug>, Problem> {
+/// Gives whose inboxes are asked for.
+async fn owners(app: &App, caller: &Caller<SalesOnly>, asked: Option<&Slug>) -> Result<Vec<Slug>, Problem> {
     if let Some(owner) = asked {
-        return Ok(vec![Slug::parse(owner).map_err(|error| Problem::fault("/owner", error.to_string()))?]);
+        return Ok(vec![owner.clone()]);
     }
     let mut people: Vec<Slug> =
         app.playbooks.active().await?.playbook.people().into_iter().cloned().collect();
@@ -385,14 +308,16 @@ async fn owners(app: &App, caller: &Caller<SalesOnly>, asked: Option<&str>) -> R
 
 /// Records what sales did or learned. Roles: sales, admin.
 ///
-/// A fact that makes no sense in the lead's stage is answered with 409 and with what would be legal.
+/// A fact that makes no sense in the lead's stage is answered with 409 and with what would be legal. A lead that was handed
+/// over is taken by who reports `accepted` first, or `assigned` to themselves (`by` = `to`); without `by` that is the person of
+/// the token. Of several at once exactly one has it, and the others are answered with 409 and with who has it.
 #[utoipa::path(post, path = "/v1/leads/{lead_id}/feedback", tag = "sales", security(("token" = ["sales"])),
     params(("lead_id" = String, Path, description = "The lead"),
         ("Idempotency-Key" = Option<String>, Header, description = "Marks a repeat of the request")),
     request_body(content = Value, content_type = "application/json", example = json!({"kind": "won", "occurred_at": "2026-11-20T09:30:00Z",
         "by": "at-1", "deal": {"system": "crm", "id": "D-7"}, "amount": {"amount": "1200.50", "currency": "EUR"}, "note": "Signed."})),
     responses((status = 200, description = "Recorded, with the lead's stage, owner and score; `fact_id` names the fact for a later withdrawal"),
-        (status = 404, description = "No such lead"), (status = 409, description = "Not in this stage; `legal` lists what is"),
+        (status = 404, description = "No such lead"), (status = 409, description = "Not in this stage; `legal` lists what is. Or somebody else took the lead; `owner` says who"),
         (status = 422, description = "Every fault")))]
 async fn feedback(
     State(app): State<App>,
@@ -402,15 +327,36 @@ async fn feedback(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id = lead_id(&id)?;
-    let sent = request::feedback(&body, &headers, caller.name(), app.clock.now())?;
-    let asked = sent.fact.fact.kind().to_owned();
+    let mut sent = request::feedback(&body, &headers, caller.name(), app.clock.now())?;
+    taken_by_caller(&app, &caller, &mut sent.fact.fact).await?;
+    let asked = sent.fact.fact.clone();
     let recorded = record(&app, LeadRef::Id(id), sent).await?;
     match recorded.outcomes.first() {
         Some(Outcome::Illegal { stage, legal }) => {
-            Err(Problem::illegal_transition(stage.as_str(), &asked, legal.clone()))
+            let holder = match &asked {
+                Fact::Sales { what, by, .. } => holder(&recorded.lead, what, by.as_ref()),
+                _ => None,
+            };
+            let illegal = || Problem::illegal_transition(stage.as_str(), asked.kind(), legal.clone());
+            Err(holder.map_or_else(illegal, |who| Problem::taken(who.as_str(), recorded.lead.person_since)))
         }
         _ => Ok(http::json(StatusCode::OK, &response::recorded(&recorded))),
     }
+}
+
+/// Lets who takes a lead without saying who they are be the person to whom the token belongs, where it belongs to one.
+async fn taken_by_caller(app: &App, caller: &Caller<SalesOnly>, fact: &mut Fact) -> Result<(), Problem> {
+    let Fact::Sales { what, by: by @ None, .. } = fact else { return Ok(()) };
+    let Ok(person) = Slug::parse(caller.name()) else { return Ok(()) };
+    let takes = match what {
+        Move::Accepted => true,
+        Move::Assigned { to, .. } => *to == person,
+        _ => false,
+    };
+    if takes && is_person(app.catalog.as_ref(), &app.playbooks.active().await?.playbook, &person).await? {
+        *by = Some(person);
+    }
+    Ok(())
 }
 
 /// Records up to 100 facts from sales, each with a `lead` reference and a result of its own. Roles: sales, admin.
@@ -478,14 +424,15 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
         && !sent.fact.history
     {
         // What was written long ago need not be in today's words.
-        request::reason(what, &app.playbooks.active().await?.playbook)?;
+        reason(what, &app.playbooks.active().await?.playbook)?;
     }
     match &sent.fact.fact {
         Fact::Withdrawn { id, .. } => {
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;
             history::must_exist(app.timeline.as_ref(), &known.id, *id).await?;
         }
-        Fact::Sales { what: Move::Assigned { to, .. }, .. } => known(app, to).await?,
+        Fact::Sales { what: Move::Assigned { to, .. }, .. } => note(app.catalog.as_ref(), to).await?,
+        Fact::Sales { what: Move::Accepted, by: Some(by), .. } => note(app.catalog.as_ref(), by).await?,
         Fact::Sales { what, .. } if what.deal().is_some() && !sent.identified => {
             // Nothing tells a repeat from a second time but that the deal stands so already.
             if let Some(known) = app.write_path.look_up(&lead).await?
@@ -499,14 +446,4 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
     }
     let recorded = app.write_path.record(&About::Known(lead), &[sent.fact]).await?;
     Ok(routing::given(app, recorded).await)
-}
-
-/// Makes sure that somebody has a record. Whoever has none stands in no list, and their leads would be out of sight:
-/// they get one to be filled in. If somebody else is faster, theirs stays.
-async fn known(app: &App, person: &Slug) -> Result<(), Problem> {
-    if app.catalog.get(CatalogKind::Person, person.as_str()).await?.is_none() {
-        let body = serde_json::json!({ "name": person.as_str(), "team": "sales", "timezone": "UTC", "unknown": true });
-        let _made = app.catalog.put(&[Put::new(CatalogKind::Person, person.as_str(), body)]).await?;
-    }
-    Ok(())
 }

@@ -3,24 +3,23 @@
 use adapters::http::Problem;
 use adapters::routing::Leaving;
 use adapters::wire;
-use axum::http::HeaderMap;
-use domain::change::{Fact, Incoming, MarketingFeedback};
-use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use adapters::wire::feedback::{Sent, fact};
+use axum::http::{HeaderMap, header};
+use domain::attribute::AttributeValue;
+use domain::change::Incoming;
+use domain::country::Country;
 use domain::fault::Faults;
-use domain::identity::{ExternalId, LeadRef, Slug};
+use domain::identity::{LeadRef, Slug};
+use domain::inbox::{Pressing, Rank};
+use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::reader::{Node, Object};
-use domain::sales::{DeliveryId, Move};
+use domain::reader::Node;
+use domain::score::Label;
 use domain::stage::Stage;
 use domain::time::{Day, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
-
-/// The longest note or quote, in characters.
-const LONGEST_NOTE: usize = 4_000;
-/// The longest reason, channel or result, in characters.
-const LONGEST_WORD: usize = 200;
 
 /// The query of the dossier.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -87,7 +86,7 @@ pub fn days(query: &LabelsQuery, first: Day, today: Day) -> Result<(Day, Day), P
 }
 
 /// The query of the inbox.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct InboxQuery {
@@ -95,27 +94,170 @@ pub struct InboxQuery {
     pub owner: Option<String>,
     /// Only leads in this stage.
     pub stage: Option<String>,
-    /// How many, 1 to 200; 100 unless said.
+    /// Only leads with this label, such as A1.
+    pub label: Option<String>,
+    /// Only leads of this country: its code or its name.
+    pub country: Option<String>,
+    /// Only leads of this territory of the active playbook; `default` for those of none.
+    pub territory: Option<String>,
+    /// Only leads that mirror this persona.
+    pub persona: Option<String>,
+    /// Only leads in this segment.
+    pub segment: Option<String>,
+    /// Only leads whose promise stands so: `broken`, `due_soon`, `running`, `none`.
+    pub promise: Option<String>,
+    /// `true`: only leads whose promise is broken.
+    pub overdue: Option<bool>,
+    /// Only what came into the inbox since: a `marker` of an earlier answer, or a time.
+    pub new_since: Option<String>,
+    /// How many, 1 to 200; 100 unless said, in CSV all.
     pub limit: Option<u32>,
     /// Where the page starts: `next_cursor` of the page before.
     pub cursor: Option<String>,
 }
 
-/// Reads a stage.
-///
-/// # Errors
-///
-/// The fault.
-pub fn stage(asked: Option<&str>) -> Result<Option<Stage>, Problem> {
-    let Some(text) = asked else { return Ok(None) };
-    let words: Vec<&str> = Stage::WORDS.iter().filter(|(_, s)| s.in_inbox()).map(|(word, _)| *word).collect();
-    match Stage::parse(text).filter(|stage| stage.in_inbox()) {
-        Some(stage) => Ok(Some(stage)),
-        None => Err(Problem::fault(
-            "/stage",
-            format!("is no stage of the inbox; expected one of: {}", words.join(", ")),
-        )),
+/// What an inbox is to have.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Whose.
+    pub owner: Option<Slug>,
+    /// Behind which rank, and for which moment that was.
+    pub cursor: Option<(Timestamp, Rank)>,
+    stage: Option<Stage>,
+    label: Option<Label>,
+    country: Option<Country>,
+    territory: Option<Slug>,
+    persona: Option<Slug>,
+    segment: Option<Slug>,
+    promise: Option<Pressing>,
+    new_since: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault.
+    pub fn read(query: &InboxQuery, playbook: &Playbook) -> Result<Self, Problem> {
+        let faults = Faults::new();
+        let slug = |name: &str, asked: &Option<String>| {
+            asked.as_deref().and_then(|text| {
+                Slug::parse(text).map_err(|error| faults.add(format!("/{name}"), error.to_string())).ok()
+            })
+        };
+        fn asked<T>(
+            faults: &Faults,
+            name: &str,
+            asked: &Option<String>,
+            read: impl Fn(&str) -> Option<T>,
+            expected: &str,
+        ) -> Option<T> {
+            let found = read(asked.as_deref()?);
+            if found.is_none() {
+                faults.add(format!("/{name}"), format!("is not one; expected {expected}"));
+            }
+            found
+        }
+        let stages: Vec<&str> =
+            Stage::WORDS.iter().filter(|(_, s)| s.in_inbox()).map(|(word, _)| *word).collect();
+        let stage = |text: &str| Stage::parse(text).filter(|stage| stage.in_inbox());
+        let states: Vec<&str> = Pressing::WORDS.iter().map(|(word, _)| *word).collect();
+        let state =
+            |text: &str| Pressing::WORDS.iter().find(|(word, _)| *word == text).map(|(_, state)| *state);
+        let territories = || playbook.territories.iter().map(|territory| &territory.id);
+        let territory = |text: &str| {
+            territories()
+                .find(|id| id.as_str() == text)
+                .cloned()
+                .or(Slug::parse(text).ok().filter(|_| text == NO_TERRITORY))
+        };
+        let known: Vec<&str> = territories().map(Slug::as_str).chain([NO_TERRITORY]).collect();
+        let time = |text: &str| Timestamp::parse_in(text, &jiff::tz::TimeZone::UTC);
+        let promise =
+            asked(&faults, "promise", &query.promise, state, &format!("one of: {}", states.join(", ")));
+        if query.overdue == Some(true) && promise.is_some_and(|promise| promise != Pressing::Broken) {
+            faults.add("/overdue", "asks for broken promises only, and \"promise\" for others");
+        }
+        let filter = Self {
+            owner: slug("owner", &query.owner),
+            cursor: asked(&faults, "cursor", &query.cursor, read_cursor, "next_cursor of the page before"),
+            stage: asked(
+                &faults,
+                "stage",
+                &query.stage,
+                stage,
+                &format!("a stage of the inbox: {}", stages.join(", ")),
+            ),
+            label: asked(&faults, "label", &query.label, Label::parse, "a label such as A1"),
+            country: asked(
+                &faults,
+                "country",
+                &query.country,
+                Country::parse,
+                "a country, such as AT or Austria",
+            ),
+            territory: asked(
+                &faults,
+                "territory",
+                &query.territory,
+                territory,
+                &format!("one of: {}", known.join(", ")),
+            ),
+            persona: slug("persona", &query.persona),
+            segment: slug("segment", &query.segment),
+            promise: promise.or((query.overdue == Some(true)).then_some(Pressing::Broken)),
+            new_since: asked(
+                &faults,
+                "new_since",
+                &query.new_since,
+                time,
+                "the marker of an earlier answer, or a time such as 2026-02-01T12:00:00Z",
+            ),
+        };
+        faults.into_result(Some(filter)).map_err(Problem::invalid)
     }
+
+    /// Tells whether a lead is to be shown.
+    #[must_use]
+    pub fn has(&self, lead: &Lead, playbook: &Playbook, now: Timestamp) -> bool {
+        let country = || match lead.country() {
+            Some(AttributeValue::Text(text)) => Country::parse(text),
+            _ => None,
+        };
+        let territory =
+            || playbook.territory(lead, now.day()).map_or(NO_TERRITORY, |territory| territory.id.as_str());
+        self.stage.is_none_or(|stage| lead.stage == stage)
+            && self.label.is_none_or(|label| lead.score.label == label)
+            && self.country.is_none_or(|asked| country() == Some(asked))
+            && self.territory.as_ref().is_none_or(|asked| territory() == asked.as_str())
+            && self.persona.as_ref().is_none_or(|persona| lead.persona.as_ref() == Some(persona))
+            && self.segment.as_ref().is_none_or(|segment| lead.segments.contains(segment))
+            && self.promise.is_none_or(|state| Pressing::of(lead, now) == state)
+            && self.new_since.is_none_or(|since| lead.person_since.is_some_and(|at| at > since))
+    }
+}
+
+/// Stands for the leads of no territory.
+const NO_TERRITORY: &str = "default";
+
+/// Tells whether the caller asked for a media type.
+#[must_use]
+pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(media_type))
+}
+
+/// Writes where the next page of the inbox starts.
+#[must_use]
+pub fn inbox_cursor(as_of: Timestamp, rank: &Rank) -> String {
+    data_encoding::BASE64URL_NOPAD.encode(format!("{} {}", as_of.millis(), rank.to_text()).as_bytes())
+}
+
+fn read_cursor(text: &str) -> Option<(Timestamp, Rank)> {
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    let (as_of, rank) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+    Some((Timestamp::from_millis(as_of.parse().ok()?), Rank::parse(rank)?))
 }
 
 /// Reads the day of a score.
@@ -130,20 +272,6 @@ pub fn at(asked: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
     Timestamp::parse(text).or(end_of_day).filter(|at| *at >= Timestamp::EARLIEST).ok_or_else(|| {
         Problem::fault("/at", "is not a time; expected one such as 2026-02-01T12:00:00Z, or 2026-02-01")
     })
-}
-
-/// Reads where a page of the inbox starts: the person, and the place in their list.
-///
-/// # Errors
-///
-/// The fault.
-pub fn inbox_cursor(asked: Option<&str>) -> Result<Option<(Slug, Option<String>)>, Problem> {
-    let Some(text) = asked else { return Ok(None) };
-    let read = || {
-        let (owner, rest) = text.split_once('.')?;
-        Some((Slug::parse(owner).ok()?, (!rest.is_empty()).then(|| rest.to_owned())))
-    };
-    read().map(Some).ok_or_else(|| Problem::fault("/cursor", "is not a cursor of this list"))
 }
 
 /// Reads to whom somebody's leads go.
@@ -164,15 +292,6 @@ pub fn leaving(body: &Value, from: Slug) -> Result<Leaving, Problem> {
         object.finish();
         Some(Leaving { from: from.clone(), to: to.map_or(Some(None), |to| to.map(Some))? })
     })
-}
-
-/// A fact as it was sent.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    /// The fact.
-    pub fact: Incoming,
-    /// Whether a repeat of it can be recognised: it has an id, a key or its own time.
-    pub identified: bool,
 }
 
 /// A fact with the lead that it is about.
@@ -242,195 +361,4 @@ pub fn batch(
         })
     };
     Ok(items.iter().enumerate().map(read).collect())
-}
-
-/// Makes sure that a reason is one of those that the playbook has for the step, where it has any.
-///
-/// # Errors
-///
-/// The fault, with the reasons that there are.
-pub fn reason(what: &Move, playbook: &Playbook) -> Result<(), Problem> {
-    let Some(known) = playbook.reasons.get(&what.step()) else { return Ok(()) };
-    let given = what.reason();
-    if given.is_none_or(|given| known.iter().any(|reason| reason.id.as_str() == given)) {
-        return Ok(());
-    }
-    let known: Vec<&str> = known.iter().map(|reason| reason.id.as_str()).collect();
-    let detail = format!("is no reason of the playbook; expected one of: {}", known.join(", "));
-    Err(Problem::fault("/reason", detail))
-}
-
-const KINDS: &[(&str, &str)] = &[
-    ("accepted", "accepted"),
-    ("rejected", "rejected"),
-    ("follow_up", "follow_up"),
-    ("not_ready", "not_ready"),
-    ("qualified", "qualified"),
-    ("assigned", "assigned"),
-    ("opportunity", "opportunity"),
-    ("won", "won"),
-    ("lost", "lost"),
-    ("disqualified", "disqualified"),
-    ("churned", "churned"),
-    ("opted_out", "opted_out"),
-    ("marketing_feedback", "marketing_feedback"),
-    ("withdrawn", "withdrawn"),
-];
-
-fn fact(
-    node: &Node<'_>,
-    object: &Object<'_>,
-    key: Option<String>,
-    caller: &str,
-    now: Timestamp,
-) -> Option<Sent> {
-    let kind = object.required("kind").and_then(|node| node.one_of(KINDS));
-    let when = wire::occurred_at(object, now);
-    let by = object.optional("by").and_then(|node| node.parsed(Slug::parse));
-    let note = object.optional("note").and_then(|node| node.text(LONGEST_NOTE).map(str::to_owned));
-    let kind = kind?;
-    let fact = what(object, kind, by, note, when.map_or(now, |when| when.at), now);
-    // A withdrawal's `id` is the fact that it takes back; its own delivery follows from that.
-    let own = if kind == "withdrawn" { None } else { object.optional("id").and_then(|node| node.text(200)) };
-    let (fact, when) = (fact?, when?);
-    let identified = when.said || own.is_some() || key.is_some();
-    let delivery = match (own, key) {
-        (Some(id), _) => DeliveryId::new(&format!("feedback {caller}"), id),
-        (None, Some(key)) => DeliveryId::new(&format!("feedback key {caller}"), &key),
-        (None, None) => match &fact {
-            Fact::Withdrawn { id, .. } => DeliveryId::new("withdrawal", &id.to_string()),
-            // With its own time the same content is the same fact.
-            _ if when.said => content(node.value()),
-            _ => wire::unrepeatable(),
-        },
-    };
-    let fact = Incoming {
-        delivery,
-        occurred_at: when.at,
-        history: false,
-        by: format!("sales:{caller}"),
-        strict: false,
-        fact,
-    };
-    Some(Sent { fact, identified })
-}
-
-fn content(value: &Value) -> DeliveryId {
-    DeliveryId::new("feedback content", &value.to_string())
-}
-
-fn what(
-    object: &Object<'_>,
-    kind: &str,
-    by: Option<Slug>,
-    note: Option<String>,
-    at: Timestamp,
-    now: Timestamp,
-) -> Option<Fact> {
-    let word = |key: &'static str| object.optional(key).and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
-    let needed =
-        |key: &'static str| object.required(key).and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
-    let deal = || object.required("deal").and_then(|node| wire::external_id(&node));
-    let amount = || object.optional("amount").and_then(|node| wire::money(&node));
-    let sales = |what: Move, by: Option<Slug>, note: Option<String>| Some(Fact::Sales { what, by, note });
-    match kind {
-        "accepted" => sales(Move::Accepted, by, note),
-        "qualified" => sales(Move::Qualified, by, note),
-        "churned" => {
-            let reason = word("reason");
-            sales(Move::Churned, by, joined(reason, note))
-        }
-        "rejected" => sales(Move::Rejected { reason: Some(needed("reason")?) }, by, note),
-        "disqualified" => sales(Move::Disqualified { reason: Some(needed("reason")?) }, by, note),
-        "not_ready" => {
-            let reason = needed("reason");
-            let not_before = match object.optional("not_before") {
-                Some(node) => {
-                    // A date to come, so the ten minutes ahead do not apply.
-                    let at = node
-                        .value()
-                        .as_str()
-                        .and_then(|text| Timestamp::parse_in(text, &jiff::tz::TimeZone::UTC));
-                    if at.is_none() {
-                        node.fault("is not a time; expected one such as 2027-02-01T00:00:00Z, or 2027-02-01");
-                    }
-                    Some(at?)
-                }
-                None => None,
-            };
-            sales(Move::NotReady { reason: Some(reason?), not_before }, by, note)
-        }
-        "assigned" => {
-            let to = object.required("to").and_then(|node| node.parsed(Slug::parse));
-            sales(Move::Assigned { to: to?, promise_due_at: None }, by, note)
-        }
-        "opportunity" => {
-            let (deal, amount) = (deal(), amount());
-            sales(Move::Opportunity { deal: deal?, amount }, by, note)
-        }
-        "won" => {
-            let (deal, amount) = (deal(), amount());
-            sales(Move::Won { deal: deal?, amount }, by, note)
-        }
-        "lost" => {
-            let deal: Option<ExternalId> = object.optional("deal").and_then(|node| wire::external_id(&node));
-            let reason = word("reason");
-            sales(Move::Lost { deal, reason }, by, note)
-        }
-        "follow_up" => {
-            let (channel, result) = (needed("channel"), word("result"));
-            Some(Fact::FollowUp { channel: channel?, result, by, note })
-        }
-        "opted_out" => {
-            let purpose = object.required("purpose").and_then(|node| node.one_of(Purpose::WORDS));
-            Some(Fact::Consent(ConsentFact {
-                purpose: purpose?,
-                status: ConsentStatus::Withdrawn,
-                basis: Basis::Consent,
-                text: note,
-                source: Some(by.map_or_else(|| "sales".to_owned(), |by| format!("sales:{by}"))),
-                at: at.min(now),
-            }))
-        }
-        "marketing_feedback" => {
-            let about = object.optional("about").and_then(|node| {
-                let object = node.object()?;
-                let campaign =
-                    object.optional("campaign").and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
-                let content =
-                    object.optional("content").and_then(|n| n.text(LONGEST_WORD).map(str::to_owned));
-                object.finish();
-                Some((campaign, content))
-            });
-            const SENTIMENTS: &[(&str, &str)] =
-                &[("positive", "positive"), ("neutral", "neutral"), ("negative", "negative")];
-            let sentiment =
-                object.optional("sentiment").and_then(|node| node.one_of(SENTIMENTS)).map(str::to_owned);
-            let quote = object.optional("quote").and_then(|n| n.text(LONGEST_NOTE).map(str::to_owned));
-            let (campaign, content) = about.unwrap_or_default();
-            if quote.is_none() && sentiment.is_none() {
-                object.fault("says nothing; expected a quote, a sentiment or both");
-            }
-            Some(Fact::MarketingFeedback {
-                said: MarketingFeedback { campaign, content, sentiment, quote },
-                by,
-                note,
-            })
-        }
-        _ => {
-            let id = object.required("id").and_then(|node| {
-                node.parsed(|text| {
-                    DeliveryId::parse(text).ok_or("is not the id of a fact; expected a fact_id of the lead")
-                })
-            });
-            Some(Fact::Withdrawn { id: id?, note })
-        }
-    }
-}
-
-fn joined(reason: Option<String>, note: Option<String>) -> Option<String> {
-    match (reason, note) {
-        (Some(reason), Some(note)) => Some(format!("{reason}: {note}")),
-        (reason, note) => reason.or(note),
-    }
 }

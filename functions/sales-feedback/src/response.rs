@@ -1,5 +1,14 @@
 //! What sales gets.
+//!
+//! # Layout
+//!
+//! * this file – leads, scores, the timeline, what became of a fact;
+//! * [`inbox`] – the inbox, as JSON and CSV.
 
+pub mod inbox;
+
+use crate::dossier::Known;
+use crate::dossier::brief::Brief;
 use adapters::http::Problem;
 use adapters::ports::Page;
 use adapters::wire;
@@ -17,6 +26,7 @@ use domain::playbook::diff::{condition_of, in_words, reasons_in_words};
 use domain::reason::Reason;
 use domain::sales::{Deal, DealState, Move, Stay, stays};
 use domain::score::{Basis, Explanation, Score, explain};
+use domain::sentence::{self, Names};
 use domain::time::{DAY_MS, Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -134,14 +144,17 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
 
 /// Gives the dossier.
 #[must_use]
-pub fn dossier(
-    lead: &Lead,
-    playbook: &Playbook,
+pub(crate) fn dossier(
+    known: &Known,
+    brief: &Brief,
     explanation: &Explanation,
     entries: &Page<Entry>,
     documents: &Documents,
-    now: Timestamp,
 ) -> Value {
+    let Known { lead, playbook, now, .. } = known;
+    let now = *now;
+    let titles = known.contents.iter().map(|(id, content)| (id.clone(), content.title.clone())).collect();
+    let names = Names { playbook, content: &titles, people: &known.people };
     let standing = lead.standing();
     let emails: Vec<&str> = lead
         .identities
@@ -150,7 +163,7 @@ pub fn dossier(
             |identity| if let Identity::Email(email) = identity { Some(email.as_str()) } else { None },
         )
         .collect();
-    json!({
+    let mut shown = json!({
         "lead_id": lead.id.as_str(),
         "email": emails.first(),
         "emails": emails,
@@ -184,9 +197,6 @@ pub fn dossier(
             "first": lead.touches.first.as_ref().map(wire::touch_json),
             "last": lead.touches.last().map(wire::touch_json),
         },
-        "content": lead.content.iter().map(|(content, had)| json!({
-            "content_id": content.as_str(), "on": had.on.to_string(),
-        })).collect::<Vec<_>>(),
         "deals": standing.deals.iter().map(deal).collect::<Vec<_>>(),
         "possible_duplicates": lead.possible_duplicates.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         "created_at": lead.created_at.to_string(),
@@ -194,10 +204,14 @@ pub fn dossier(
         "next_review_at": lead.due_at.map(|at| at.to_string()),
         "version": lead.version,
         "timeline": {
-            "items": entries.items.iter().map(|entry| self::entry(entry, documents)).collect::<Vec<_>>(),
+            "items": entries.items.iter().map(|entry| self::entry(entry, documents, &names)).collect::<Vec<_>>(),
             "next_cursor": entries.next,
         },
-    })
+    });
+    if let (Some(map), Ok(Value::Object(brief))) = (shown.as_object_mut(), serde_json::to_value(brief)) {
+        map.extend(brief);
+    }
+    shown
 }
 
 /// Tells how long the lead was in each stage, in whole days; until now in the last one.
@@ -242,32 +256,6 @@ fn promise(lead: &Lead, now: Timestamp) -> Value {
         Some(due) => json!({ "due_at": due.to_string(), "overdue": due <= now }),
         None => Value::Null,
     }
-}
-
-/// Gives a page of the inbox.
-#[must_use]
-pub fn inbox(leads: &[Lead], next: Option<String>, now: Timestamp) -> Value {
-    let items: Vec<Value> = leads
-        .iter()
-        .map(|lead| {
-            let mut item = summary(lead);
-            if let Some(map) = item.as_object_mut() {
-                map.insert("attributes".to_owned(), Value::Object(wire::attributes_json(lead)));
-                map.insert("stage_since".to_owned(), lead.stage_since.to_string().into());
-                map.insert("cycle".to_owned(), lead.cycle.into());
-                map.insert("label".to_owned(), lead.score.label.to_string().into());
-                map.insert("promise".to_owned(), promise(lead, now));
-            }
-            item
-        })
-        .collect();
-    json!({ "items": items, "next_cursor": next })
-}
-
-/// Writes where the next page of the inbox starts.
-#[must_use]
-pub fn inbox_cursor(owner: &Slug, cursor: Option<&str>) -> String {
-    format!("{owner}.{}", cursor.unwrap_or_default())
 }
 
 /// Gives what became of one fact.
@@ -335,17 +323,19 @@ fn because(effect: &Effect, document: Option<&Value>) -> Vec<String> {
 
 /// Gives an entry of the timeline.
 #[must_use]
-pub fn entry(entry: &Entry, documents: &Documents) -> Value {
+fn entry(entry: &Entry, documents: &Documents, names: &Names<'_>) -> Value {
     let document = documents.get(&entry.playbook_version).map(Arc::as_ref);
     let mut json = json!({
         "id": entry.id,
         "kind": entry.fact.kind(),
+        "says": sentence::of_fact(&entry.fact, names),
         "at": entry.at.to_string(),
         "recorded_at": entry.recorded_at.to_string(),
         "by": entry.by,
         "history": entry.history,
         "playbook_version": entry.playbook_version,
         "effects": entry.effects.iter().map(|effect| self::effect(effect, document)).collect::<Vec<_>>(),
+        "then": entry.effects.iter().map(|effect| sentence::of_effect(effect, names)).collect::<Vec<_>>(),
     });
     if let (Some(map), Value::Object(details)) = (json.as_object_mut(), details(&entry.fact)) {
         map.extend(details.into_iter().filter(|(_, value)| !value.is_null()));

@@ -1,9 +1,10 @@
 //! Who gets a real prospect, and what somebody has who leaves.
 
-use crate::{App, known, request};
+use crate::{App, request};
 use adapters::http::auth::SalesOnly;
 use adapters::http::{self, Caller, JsonBody, Problem};
 use adapters::jobs::{Job, JobKind, JobStatus};
+use adapters::people::note;
 use adapters::routing::Given;
 use adapters::wire;
 use adapters::write_path::Recorded;
@@ -54,7 +55,7 @@ pub(crate) async fn reassign(
     let from = Slug::parse(&person).map_err(|error| Problem::fault("/person_id", error.to_string()))?;
     let leaving = request::leaving(&body, from)?;
     if let Some(to) = &leaving.to {
-        known(&app, to).await?;
+        note(app.catalog.as_ref(), to).await?;
     }
     let asked = leaving.to_json();
     let job = match open(&app, &asked).await? {

@@ -10,7 +10,8 @@
 //! * [`playbooks`] – playbook versions and the active one, cached; [`people`] – people's records, cached; [`attributes`] – what people declared about attributes;
 //!   [`campaigns`] – about campaigns.
 //! * [`content`] – the catalog of content and what it did; [`evidence`] – what personas stand on, and the keywords among
-//!   it.
+//!   it; [`won`] – the latest won leads.
+//! * [`markdown`] – texts of others made harmless there.
 //! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
 //!   [`sqs`] – the queue they are in.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
@@ -33,6 +34,7 @@ pub mod history;
 pub mod http;
 pub mod jobs;
 pub mod lambda_jobs;
+pub mod markdown;
 pub mod people;
 pub mod playbooks;
 pub mod ports;
@@ -42,4 +44,5 @@ pub mod sqs;
 pub mod telemetry;
 pub mod webhooks;
 pub mod wire;
+pub mod won;
 pub mod write_path;

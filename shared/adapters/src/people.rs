@@ -5,10 +5,11 @@
 //! the others' leads; its person counts as one of whom nothing is known.
 
 use crate::clock::Clock;
-use crate::ports::{Catalog, CatalogKind, Record, StoreError};
+use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
 use domain::calendar::{Schedule, Week};
 use domain::fault::Faults;
 use domain::identity::Slug;
+use domain::playbook::Playbook;
 use domain::promise::{People, Person};
 use domain::reader::Node;
 use domain::routing::Room;
@@ -112,4 +113,27 @@ impl Directory {
         *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&known), now));
         Ok(known)
     }
+}
+
+/// Makes sure that somebody has a record. Whoever has none stands in no list, and their leads would be out of sight: they
+/// get one to be filled in. If somebody else is faster, theirs stays.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn note(catalog: &dyn Catalog, person: &Slug) -> Result<(), StoreError> {
+    if catalog.get(CatalogKind::Person, person.as_str()).await?.is_none() {
+        let body = serde_json::json!({ "name": person.as_str(), "team": "sales", "timezone": "UTC", "unknown": true });
+        let _made = catalog.put(&[Put::new(CatalogKind::Person, person.as_str(), body)]).await?;
+    }
+    Ok(())
+}
+
+/// Tells whether somebody is a person whom the playbook names or who has a record, rather than a system.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn is_person(catalog: &dyn Catalog, playbook: &Playbook, id: &Slug) -> Result<bool, StoreError> {
+    Ok(playbook.people().contains(&id) || catalog.get(CatalogKind::Person, id.as_str()).await?.is_some())
 }

@@ -164,6 +164,8 @@ pub enum CatalogKind {
     Report,
     /// What personas stand on.
     Evidence,
+    /// The latest won leads, and what they are like.
+    Won,
     /// Who outside is told what happened.
     Webhook,
     /// What a webhook's messages are signed with: apart from it, so that only who signs reads it.
@@ -187,6 +189,7 @@ impl CatalogKind {
         ("content_results", Self::ContentResults),
         ("report", Self::Report),
         ("evidence", Self::Evidence),
+        ("won", Self::Won),
         ("webhook", Self::Webhook),
         ("webhook_secret", Self::WebhookSecret),
     ];

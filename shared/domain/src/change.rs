@@ -27,6 +27,7 @@ pub use routing::{ASK_AGAIN_MS, assign};
 
 use crate::activity::{Activity, is_own_doing, is_response};
 use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
+use crate::claim::holder;
 use crate::condition::View;
 use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
 use crate::identity::{Identity, LeadId, Slug};
@@ -492,6 +493,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         stage_since: at,
         cycle: 1,
         person: None,
+        person_since: None,
         promise_due_at: None,
         to_assign: None,
         persona: None,
@@ -848,9 +850,11 @@ impl Worker<'_> {
         strict: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<bool, Outcome> {
+        if strict && holder(lead, &fact.what, fact.by.as_ref()).is_some() {
+            return Err(Outcome::Illegal { stage: lead.stage, legal: lead.stage.legal() });
+        }
         let id = fact.id;
-        let newest =
-            lead.sales.iter().all(|known| known.place() < fact.place() || known.what.moves_nothing());
+        let newest = lead.sales.iter().all(|known| known.at <= fact.at || known.what.moves_nothing());
         if !insert(&mut lead.sales, fact) {
             return Ok(false);
         }
@@ -876,6 +880,7 @@ impl Worker<'_> {
     ) -> Option<Slug> {
         let today = self.now.day();
         let stage_before = lead.stage;
+        let person_before = lead.person.clone();
         if becomes_a_lead(lead, self.playbook, today) {
             lead.responded_at = Some(at);
         }
@@ -927,6 +932,9 @@ impl Worker<'_> {
             effects.push(Effect::Held { owner });
         }
         lead.held_for = held_for;
+        if person_before != lead.person {
+            lead.person_since = lead.person.is_some().then_some(self.now);
+        }
         if stage_before != lead.stage {
             let skipped = stage_before.skipped(lead.stage);
             effects.push(Effect::StageChanged { from: stage_before, to: lead.stage, skipped });

@@ -139,6 +139,8 @@ pub struct Lead {
     pub cycle: u32,
     /// The person who has it.
     pub person: Option<Slug>,
+    /// When that was recorded: from when on it stands in their inbox, whenever it is said to have happened.
+    pub person_since: Option<Timestamp>,
     /// When its owner promised to have answered.
     pub promise_due_at: Option<Timestamp>,
     /// The fact by which sales found it to be a real prospect, while it waits for somebody of its territory's pool.

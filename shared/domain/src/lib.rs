@@ -13,6 +13,8 @@
 //! * [`ledger`] – how often and when a lead showed each signal, compactly; [`score`] – fit, engagement and the
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
+//! * [`claim`] – who may take a lead; [`inbox`] – what to work on first.
+//! * [`sentence`] – what happened, in words; [`similar`] – who was won and is alike; [`next_step`] – what to do.
 //! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
 //! * [`routing`] – who gets a lead: the qualifier of its territory, then somebody of the pool, in turn.
 //! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about;
@@ -40,6 +42,7 @@ pub mod audience;
 pub mod calendar;
 pub mod campaign;
 pub mod change;
+pub mod claim;
 pub mod condition;
 pub mod consent;
 pub mod content;
@@ -50,10 +53,12 @@ pub mod export;
 pub mod fault;
 pub mod funnel;
 pub mod identity;
+pub mod inbox;
 pub mod lead;
 pub mod ledger;
 pub mod membership;
 pub mod money;
+pub mod next_step;
 pub mod outlook;
 pub mod persona;
 pub mod phase;
@@ -68,6 +73,8 @@ pub mod routing;
 pub mod sales;
 pub mod score;
 pub mod segment;
+pub mod sentence;
+pub mod similar;
 pub mod stage;
 pub mod time;
 pub mod touch;

@@ -8,10 +8,11 @@
 //! # Layout
 //!
 //! * this file – what a persona is, and who mirrors it;
-//! * [`card`] – what it stands on; [`figures`] – how many leads mirror it.
+//! * [`card`] – what it stands on; [`figures`] – how many leads mirror it; [`talk`] – what to say to them.
 
 pub mod card;
 pub mod figures;
+pub mod talk;
 
 use crate::condition::{Condition, View};
 use crate::identity::Slug;

@@ -358,6 +358,8 @@ impl Standing {
                 self.person = Some(to.clone());
                 self.promise_due_at = self.promise_due_at.map(|due_at| promise_due_at.unwrap_or(due_at));
             }
+            // Who took it has it, whomever it was offered to.
+            Move::Accepted if fact.by.is_some() => self.person.clone_from(&fact.by),
             // Void where a fact that came late answered it before.
             Move::PromiseBroken { to: Some((to, due_at)) } if self.promise_due_at.is_some() => {
                 self.person = Some(to.clone());

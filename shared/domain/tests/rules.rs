@@ -16,6 +16,7 @@
 //! * `rules/content.rs` – which content comes next: `rules/content.yaml` by hand, properties, whole campaigns;
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
+//! * `rules/dossier.rs` – sentences, the next step, similar won leads; `rules/inbox.rs` – what to do first, who may take it;
 //! * `rules/personas.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/properties.rs` – the properties of facts;
 //! * `rules/days.rs` – the properties of time;
@@ -49,10 +50,14 @@ mod content;
 mod days;
 #[path = "rules/diff.rs"]
 mod diff;
+#[path = "rules/dossier.rs"]
+mod dossier;
 #[path = "rules/drawn.rs"]
 mod drawn;
 #[path = "rules/funnel.rs"]
 mod funnel;
+#[path = "rules/inbox.rs"]
+mod inbox;
 #[path = "rules/kept.rs"]
 mod kept;
 #[path = "rules/language.rs"]

@@ -131,3 +131,48 @@ async fn two_who_report_different_ends_at_once_are_both_kept_and_leave_one_truth
         assert_eq!(lead["version"], json!(stored + 1), "{name}");
     }
 }
+
+#[tokio::test]
+async fn of_twenty_who_take_a_lead_at_once_one_has_it_and_the_others_are_told_who() {
+    for (name, world) in worlds().await {
+        for (nth, kind) in ["accepted", "assigned"].into_iter().enumerate() {
+            let mut fields = ada();
+            fields["email"] = json!(format!("{kind}@company.example"));
+            fields["submission_id"] = json!(kind);
+            world.submit("contact", &fields).await;
+            let id = world.lead_id(&format!("{kind}@company.example")).await;
+            world.later(60_000);
+            let take = async |n: usize| {
+                let who = format!("at-{}", n + 2);
+                // Each says another time, so that none is a repeat, and the latest to ask says the earliest.
+                let at = world.now().plus(-1_000 * n as i64).to_string();
+                let mut body = json!({"kind": kind, "by": who, "occurred_at": at});
+                if kind == "assigned" {
+                    body["to"] = json!(who);
+                }
+                (who, world.post(Role::Sales, &format!("/v1/leads/{id}/feedback"), &body).await)
+            };
+            let answers = join_all((0..20).map(take)).await;
+            let winners: Vec<&String> =
+                answers.iter().filter(|(_, answer)| answer.status == 200).map(|(who, _)| who).collect();
+            let lead = world.dossier(&format!("{kind}@company.example")).await;
+            assert_eq!(winners.len(), 1, "{name}, {kind}");
+            assert_eq!(lead["owner"]["person"], json!(winners[0]), "{name}, {kind}: who was told so has it");
+            for (who, answer) in answers.iter().filter(|(who, _)| who != winners[0]) {
+                assert_eq!(answer.status, 409, "{name}, {who}: {}", answer.text());
+                let problem = answer.json();
+                assert_eq!(problem["type"], "urn:leadloop:problem:taken", "{name}: {problem}");
+                assert_eq!(problem["owner"], json!(winners[0]), "{name}");
+                assert!(problem["detail"].as_str().unwrap().starts_with(winners[0].as_str()), "{problem}");
+            }
+            assert_eq!(
+                lead["timeline"]["items"].as_array().unwrap().len(),
+                2,
+                "{name}: nothing else is stored"
+            );
+            let list = world.get(Role::Sales, &format!("/v1/inbox?owner={}", winners[0])).await;
+            let mine = list["items"].as_array().unwrap().iter().any(|item| item["lead_id"] == json!(id));
+            assert!(mine, "{name}, {nth}: it stands in the winner's inbox");
+        }
+    }
+}

@@ -224,3 +224,26 @@ async fn a_worker_that_vanishes_in_the_scan_leaves_the_day_to_the_next() {
     night(&setting).await.unwrap();
     assert_eq!(kept(&setting).await, first, "run twice: the same");
 }
+
+#[tokio::test]
+async fn a_night_keeps_the_latest_won_leads_and_what_they_are_like() {
+    let setting = setting().await;
+    let won = async || adapters::won::latest(setting.catalog.as_ref()).await.unwrap();
+    assert!(won().await.as_of.is_none());
+    win(&setting, "1", "2026-11-21T10:00:00Z").await;
+    night(&setting).await.unwrap();
+    let first = won().await;
+    let traits: Vec<String> = first
+        .won
+        .iter()
+        .flat_map(|won| won.traits)
+        .map(|(name, value)| format!("{} {value}", name.as_str()))
+        .collect();
+    assert_eq!(traits, ["country AT", "channel email", "campaign spring"]);
+    win(&setting, "2", "2026-11-21T11:00:00Z").await;
+    setting.later(DAY_MS);
+    night(&setting).await.unwrap();
+    let second = won().await;
+    assert_eq!((first.won.iter().count(), second.won.iter().count()), (1, 2));
+    assert!(second.as_of > first.as_of);
+}

@@ -4,12 +4,12 @@
 //! `Html`, which nothing but a text that was escaped and the tags written here can become, and from Markdown each mark that
 //! would mean something is taken its meaning. The page loads nothing: it looks the same from a folder in ten years.
 //!
-//! Addresses need no mark to become links on GitHub and elsewhere, some before marks are read and some after, so that
-//! no way of escaping holds everywhere. A word that may be one is shown as code, which is never a link; only the address of
-//! a post, which was read and cut down when it came, is one.
+//! A word that may be an address is shown as code, which is never a link ([`adapters::markdown`]); only the address of a
+//! post, which was read and cut down when it came, is one.
 
 use super::card::{AspectShown, CardShown, GroupShown, KindShown, Piece, SideShown, StatementShown};
 use adapters::http::escape;
+use adapters::markdown::plain;
 use domain::phase::Phase;
 use serde_json::Value;
 
@@ -86,34 +86,6 @@ fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
 
 fn as_of(card: &CardShown) -> String {
     format!("As of {}, with playbook version {}.", card.as_of, card.playbook_version)
-}
-
-/// Takes the marks of Markdown their meaning, and keeps a text in its line.
-fn plain(text: &str) -> String {
-    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
-}
-
-/// Shows a word as it is, or as code where it may be taken for an address.
-fn word(word: &str) -> String {
-    let lower = word.to_lowercase();
-    if ["://", "www.", "@", "mailto:", "xmpp:"].iter().any(|address| lower.contains(address)) {
-        return code(word);
-    }
-    let mut out = String::new();
-    for c in word.chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// Shows a text as code, between more backticks than it has beside each other.
-fn code(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let (fence, space) = ("`".repeat(longest + 1), if longest > 0 { " " } else { "" });
-    format!("{fence}{space}{text}{space}{fence}")
 }
 
 /// Makes a link of an address that was read as one: it has no mark in it that ends it.

@@ -34,6 +34,7 @@
 //! | `l`, `ls` | B | ledger, and ledger since `cf` |
 //! | `n` | N | number of activities |
 //! | `pe` | S | the person, outside of inbox stages; inside it is `owner` |
+//! | `pt` | N | since when `owner` or `pe` has it, by when that was recorded |
 //! | `ph` | N | phase, from 0 in the order of the journey |
 //! | `pr` | N | the promise to the millisecond |
 //! | `ps` | S | the persona that it mirrors |
@@ -100,6 +101,7 @@ mod name {
     pub(super) const LEDGER_SINCE: &str = "ls";
     pub(super) const ACTIVITIES: &str = "n";
     pub(super) const PERSON: &str = "pe";
+    pub(super) const PERSON_SINCE: &str = "pt";
     pub(super) const PHASE: &str = "ph";
     pub(super) const PROMISE: &str = "pr";
     pub(super) const PERSONA: &str = "ps";
@@ -263,6 +265,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
         }
         item.optional_text(name::PERSON, lead.person.as_ref().map(Slug::as_str));
     }
+    item.since(name::PERSON_SINCE, lead.person_since, created_at);
     item.since(name::PROMISE, lead.promise_due_at, created_at);
     item.number(name::PLAYBOOK, lead.playbook_version);
     if !lead.identities.is_empty() {
@@ -616,6 +619,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         stage_since: item.since(name::STAGE_SINCE, created_at)?.unwrap_or(created_at),
         cycle: item.number(name::CYCLE)?.unwrap_or(1),
         person,
+        person_since: item.since(name::PERSON_SINCE, created_at)?,
         promise_due_at: item.since(name::PROMISE, created_at)?,
         to_assign: item.deliveries(name::TO_ASSIGN)?.pop(),
         persona: item.parsed(name::PERSONA, slug)?,

@@ -269,8 +269,8 @@ pub(crate) mod generators {
                 btree_map(purpose(), consent_state(), 0..4),
             ),
             touches in touches(),
-            (created_at, responded_at, counts_from, since, promise_due_at, due_at) in
-                (any_time(), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time())),
+            (created_at, responded_at, counts_from, since, person_since, promise_due_at, due_at) in
+                (any_time(), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time()), of(time())),
             (was_customer, ready, stage, score, person, held_for) in
                 (any::<bool>(), any::<bool>(), stage(), score(), of(slug()), of(slug())),
             (sales, withdrawn, recent, ledger, ledger_since) in
@@ -287,7 +287,8 @@ pub(crate) mod generators {
                 counts_from, ledger_since, score, ready, stage,
                 held_for: held_for.filter(|_| !stage.in_inbox()),
                 stage_since: since.unwrap_or(created_at),
-                cycle, person, promise_due_at, to_assign, persona, phase, segments, content, due_at, recent,
+                cycle, person, person_since, promise_due_at, to_assign, persona, phase, segments, content, due_at,
+                recent,
                 possible_duplicates,
             }
         }
@@ -668,6 +669,7 @@ pub(crate) fn typical_lead() -> Lead {
         stage_since: created_at,
         cycle: 1,
         person: None,
+        person_since: None,
         promise_due_at: None,
         to_assign: None,
         persona: Some(slug("plant-manager")),

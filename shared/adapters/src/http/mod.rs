@@ -39,6 +39,17 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
     response
 }
 
+/// Answers with a page that may load nothing and run nothing, whatever is in it.
+#[must_use]
+pub fn page(page: String) -> Response {
+    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let mut response = axum::response::Html(page).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 /// Makes a text harmless in HTML, between tags and in an attribute's double quotes.
 #[must_use]
 pub fn escape(text: &str) -> String {

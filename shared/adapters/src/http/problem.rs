@@ -4,6 +4,7 @@ use crate::ports::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::fault::Fault;
+use domain::time::Timestamp;
 use serde_json::{Value, json};
 
 /// An answer that says what went wrong, whether to try again, and what would be right.
@@ -15,6 +16,7 @@ pub struct Problem {
     detail: String,
     faults: Vec<Fault>,
     legal: Option<Vec<&'static str>>,
+    owner: Option<String>,
     retry_after_s: Option<u32>,
 }
 
@@ -27,6 +29,7 @@ impl Problem {
             detail: detail.into(),
             faults: Vec::new(),
             legal: None,
+            owner: None,
             retry_after_s: None,
         }
     }
@@ -116,6 +119,15 @@ impl Problem {
         Self { legal: Some(legal), ..problem }
     }
 
+    /// Somebody else took what only one can have.
+    #[must_use]
+    pub fn taken(owner: &str, since: Option<Timestamp>) -> Self {
+        let since = since.map(|at| format!(" since {at}")).unwrap_or_default();
+        let detail = format!("{owner} has this lead{since}; whoever passes it on reports it as assigned");
+        let problem = Self::new(StatusCode::CONFLICT, "taken", "Somebody else has it", detail);
+        Self { owner: Some(owner.to_owned()), ..problem }
+    }
+
     /// Too much at once; try again.
     #[must_use]
     pub fn busy() -> Self {
@@ -166,6 +178,9 @@ impl Problem {
                 let errors: Vec<Value> =
                     self.faults.iter().map(|f| json!({ "pointer": f.pointer, "detail": f.detail })).collect();
                 map.insert("errors".to_owned(), errors.into());
+            }
+            if let Some(owner) = &self.owner {
+                map.insert("owner".to_owned(), owner.as_str().into());
             }
             if let Some(legal) = &self.legal {
                 map.insert("legal".to_owned(), json!(legal));

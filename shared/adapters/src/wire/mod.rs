@@ -1,6 +1,8 @@
 //! Pieces of the wire format that several functions share: how a lead is named, when something happened, which
 //! delivery it is, and how a score looks.
 
+pub mod feedback;
+
 use crate::jobs::{Job, JobKind, JobStatus, sweep_progress};
 use axum::http::HeaderMap;
 use domain::attribute::AttributeValue;

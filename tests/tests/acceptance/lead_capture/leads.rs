@@ -186,3 +186,134 @@ async fn an_import_in_any_order_ends_in_the_same_leads() {
     assert_eq!(profiles[0], profiles[1]);
     assert_eq!(profiles[0], profiles[2]);
 }
+
+/// A talk at a trade show with somebody who fits and asks for an offer: ready by any measure.
+fn talk(feedback: Value) -> Value {
+    json!({"email": "olga@company.example", "attributes": {"country": "AT", "company_size": 120, "job_title": "Head of Sales"},
+        "source": {"channel": "trade_show", "campaign": "hannover"}, "feedback": feedback})
+}
+
+#[tokio::test]
+async fn a_lead_that_sales_logs_with_a_report_is_theirs_and_nobody_is_handed_it() {
+    for (feedback, stage) in [
+        (json!({"kind": "qualified", "by": "de-1", "note": "Wants an offer."}), "sales_qualified"),
+        (json!({"kind": "opportunity", "by": "de-1", "deal": {"system": "crm", "id": "D-1"}}), "opportunity"),
+        (
+            json!([{"kind": "follow_up", "channel": "trade_show", "by": "de-1"}, {"kind": "won", "by": "de-1",
+            "deal": {"system": "crm", "id": "D-1"}, "amount": {"amount": "10.00", "currency": "EUR"}}]),
+            "customer",
+        ),
+    ] {
+        let world = World::new().await;
+        let answer = world.post(Role::Sales, "/v1/leads", &talk(feedback.clone())).await.ok("logged");
+        assert_eq!((&answer["status"], &answer["stage"]), (&json!("created"), &json!(stage)), "{feedback}");
+        assert_eq!(answer["owner"], json!({"team": "sales", "person": "de-1"}));
+        let reports = answer["feedback"].as_array().unwrap();
+        assert!(
+            !reports.is_empty() && reports.iter().all(|report| report["fact_id"].is_string()),
+            "{answer}"
+        );
+        let events = world.events().await;
+        assert!(
+            !events.contains(&"handed_off".to_owned()) && events.contains(&"captured".to_owned()),
+            "{events:?}"
+        );
+        let lead = world.dossier("olga@company.example").await;
+        assert_eq!((&lead["promise"], &lead["campaigns"][0]["campaign"]), (&Value::Null, &json!("hannover")));
+        let story: Vec<&str> =
+            lead["story"].as_array().unwrap().iter().map(|line| line["says"].as_str().unwrap()).collect();
+        assert!(story.iter().all(|says| !says.contains("handed")), "{story:?}");
+        if stage != "customer" {
+            let inbox = world.get(Role::Sales, "/v1/inbox?owner=de-1").await;
+            assert_eq!(inbox["items"][0]["lead_id"], answer["lead_id"]);
+        }
+    }
+    // Without a report it is a lead as any other, which goes to who qualifies its country.
+    let world = World::new().await;
+    let mut body = talk(json!([]));
+    body.as_object_mut().unwrap().remove("feedback");
+    let activity = json!({"lead": {"email": "olga@company.example"}, "kind": "contact_requested"});
+    world.post(Role::Sales, "/v1/leads", &body).await.ok("logged");
+    world.post(Role::Capture, "/v1/activities", &activity).await.ok("asked");
+    assert!(world.events().await.contains(&"handed_off".to_owned()), "so this is what is spared");
+}
+
+#[tokio::test]
+async fn who_logs_a_lead_is_the_person_of_the_token_unless_they_say_otherwise() {
+    let world = World::new().await;
+    let answer = world.post(Role::Sales, "/v1/leads", &talk(json!({"kind": "qualified"}))).await.ok("logged");
+    assert_eq!(answer["owner"]["person"], "at-1", "the token of sales is theirs");
+    // Somebody of whom nothing was known gets a record, so that their inbox is a list among the others'.
+    let mut other = talk(json!({"kind": "qualified", "by": "new-1"}));
+    other["email"] = json!("other@company.example");
+    world.post(Role::Sales, "/v1/leads", &other).await.ok("logged");
+    let person = world.get(Role::Admin, "/v1/people/new-1").await;
+    assert_eq!(person["unknown"], json!(true));
+}
+
+#[tokio::test]
+async fn a_lead_with_a_report_comes_whole_or_not_at_all_and_again_changes_nothing() {
+    let world = World::new().await;
+    for (feedback, pointers) in [
+        (json!({"kind": "accepted"}), vec!["/feedback"]),
+        (json!({"kind": "opportunity"}), vec!["/feedback/deal"]),
+        (
+            json!([{"kind": "qualified"}, {"kind": "follow_up", "colour": "red"}]),
+            vec!["/feedback/1/channel", "/feedback/1/colour"],
+        ),
+        (json!([1, 2, 3, 4, 5, 6].map(|_| json!({"kind": "qualified"}))), vec![""]),
+        (json!("qualified"), vec!["/feedback"]),
+    ] {
+        let answer = world.post(Role::Sales, "/v1/leads", &talk(feedback.clone())).await;
+        assert_eq!(
+            (answer.status, answer.pointers()),
+            (422, pointers.iter().map(|p| (*p).to_owned()).collect()),
+            "{feedback}: {}",
+            answer.text()
+        );
+    }
+    let by_marketing = world.post(Role::Marketing, "/v1/leads", &talk(json!({"kind": "qualified"}))).await;
+    assert_eq!(by_marketing.status, 403, "{}", by_marketing.text());
+    let found = world.post(Role::Sales, "/v1/leads/lookup", &json!({"email": "olga@company.example"})).await;
+    assert_eq!(found.ok("lookup"), json!({"items": []}), "nothing of it is stored");
+    let mut dated = talk(json!([{"kind": "qualified"}, {"kind": "follow_up", "channel": "trade_show"}]));
+    dated["occurred_at"] = json!("2026-11-22T10:00:00Z");
+    let first = world.post(Role::Sales, "/v1/leads", &dated).await.ok("first");
+    let again = world.post(Role::Sales, "/v1/leads", &dated).await.ok("again");
+    assert_eq!((&first["status"], &again["status"]), (&json!("created"), &json!("unchanged")));
+    assert!(
+        again["feedback"].as_array().unwrap().iter().all(|report| report["status"] == "unchanged"),
+        "{again}"
+    );
+    let lead = world.dossier("olga@company.example").await;
+    assert_eq!(lead["timeline"]["items"].as_array().unwrap().len(), 3);
+    assert_eq!(lead["stage_since"], "2026-11-22T10:00:00Z", "of the talk's own time");
+}
+
+#[tokio::test]
+async fn a_report_that_makes_no_sense_is_kept_and_skipped_with_the_lead() {
+    let world = World::new().await;
+    let deal = json!({"kind": "opportunity", "by": "at-1", "deal": {"system": "crm", "id": "D-1"}});
+    world.post(Role::Sales, "/v1/leads", &talk(deal)).await.ok("first");
+    world.later(1_000);
+    let answer = world
+        .post(Role::Sales, "/v1/leads", &talk(json!({"kind": "qualified", "by": "de-1"})))
+        .await
+        .ok("second");
+    assert_eq!(
+        (&answer["stage"], &answer["owner"]["person"]),
+        (&json!("opportunity"), &json!("at-1")),
+        "a colleague has it"
+    );
+    let lead = world.dossier("olga@company.example").await;
+    let effects = lead["timeline"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|item| item["effects"].as_array().unwrap());
+    assert!(
+        effects.clone().any(|effect| effect["effect"] == "impossible"),
+        "{:?}",
+        effects.collect::<Vec<_>>()
+    );
+}

@@ -465,3 +465,55 @@ async fn a_reason_is_one_of_the_playbooks_and_says_what_becomes_of_the_lead() {
     let answers = world.post(Role::Sales, "/v1/feedback/batch", &old).await.ok("history");
     assert_eq!(answers["results"][0]["status"], "updated", "{answers}");
 }
+
+#[tokio::test]
+async fn a_follow_up_that_is_withdrawn_was_no_answer() {
+    let (world, id) = handed().await;
+    let due = world.dossier(EMAIL).await["promise"].clone();
+    let call = json!({"kind": "follow_up", "channel": "phone", "result": "wrong_number", "by": "at-1"});
+    let fact = report(&world, &id, &call).await.ok("follow-up")["fact_id"].clone();
+    let answered = world.dossier(EMAIL).await;
+    assert_eq!(answered["promise"], Value::Null);
+    assert_eq!(answered["next_step"]["action"], "decide");
+    report(&world, &id, &json!({"kind": "withdrawn", "id": fact, "note": "Somebody else's."}))
+        .await
+        .ok("withdrawn");
+    let lead = world.dossier(EMAIL).await;
+    assert_eq!(lead["promise"], due, "it is owed as before");
+    assert_eq!(lead["next_step"]["action"], "answer");
+    let told = lead["feedback"].as_array().unwrap();
+    assert_eq!((told.len(), &told[0]["withdrawn"], &told[0]["kind"]), (1, &json!(true), &json!("follow_up")));
+}
+
+#[tokio::test]
+async fn what_a_customer_said_stands_where_it_belongs_until_it_is_withdrawn() {
+    let world = World::new().await;
+    let mut fields = ada();
+    fields["utm_campaign"] = json!("spring");
+    fields["utm_medium"] = json!("cpc");
+    world.submit("contact", &fields).await;
+    let id = world.lead_id(EMAIL).await;
+    world.later(HOUR_MS);
+    let read =
+        json!({"lead": {"email": EMAIL}, "kind": "content_downloaded", "properties": {"content": "savings"}});
+    world.post(Role::Capture, "/v1/activities", &read).await.ok("activity");
+    world.later(MINUTE_MS);
+    let said = json!({"kind": "marketing_feedback", "about": {"campaign": "spring", "content": "savings"},
+        "sentiment": "negative", "quote": "Too loud.", "by": "at-1"});
+    let fact = report(&world, &id, &said).await.ok("said")["fact_id"].clone();
+    let lead = world.dossier(EMAIL).await;
+    let says = "at-1 heard something bad about the campaign “spring” and “savings”: “Too loud.”";
+    assert_eq!(lead["campaigns"][0]["said"], json!([says]));
+    assert_eq!(
+        lead["content"][0]["reaction"],
+        json!([format!("{says} on 22 November 2026"), "Downloaded “savings” on 22 November 2026"])
+    );
+    assert_eq!(lead["talking_points"][0]["text"], says);
+    report(&world, &id, &json!({"kind": "withdrawn", "id": fact})).await.ok("withdrawn");
+    let lead = world.dossier(EMAIL).await;
+    assert_eq!(lead["campaigns"][0]["said"], json!([]));
+    assert_eq!(lead["content"][0]["reaction"].as_array().unwrap().len(), 1);
+    assert_eq!(lead["talking_points"], json!([]));
+    let story = lead["story"].as_array().unwrap();
+    assert!(story.iter().any(|line| line["withdrawn"] == json!(true)), "it happened all the same: {story:?}");
+}

@@ -125,11 +125,21 @@ async fn faults_of_the_query_are_named() {
         ("owner=At+1", "/owner"),
         ("cursor=nonsense", "/cursor"),
         ("cursor=at-1.nonsense", "/cursor"),
+        ("label=E1", "/label"),
+        ("country=Atlantis", "/country"),
+        ("territory=moon", "/territory"),
+        ("persona=A+B", "/persona"),
+        ("segment=A+B", "/segment"),
+        ("promise=late", "/promise"),
+        ("promise=running&overdue=true", "/overdue"),
+        ("new_since=lately", "/new_since"),
     ] {
         let answer = world.call(Role::Sales, "GET", &format!("/v1/inbox?{query}")).send().await;
         assert_eq!(answer.status, 422, "{query}: {}", answer.text());
         assert_eq!(answer.pointers(), [pointer], "{query}");
     }
+    let answer = world.call(Role::Sales, "GET", "/v1/inbox?stage=won&label=Z9&promise=late").send().await;
+    assert_eq!(answer.pointers(), ["/label", "/promise", "/stage"], "all at once");
     for query in ["limit=many", "colour=red"] {
         let answer = world.call(Role::Sales, "GET", &format!("/v1/inbox?{query}")).send().await;
         assert_eq!(
@@ -138,4 +148,187 @@ async fn faults_of_the_query_are_named() {
             "{query}"
         );
     }
+}
+
+/// A lead that is as good as `company_size` and `job_title` make it.
+async fn hand_off_fair(world: &World, email: &str) -> String {
+    let mut fields = ada();
+    fields["email"] = json!(email);
+    fields["submission_id"] = json!(email);
+    fields["job_title"] = json!("Clerk");
+    world.submit("contact", &fields).await;
+    world.lead_id(email).await
+}
+
+#[tokio::test]
+async fn each_line_says_why_it_stands_above_the_next() {
+    let world = World::new().await;
+    let tried = hand_off(&world, "tried@b.example", "AT").await;
+    let taken = hand_off(&world, "taken@b.example", "AT").await;
+    hand_off(&world, "late@b.example", "AT").await;
+    hand_off_fair(&world, "late-fair@b.example").await;
+    world.later(HOUR_MS);
+    hand_off(&world, "later@b.example", "AT").await;
+    world.later(10 * HOUR_MS);
+    hand_off(&world, "new@b.example", "AT").await;
+    report(&world, &tried, &json!({"kind": "accepted"})).await;
+    report(&world, &tried, &json!({"kind": "follow_up", "channel": "phone", "result": "reached"})).await;
+    report(&world, &taken, &json!({"kind": "accepted"})).await;
+    let order =
+        ["late", "late-fair", "later", "new", "taken", "tried"].map(|name| format!("{name}@b.example"));
+    // All promises run, and the better label comes before the earlier promise.
+    let running = inbox(&world, "").await;
+    assert_eq!(running[..4], ["late", "later", "new", "late-fair"].map(|name| format!("{name}@b.example")));
+    world.later(13 * HOUR_MS + HOUR_MS / 2);
+    let page = world.get(Role::Sales, "/v1/inbox").await;
+    let items = page["items"].as_array().unwrap();
+    let emails: Vec<&str> = items.iter().map(|item| item["email"].as_str().unwrap()).collect();
+    assert_eq!(emails, order, "broken, running, none");
+    let states: Vec<&str> = items.iter().map(|item| item["rank"]["promise"].as_str().unwrap()).collect();
+    assert_eq!(states, ["broken", "broken", "running", "running", "none", "none"]);
+    let parts = |at: usize| -> Vec<(String, String)> {
+        let parts = items[at]["rank"]["parts"].as_array().unwrap();
+        let text = |part: &Value, name: &str| part[name].as_str().unwrap().to_owned();
+        parts.iter().map(|part| (text(part, "part"), text(part, "says"))).collect()
+    };
+    assert_eq!(parts(0)[0].1, "the promise of an answer was broken 30 minutes ago");
+    assert_eq!(parts(0)[1], ("label".to_owned(), "the best there is".to_owned()));
+    // The first part that differs decides: the label here, the follow-up there.
+    let differs = |one: usize| {
+        parts(one).into_iter().zip(parts(one + 1)).find(|(one, other)| one != other).unwrap().0.0
+    };
+    assert_eq!((differs(0), differs(1), differs(4)), ("label".into(), "promise".into(), "tries".into()));
+    assert_eq!(items[4]["followed_up_at"], Value::Null);
+    assert!(items[5]["followed_up_at"].is_string());
+    let places: Vec<u64> = items.iter().map(|item| item["rank"]["place"].as_u64().unwrap()).collect();
+    assert_eq!(places, [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn an_inbox_is_filtered_by_what_is_known_of_its_leads() {
+    let world = World::new().await;
+    let at = hand_off(&world, "at@b.example", "AT").await;
+    hand_off(&world, "ch@b.example", "CH").await;
+    hand_off(&world, "de@b.example", "DE").await;
+    hand_off(&world, "jp@b.example", "JP").await;
+    hand_off_fair(&world, "fair@b.example").await;
+    world.later(DAY_MS);
+    report(&world, &at, &json!({"kind": "accepted", "by": "at-1"})).await;
+    let clock: Arc<dyn adapters::clock::Clock> = Arc::clone(&world.clock) as _;
+    let (secret, _) =
+        Tokens::new(Arc::clone(&world.catalog), clock).create(Role::Sales, "crm", None).await.unwrap();
+    let found = async |query: &str| -> Vec<String> {
+        let page =
+            world.api.call("GET", &format!("/v1/inbox?{query}")).token(&secret).expect(200).await.json();
+        let items = page["items"].as_array().unwrap().clone();
+        items
+            .iter()
+            .map(|item| item["email"].as_str().unwrap().split('@').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(found("country=Schweiz").await, ["ch"]);
+    assert_eq!(found("territory=default").await, ["jp"]);
+    assert_eq!(
+        (found("label=B1").await, found("label=A1").await.len()),
+        (vec!["jp".to_owned(), "fair".to_owned()], 2)
+    );
+    assert_eq!(found("promise=none").await, ["at"]);
+    let mut overdue = found("overdue=true").await;
+    overdue.sort();
+    assert_eq!(overdue, ["ch", "de", "fair", "jp"]);
+    assert_eq!(found("overdue=true&country=DE").await, ["de"]);
+    assert_eq!(found("persona=nobody").await, Vec::<String>::new());
+    let dossier = world.dossier("fair@b.example").await;
+    let segment = dossier["segments"][0].as_str().expect("who is active in Austria is in one");
+    assert!(found(&format!("segment={segment}")).await.contains(&"fair".to_owned()));
+    assert_eq!(found("segment=of_nobody").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn pages_stay_as_they_were_ranked_while_time_passes_and_others_report() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        ids.push(hand_off(&world, &format!("l{n:02}@b.example"), "AT").await);
+        world.later(HOUR_MS);
+    }
+    let whole = inbox(&world, "").await;
+    assert_eq!(whole.len(), 12);
+    let first = world.get(Role::Sales, "/v1/inbox?limit=4").await;
+    // Half of the promises break between the pages, and somebody answers one that was shown and one that was not.
+    world.later(18 * HOUR_MS);
+    report(&world, &ids[1], &json!({"kind": "accepted"})).await;
+    report(&world, &ids[9], &json!({"kind": "accepted"})).await;
+    let emails = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|i| i["email"].as_str().unwrap().to_owned()).collect()
+    };
+    let (mut seen, mut page) = (emails(&first), first.clone());
+    while let Some(next) = page["next_cursor"].as_str() {
+        page = world.get(Role::Sales, &format!("/v1/inbox?limit=4&cursor={next}")).await;
+        assert_eq!(page["as_of"], first["as_of"]);
+        seen.extend(emails(&page));
+    }
+    let times = |email: &String| seen.iter().filter(|one| *one == email).count();
+    for email in &whole {
+        let reported = ["l01@b.example", "l09@b.example"].contains(&email.as_str());
+        assert!(times(email) == 1 || reported, "{email} stands on {} pages: {seen:?}", times(email));
+    }
+    assert_eq!(times(&"l09@b.example".to_owned()), 1, "it moved behind the reader");
+    assert_ne!(inbox(&world, "").await, whole, "ranked anew, the order is another");
+}
+
+#[tokio::test]
+async fn what_came_since_is_new_also_where_it_was_reported_late() {
+    let world = World::new().await;
+    let mine = hand_off(&world, "mine@b.example", "AT").await;
+    world.later(HOUR_MS);
+    let before = world.get(Role::Sales, "/v1/inbox").await;
+    let marker = before["marker"].as_str().unwrap().to_owned();
+    assert_eq!(inbox(&world, &format!("new_since={marker}")).await, Vec::<String>::new());
+    let from = hand_off(&world, "german@b.example", "DE").await;
+    hand_off(&world, "new@b.example", "AT").await;
+    report(&world, &mine, &json!({"kind": "accepted"})).await;
+    world.later(2 * DAY_MS);
+    // Passed on a day ago, and told only now.
+    let late = world.now().plus(-DAY_MS).to_string();
+    report(&world, &from, &json!({"kind": "assigned", "to": "at-1", "occurred_at": late})).await;
+    let mut new = inbox(&world, &format!("new_since={marker}")).await;
+    new.sort();
+    assert_eq!(new, ["german@b.example", "new@b.example"]);
+    let recent = world.now().plus(-HOUR_MS);
+    assert_eq!(inbox(&world, &format!("new_since={recent}")).await, ["german@b.example"]);
+    // A marker lies back, so that what was being written when it was made is shown, if need be twice.
+    let marker = world.get(Role::Sales, "/v1/inbox").await["marker"].as_str().unwrap().to_owned();
+    assert_eq!(inbox(&world, &format!("new_since={marker}")).await, ["german@b.example"]);
+    world.later(DAY_MS);
+    let marker = world.get(Role::Sales, "/v1/inbox").await["marker"].as_str().unwrap().to_owned();
+    assert_eq!(inbox(&world, &format!("new_since={marker}")).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_inbox_is_a_table_for_spreadsheets_too() {
+    let world = World::new().await;
+    let mut fields = ada();
+    fields["full_name"] = json!("=HYPERLINK(\"http://x\")");
+    fields["company"] = json!("+Company, \"Ltd\"");
+    world.submit("contact", &fields).await;
+    hand_off(&world, "second@b.example", "CH").await;
+    let answer = world.call(Role::Sales, "GET", "/v1/inbox").header("accept", "text/csv").expect(200).await;
+    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+    let text = answer.text();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let head: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let cell = |row: usize, name: &str| {
+        rows[row].get(head.iter().position(|one| one == name).unwrap()).unwrap().to_owned()
+    };
+    assert_eq!(rows.len(), 2);
+    let ada = usize::from(cell(0, "email") != "ada@company.example");
+    assert_eq!(cell(ada, "name"), "'=HYPERLINK(\"http://x\")");
+    assert_eq!(cell(ada, "company"), "'+Company, \"Ltd\"");
+    assert_eq!(
+        (cell(0, "place"), cell(0, "promise"), cell(0, "owner")),
+        ("1".into(), "running".into(), "at-1".into())
+    );
+    assert!(cell(0, "why").starts_with("the promise of an answer is due in 1 day; the best there is"));
 }
