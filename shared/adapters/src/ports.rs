@@ -157,6 +157,10 @@ pub enum CatalogKind {
     Webhook,
     /// What a webhook's messages are signed with: apart from it, so that only who signs reads it.
     WebhookSecret,
+    /// How a CRM's changes are read.
+    CrmMapping,
+    /// What is known of a lead's record in a CRM.
+    CrmRecord,
 }
 
 impl CatalogKind {
@@ -175,6 +179,8 @@ impl CatalogKind {
         ("evidence", Self::Evidence),
         ("webhook", Self::Webhook),
         ("webhook_secret", Self::WebhookSecret),
+        ("crm_mapping", Self::CrmMapping),
+        ("crm_record", Self::CrmRecord),
     ];
 
     /// Gives the word in the key.

@@ -68,7 +68,7 @@ pub struct Find {
 }
 
 /// What a CRM is told, and how.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crm {
     /// How it is called among external ids.
     pub system: String,
