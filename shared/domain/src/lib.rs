@@ -49,6 +49,7 @@ pub mod evaluation;
 pub mod evidence;
 pub mod export;
 pub mod fault;
+pub mod funnel;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
