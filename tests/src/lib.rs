@@ -131,7 +131,15 @@ pub fn deliveries(
 ) -> deliver::App {
     let queue = || LocalQueue::in_memory(Arc::clone(&clock));
     let poster = deliver::post::Poster::new(true);
-    deliver::App::new(leads, catalog, queue(), queue(), poster, "urn:leadloop:test".to_owned(), Arc::clone(&clock))
+    deliver::App::new(
+        leads,
+        catalog,
+        queue(),
+        queue(),
+        poster,
+        "urn:leadloop:test".to_owned(),
+        Arc::clone(&clock),
+    )
 }
 
 /// A request in the making.

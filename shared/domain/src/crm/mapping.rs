@@ -381,7 +381,7 @@ fn rule(node: &Node<'_>) -> Option<Rule> {
 #[must_use]
 pub fn stands(lead: &Lead, fact: &Fact) -> bool {
     match fact {
-        Fact::Sales { what: Move::Assigned { to }, .. } => lead.person.as_ref() == Some(to),
+        Fact::Sales { what: Move::Assigned { to, .. }, .. } => lead.person.as_ref() == Some(to),
         Fact::Sales { what, .. } if what.deal().is_some() => lead.standing().stands_so(what),
         Fact::Sales { what, .. } => {
             let stage = match what.step() {
