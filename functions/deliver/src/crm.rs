@@ -26,7 +26,7 @@ use adapters::write_path::{About, RecordError};
 use auth::Auth;
 use axum::body::Bytes;
 use axum::http::Method;
-use domain::change::{Capture, Fact, Incoming};
+use domain::change::{Fact, Incoming};
 use domain::crm::context::{context, sample};
 use domain::crm::{Crm, Find, Making, Ready, Request};
 use domain::identity::{ExternalId, Identity, LeadId};
@@ -255,7 +255,7 @@ impl Teller<'_> {
             history: false,
             by: format!("crm:{}", self.crm.system),
             strict: false,
-            fact: Fact::Captured(Box::new(Capture::default())),
+            fact: Fact::Captured(Box::default()),
         };
         let about = About::Also(self.lead.id.clone(), vec![external]);
         match self.app.write_path.record(&about, &[fact]).await {

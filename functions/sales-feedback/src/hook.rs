@@ -67,7 +67,7 @@ pub(crate) async fn answer(
     let hearing = Hearing { app, id: id.as_str(), mapping: &mapping, people: &people };
     let results = hearing.all(&items).await;
     let busy = results.iter().any(|result| result.pointer("/problem/status") == Some(&json!(503)));
-    let counts = |status: &str| results.iter().filter(|result| result["status"] == status).count();
+    let counts = |status: &str| results.iter().filter(|result| is(result, status)).count();
     tracing::info!(
         mapping = id.as_str(),
         updated = counts("updated"),
@@ -169,7 +169,7 @@ impl Hearing<'_> {
             results.push(named(&change.field, result));
         }
         self.note(&kept, &heard).await;
-        let any = |status: &str| results.iter().any(|result| result["status"] == status);
+        let any = |status: &str| results.iter().any(|result| is(result, status));
         let status = ["updated", "rejected"].into_iter().find(|status| any(status)).unwrap_or("unchanged");
         Ok(json!({ "status": status, "lead_id": lead.id.as_str(), "changes": results }))
     }
@@ -228,6 +228,10 @@ impl Hearing<'_> {
 async fn noted(catalog: &dyn Catalog, kept: &str, heard: &Holds) -> Result<bool, StoreError> {
     let mut kept = Kept::read(catalog, kept).await?;
     if kept.known.will_hold(heard) { kept.write(catalog).await } else { Ok(true) }
+}
+
+fn is(result: &Value, status: &str) -> bool {
+    result.get("status").and_then(Value::as_str) == Some(status)
 }
 
 fn named(field: &str, mut result: Value) -> Value {

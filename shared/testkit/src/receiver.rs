@@ -26,10 +26,13 @@ pub enum Manner {
     HangsUp,
 }
 
+/// A status, headers and a body.
+pub type Said = (u16, Vec<(&'static str, String)>, String);
+
 /// A service that answers by what it is asked.
 pub trait Service: Send + Sync + std::fmt::Debug {
     /// Gives status, headers and body; without them the connection is closed, and the asker does not know what became of it.
-    fn answer(&self, heard: &Heard) -> Option<(u16, Vec<(&'static str, String)>, String)>;
+    fn answer(&self, heard: &Heard) -> Option<Said>;
 }
 
 /// A request that came.

@@ -26,7 +26,7 @@ use std::time::Duration;
 use testkit::builders::{NOON, activate, time};
 use testkit::{
     Dynamo, FailingCatalog, FailingLeadStore, FailingQueue, Failure, Failures, Heard, Manner, MemoryEventBus,
-    Receiver, RoleTokens, Service, a_lead, test_playbook,
+    Receiver, RoleTokens, Said, Service, a_lead, test_playbook,
 };
 use tests::{Answer, Api, ada};
 
@@ -77,8 +77,6 @@ struct Crm {
     unauthorized: u32,
 }
 
-type Said = Option<(u16, Vec<(&'static str, String)>, String)>;
-
 #[derive(Clone, Debug)]
 struct Stub(Arc<Mutex<Crm>>);
 
@@ -89,17 +87,17 @@ impl Stub {
 }
 
 impl Service for Stub {
-    fn answer(&self, heard: &Heard) -> Said {
+    fn answer(&self, heard: &Heard) -> Option<Said> {
         self.with(|crm| crm.answer(heard))
     }
 }
 
-fn said(status: u16, body: Value) -> Said {
+fn said(status: u16, body: Value) -> Option<Said> {
     Some((status, Vec::new(), if body.is_null() { String::new() } else { body.to_string() }))
 }
 
 impl Crm {
-    fn answer(&mut self, heard: &Heard) -> Said {
+    fn answer(&mut self, heard: &Heard) -> Option<Said> {
         if heard.path == "/oauth/token" {
             return self.grant(&heard.body);
         }
@@ -152,7 +150,7 @@ impl Crm {
         }
     }
 
-    fn make(&mut self, fields: Map<String, Value>) -> Said {
+    fn make(&mut self, fields: Map<String, Value>) -> Option<Said> {
         let taken = self.records.values().any(|known| known.get("email") == fields.get("email"));
         if taken && !self.doubles {
             return said(409, json!({ "message": "Contact already exists" }));
@@ -163,7 +161,7 @@ impl Crm {
         said(201, json!({ "id": id }))
     }
 
-    fn write(&mut self, id: &str, fields: Map<String, Value>) -> Said {
+    fn write(&mut self, id: &str, fields: Map<String, Value>) -> Option<Said> {
         let Some(record) = self.records.get_mut(id) else { return said(404, Value::Null) };
         for (name, value) in fields {
             if record.get(&name) != Some(&value) {
@@ -174,7 +172,7 @@ impl Crm {
         said(200, json!({ "id": id }))
     }
 
-    fn grant(&mut self, form: &str) -> Said {
+    fn grant(&mut self, form: &str) -> Option<Said> {
         self.grants.push(form.to_owned());
         let ok = form.contains("client_id=us")
             && (form.contains("grant_type=client_credentials&") && form.contains("client_secret=geheim")
@@ -778,11 +776,7 @@ async fn credentials_that_are_not_taken_cost_time_and_no_lead() {
     let path = format!("/v1/webhooks/{webhook}");
     let put = json!({ "url": road.at.url });
     road.api.call("PUT", &path).token(&road.tokens.admin).json(&put).expect(409).await;
-    road.api
-        .call("POST", &format!("{path}/rotate"))
-        .token(&road.tokens.admin)
-        .expect(409)
-        .await;
+    road.api.call("POST", &format!("{path}/rotate")).token(&road.tokens.admin).expect(409).await;
 }
 
 #[tokio::test]
@@ -929,4 +923,24 @@ async fn people_are_known_by_their_records_and_over_them_by_what_the_webhook_say
     let webhook = road.register(&crm, &Road::bearer()).await;
     let told = adapters::crm::people(road.catalog.as_ref(), Some(&webhook)).await.unwrap();
     assert_eq!(told, People::from([of("77", "at-1"), of("78", "fr-1"), of("9", "at-1")]));
+}
+
+#[tokio::test]
+async fn the_examples_of_the_documentation_are_taken() {
+    let road = Road::new().await;
+    let text = std::fs::read_to_string(testkit::dynamo::root().join("docs/crm.md")).unwrap();
+    let (mut told, mut telling) = (0, 0);
+    let webhook = road.register(&road.contacts(), &Road::bearer()).await;
+    for block in text.split("```json").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let body: Value =
+            serde_json::from_str(&block.replace("WEBHOOK_ID", &webhook).replace('…', "x")).unwrap();
+        if body.get("crm").is_some() {
+            road.call("POST", "/v1/webhooks", &body).await;
+            told += 1;
+        } else {
+            road.call("PUT", "/v1/crm/mappings/example", &body).await;
+            telling += 1;
+        }
+    }
+    assert_eq!((told, telling), (2, 3));
 }

@@ -147,16 +147,16 @@ pub(crate) async fn token(
     }
     let (id, now, print) = (token_id(webhook), app.clock.now(), auth.print());
     let record = app.catalog.get(KIND, &id).await?;
-    let kept = record.as_ref().map(|record| &record.body).filter(|body| body["for"].as_str() == Some(&print));
+    let kept = record.as_ref().map(|record| &record.body).filter(|body| text(body, "for") == Some(&print));
     let usable = |body: &Value| {
-        let token = body["token"].as_str().filter(|token| Some(*token) != stale)?;
-        let ends_at = body["ends_at"].as_str().and_then(Timestamp::parse)?;
+        let token = text(body, "token").filter(|token| Some(*token) != stale)?;
+        let ends_at = text(body, "ends_at").and_then(Timestamp::parse)?;
         (ends_at > now.plus(AHEAD_MS)).then(|| token.to_owned())
     };
     if let Some(token) = kept.and_then(usable) {
         return Ok(Ok(token));
     }
-    let refresh = kept.and_then(|body| body["refresh_token"].as_str());
+    let refresh = kept.and_then(|body| text(body, "refresh_token"));
     let headers = [
         ("content-type", "application/x-www-form-urlencoded".to_owned()),
         ("accept", "application/json".to_owned()),
@@ -171,7 +171,7 @@ pub(crate) async fn token(
     };
     let given = given.and_then(|given| {
         let token =
-            given["access_token"].as_str().filter(|token| axum::http::HeaderValue::from_str(token).is_ok());
+            text(&given, "access_token").filter(|token| axum::http::HeaderValue::from_str(token).is_ok());
         let token = token.ok_or_else(no_token)?.to_owned();
         Ok((token, given))
     });
@@ -182,17 +182,18 @@ pub(crate) async fn token(
             let again = app.catalog.get(KIND, &id).await?;
             let theirs =
                 again.filter(|again| record.as_ref().is_none_or(|record| record.version != again.version));
-            let theirs = theirs.filter(|again| again.body["for"].as_str() == Some(&print));
+            let theirs = theirs.filter(|again| text(&again.body, "for") == Some(&print));
             return Ok(theirs.and_then(|again| usable(&again.body)).ok_or(failed));
         }
     };
-    let holds_ms = given["expires_in"].as_i64().or_else(|| given["expires_in"].as_str()?.parse().ok());
+    let holds_ms =
+        given.get("expires_in").and_then(Value::as_i64).or_else(|| text(&given, "expires_in")?.parse().ok());
     let holds_ms = holds_ms.map_or(HOLDS_MS, |seconds| seconds.clamp(0, 86_400) * SECOND_MS);
     let body = json!({
         "for": print,
         "token": token,
         "ends_at": now.plus(holds_ms).to_string(),
-        "refresh_token": given["refresh_token"].as_str().or(refresh),
+        "refresh_token": text(&given, "refresh_token").or(refresh),
     });
     // A server may have taken back the refresh token that we had, so the new one is written down before anything is done
     // with the token. Whoever wrote meanwhile has a later one, or an equally good one.
@@ -236,6 +237,10 @@ pub(crate) async fn exchange(
         }
         stale = Some(token);
     }
+}
+
+fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
+    body.get(name).and_then(Value::as_str)
 }
 
 #[cfg(test)]
