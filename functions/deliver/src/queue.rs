@@ -144,7 +144,9 @@ async fn one(app: &App, message: &Message<'_>) -> Next {
         return Next::Done;
     }
     let how = sent.how();
-    let after = note(app, id, |webhook| webhook.failed(now, &how, sent.is_gone())).await;
+    // A CRM says so of a record, and is there itself.
+    let gone = sent.is_gone() && webhook.crm.is_none();
+    let after = note(app, id, |webhook| webhook.failed(now, &how, gone)).await;
     if after.is_some_and(|webhook| webhook.state != State::On) {
         return set_aside(app, because(delivery, "the webhook was switched off")).await;
     }

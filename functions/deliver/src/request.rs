@@ -175,6 +175,40 @@ mod tests {
     }
 
     #[test]
+    fn a_crm_is_read_whole_and_every_fault_points_into_what_was_sent() {
+        let auth = json!({ "kind": "bearer", "token": "geheim" });
+        let body = json!({ "crm": { "preset": "hubspot_contacts" }, "auth": auth });
+        let read = webhook(&body, false).unwrap();
+        assert_eq!(read.url, "https://api.hubapi.com/crm/v3/objects/contacts");
+        assert!(read.auth.is_some() && Crm::stored(&read.crm.unwrap()).is_some());
+        let body = json!({ "crm": { "preset": "hubspot_contacts", "fields": { "score": "{% if x %}", "n": "{{ lead.n }}" },
+            "update": { "method": "GET", "url": "http://10.0.0.1/{{ record_id }}" }, "x": 1 },
+            "auth": { "kind": "bearer" }, "types": [] });
+        let pointers = |body: &Value| {
+            let problem = webhook(body, true).unwrap_err();
+            problem.faults().iter().map(|fault| fault.pointer.clone()).collect::<Vec<_>>()
+        };
+        let found = pointers(&body);
+        for pointer in [
+            "/crm/fields/score",
+            "/crm/fields/n",
+            "/crm/update/method",
+            "/crm/update/url",
+            "/crm/x",
+            "/auth/token",
+            "/types",
+        ] {
+            assert!(found.iter().any(|at| at == pointer), "{pointer}: {found:?}");
+        }
+        assert_eq!(pointers(&json!({ "crm": { "preset": "salesforce_leads" } })), ["/crm/instance"]);
+        assert_eq!(pointers(&json!({ "url": "https://x.example", "auth": auth })), [""]);
+        assert!(
+            !pointers(&json!({ "crm": { "preset": "hubspot_contacts" }, "url": "https://x.example" }))
+                .is_empty()
+        );
+    }
+
+    #[test]
     fn an_old_secret_signs_for_a_day_unless_said() {
         let now = Timestamp::from_secs(1_795_000_000);
         let after = |text: &'static str| old_ends_at(&Bytes::from_static(text.as_bytes()), now);

@@ -772,6 +772,19 @@ async fn credentials_that_are_not_taken_cost_time_and_no_lead() {
     assert!(road.records().is_empty(), "a test makes nothing");
     road.finish().await;
     assert_eq!((road.records().len(), road.external().await.len()), (1, 1), "no claim was left behind");
+    // What is not said anew stays: the credentials, and that it is on.
+    road.call("PUT", &format!("/v1/webhooks/{webhook}"), &json!({ "crm": road.mute() })).await;
+    let lead = road.lead().await.id;
+    road.clock.set(road.clock.now().plus(MINUTE_MS));
+    road.call("POST", &format!("/v1/leads/{lead}/feedback"), &json!({ "kind": "accepted" })).await;
+    // A record that is gone is no CRM that is gone.
+    road.at.now(Manner::Answers(410));
+    road.work().await;
+    let shown = road.call("GET", &format!("/v1/webhooks/{webhook}"), &Value::Null).await;
+    assert_eq!((&shown["state"], &shown["auth"]["kind"]), (&json!("on"), &json!("client_credentials")));
+    road.at.now(Manner::Answers(200));
+    road.finish().await;
+    assert_eq!(road.records()[0].1["hs_lead_status"], "IN_PROGRESS");
     // A webhook does not become a CRM, nor is a CRM signed for.
     let path = format!("/v1/webhooks/{webhook}");
     let put = json!({ "url": road.at.url });
