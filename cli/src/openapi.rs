@@ -60,8 +60,9 @@ pub fn document() -> String {
         )),
         sales_feedback::router(sales_feedback::App::new(store.clone(), catalog.clone(), clock.clone())),
         playbook::router(playbook::App::new(catalog.clone(), clock.clone())),
-        insights::router(insights::App::new(store, catalog.clone(), starter, clock.clone())),
+        insights::router(insights::App::new(store.clone(), catalog.clone(), starter, clock.clone())),
         deliver::router(deliver::App::new(
+            store,
             catalog,
             LocalQueue::in_memory(clock.clone()),
             LocalQueue::in_memory(clock.clone()),

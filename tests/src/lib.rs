@@ -79,7 +79,7 @@ impl Api {
             ("sales-feedback", feedback),
             ("playbook", playbook::router(playbook::App::new(catalog(), clock()))),
             ("insights", insights::router(reports)),
-            ("deliver", deliver::router(deliveries(catalog(), clock()))),
+            ("deliver", deliver::router(deliveries(store(), catalog(), clock()))),
         ];
         let mut merged = None;
         let mut functions = Vec::new();
@@ -124,10 +124,22 @@ impl Api {
 /// Gives the function that sends to webhooks, with queues of its own; it reaches this machine itself, where receivers of
 /// tests are.
 #[must_use]
-pub fn deliveries(catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> deliver::App {
+pub fn deliveries(
+    leads: Arc<dyn LeadStore>,
+    catalog: Arc<dyn Catalog>,
+    clock: Arc<dyn Clock>,
+) -> deliver::App {
     let queue = || LocalQueue::in_memory(Arc::clone(&clock));
     let poster = deliver::post::Poster::new(true);
-    deliver::App::new(catalog, queue(), queue(), poster, "urn:leadloop:test".to_owned(), Arc::clone(&clock))
+    deliver::App::new(
+        leads,
+        catalog,
+        queue(),
+        queue(),
+        poster,
+        "urn:leadloop:test".to_owned(),
+        Arc::clone(&clock),
+    )
 }
 
 /// A request in the making.

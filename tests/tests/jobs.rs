@@ -16,6 +16,7 @@ mod jobs {
     pub(crate) mod agreement;
     pub(crate) mod attacks;
     pub(crate) mod content;
+    pub(crate) mod crm;
     pub(crate) mod export;
     pub(crate) mod kept;
     pub(crate) mod learning;

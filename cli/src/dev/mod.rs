@@ -316,6 +316,7 @@ impl House {
             source: SOURCE.to_owned(),
         };
         let mut deliver = deliver::App::new(
+            store.clone(),
             Arc::clone(&catalog),
             deliveries.clone(),
             dead_letters,
@@ -324,6 +325,7 @@ impl House {
             Arc::clone(&clock),
         );
         deliver.tokens = Arc::clone(&tokens);
+        deliver.write_path = deliver.write_path.with_playbooks(Arc::clone(&playbooks));
 
         let mut rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
         rescore.resumers = rescore::resumers(reports, exports);

@@ -1,12 +1,12 @@
 //! What the function needs from its environment.
 
-use adapters::config::{Environment, MissingVariable};
+use adapters::config::{Environment, MissingVariable, Tables};
 
 /// The configuration of `deliver`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The table of webhooks.
-    pub catalog: String,
+    /// The tables: webhooks, and the leads that CRMs are told of.
+    pub tables: Tables,
     /// The address of the queue of messages.
     pub queue: String,
     /// The address of the queue of those that were set aside.
@@ -25,7 +25,7 @@ impl Config {
     /// [`MissingVariable`].
     pub fn from_environment(environment: &Environment) -> Result<Self, MissingVariable> {
         Ok(Self {
-            catalog: environment.required("CATALOG_TABLE")?,
+            tables: Tables::from_environment(environment)?,
             queue: environment.required("DELIVERIES_QUEUE")?,
             dead_letters: environment.required("DELIVERIES_DEAD_LETTERS")?,
             source: environment.required("EVENT_SOURCE")?,

@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! * this file – the story of each route;
-//! * [`queue`] – the messages of the queue, each to its webhook;
+//! * [`queue`] – the messages of the queue, each to its webhook; [`crm`] – to one that is a CRM;
+//! * [`mappings`] – how CRMs tell us;
 //! * [`post`] – one message over one connection to one address that was checked; [`signature`] – Standard Webhooks;
 //!   [`secrets`] – what signs, and how it is changed;
 //! * [`request`], [`response`] – the wire; [`config`] – the environment.
@@ -14,6 +15,8 @@
 //! to an address that was not checked.
 
 pub mod config;
+pub mod crm;
+pub mod mappings;
 pub mod post;
 pub mod queue;
 pub mod request;
@@ -25,15 +28,20 @@ pub use config::Config;
 
 use adapters::clock::{self, Clock, SystemClock};
 use adapters::cloud_event::CloudEvent;
-use adapters::dynamodb::{self, DynamoCatalog};
+use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::http::auth::Admins;
 use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Tokens};
-use adapters::ports::{AT_ONCE, Catalog, MessageHolder, MessageSender, MessageTaker, Put, Record, Taken};
+use adapters::playbooks::Playbooks;
+use adapters::ports::{
+    AT_ONCE, Catalog, LeadStore, MessageHolder, MessageSender, MessageTaker, Put, Record, Taken,
+};
 use adapters::sqs::SqsQueue;
 use adapters::webhooks::{self, Delivery};
+use adapters::write_path::WritePath;
 use axum::extract::{FromRef, Path, State as Wired};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::identity::LeadId;
 use domain::webhook::{Health, State, Webhook};
 use post::Poster;
 use request::Wanted;
@@ -58,6 +66,10 @@ const LOOKS: u32 = 10;
 pub struct App {
     /// Webhooks and their secrets.
     pub catalog: Arc<dyn Catalog>,
+    /// The leads that CRMs are told of.
+    pub leads: Arc<dyn LeadStore>,
+    /// Records the ids that CRMs give them.
+    pub write_path: WritePath,
     /// Tokens.
     pub tokens: Arc<Tokens>,
     /// The queue, to send once more what was set aside.
@@ -82,18 +94,21 @@ impl App {
     /// Wires the function to AWS.
     pub async fn connect(config: &Config) -> Self {
         let sdk = dynamodb::sdk_config().await;
-        let client = dynamodb::connect(&sdk, &config.catalog).await;
-        let catalog = Arc::new(DynamoCatalog::new(client, config.catalog.clone()));
+        let client = dynamodb::connect(&sdk, &config.tables.catalog).await;
+        let leads = Arc::new(DynamoLeadStore::new(client.clone(), config.tables.clone()));
+        let catalog = Arc::new(DynamoCatalog::new(client, config.tables.catalog.clone()));
         let sqs = adapters::sqs::client(&sdk);
         let queue = SqsQueue::new(sqs.clone(), config.queue.clone());
         let dead_letters = SqsQueue::new(sqs, config.dead_letters.clone());
         let poster = Poster::new(config.loopback);
-        Self::new(catalog, queue, dead_letters, poster, config.source.clone(), Arc::new(SystemClock))
+        let clock = Arc::new(SystemClock);
+        Self::new(leads, catalog, queue, dead_letters, poster, config.source.clone(), clock)
     }
 
-    /// Wires the function to any catalog and any queues.
+    /// Wires the function to any store and any queues.
     #[must_use]
     pub fn new<Q>(
+        leads: Arc<dyn LeadStore>,
         catalog: Arc<dyn Catalog>,
         queue: Q,
         dead_letters: Q,
@@ -107,6 +122,12 @@ impl App {
         let (queue, dead_letters) = (Arc::new(queue), Arc::new(dead_letters));
         Self {
             tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            write_path: WritePath::new(
+                Arc::clone(&leads),
+                Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
+                Arc::clone(&clock),
+            ),
+            leads,
             catalog,
             queue: queue.clone(),
             holder: queue,
@@ -135,7 +156,10 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(rotate))
         .routes(routes!(test))
         .routes(routes!(replay))
+        .routes(routes!(forget))
         .routes(routes!(schema))
+        .routes(routes!(mappings::list))
+        .routes(routes!(mappings::one, mappings::put, mappings::delete))
         .with_state(app)
 }
 
@@ -148,10 +172,11 @@ async fn list(Wired(app): Wired<App>, _: Caller<Admins>) -> Result<Response, Pro
     Ok(http::json(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
 }
 
-/// Registers a webhook; its secret is shown this once. Roles: admin.
+/// Registers a webhook, whose secret is shown this once, or a CRM. Roles: admin.
 ///
 /// From then on each event of the named types is posted to the URL as a CloudEvent, signed by Standard Webhooks: at least
-/// once, in no particular order, under the same id each time.
+/// once, in no particular order, under the same id each time. With `crm` instead of a URL each event makes or changes the
+/// lead's record in that CRM: `{"crm": {"preset": "hubspot_contacts"}, "auth": {"kind": "bearer", "token": "…"}}`.
 #[utoipa::path(post, path = "/v1/webhooks", tag = "webhooks", security(("token" = [])),
     request_body(content = Value, content_type = "application/json", example = json!({"url": "https://hooks.example/leads",
         "types": ["leadloop.lead.handed_off", "leadloop.lead.outcome"], "description": "The data warehouse"})),
@@ -170,6 +195,7 @@ async fn add(
     let webhook = Webhook {
         id: format!("webhook-{}", clock::new_lead_id()),
         url: wanted.url,
+        crm: wanted.crm,
         kinds: wanted.kinds,
         description: wanted.description,
         state: if wanted.paused { State::Paused } else { State::On },
@@ -177,8 +203,16 @@ async fn add(
         created_at: now,
         created_by: caller.name().to_owned(),
     };
-    let secrets = Secrets::fresh(now);
     let record = Put::new(webhooks::KIND, webhook.id.clone(), webhooks::to_body(&webhook));
+    if webhook.crm.is_some() {
+        let detail = "is required: with what we show the CRM who we are";
+        let auth = wanted.auth.ok_or_else(|| Problem::fault("/auth", detail))?;
+        if !app.catalog.put(&[record, auth.put(&webhook.id)]).await? {
+            return Err(Problem::busy());
+        }
+        return Ok(http::json(StatusCode::CREATED, &response::with_auth(&webhook, &auth)));
+    }
+    let secrets = Secrets::fresh(now);
     if !app.catalog.put(&[record, secrets.put(&webhook.id)]).await? {
         return Err(Problem::busy());
     }
@@ -191,6 +225,10 @@ async fn add(
     responses((status = 200, description = "The webhook"), (status = 404, description = "No such webhook")))]
 async fn one(Wired(app): Wired<App>, _: Caller<Admins>, Path(id): Path<String>) -> Result<Response, Problem> {
     let (_, webhook) = find(&app, &id).await?;
+    if webhook.crm.is_some() {
+        let auth = crm::auth::read(app.catalog.as_ref(), &id).await?;
+        return Ok(http::json(StatusCode::OK, &response::with_auth(&webhook, &auth)));
+    }
     Ok(http::json(StatusCode::OK, &response::webhook(&webhook)))
 }
 
@@ -212,9 +250,13 @@ async fn put(
     let wanted = request::webhook(&body, app.poster.reaches_loopback())?;
     loop {
         let (record, before) = find(&app, &id).await?;
+        if before.crm.is_some() != wanted.crm.is_some() {
+            return Err(Problem::conflict("a CRM stays a CRM and a webhook a webhook; register another one"));
+        }
         let webhook = changed(&before, &wanted);
-        let put = Put::over(&record, webhooks::to_body(&webhook));
-        if app.catalog.put(std::slice::from_ref(&put)).await? {
+        let mut puts = vec![Put::over(&record, webhooks::to_body(&webhook))];
+        puts.extend(wanted.auth.as_ref().map(|auth| auth.put(&id)));
+        if app.catalog.put(&puts).await? {
             return Ok(http::json(StatusCode::OK, &response::webhook(&webhook)));
         }
     }
@@ -224,6 +266,7 @@ async fn put(
 fn changed(before: &Webhook, wanted: &Wanted) -> Webhook {
     Webhook {
         url: wanted.url.clone(),
+        crm: wanted.crm.clone(),
         kinds: wanted.kinds.clone(),
         description: wanted.description.clone(),
         state: if wanted.paused { State::Paused } else { State::On },
@@ -243,6 +286,7 @@ async fn delete(
 ) -> Result<Response, Problem> {
     find(&app, &id).await?;
     // Secrets first: whoever gets no answer sends the same again and finds the webhook still there.
+    app.catalog.delete(secrets::KIND, &crm::auth::token_id(&id)).await?;
     app.catalog.delete(secrets::KIND, &id).await?;
     app.catalog.delete(webhooks::KIND, &id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -265,6 +309,9 @@ async fn rotate(
     let now = app.clock.now();
     let ends_at = request::old_ends_at(&bytes, now)?;
     let (_, webhook) = find(&app, &id).await?;
+    if webhook.crm.is_some() {
+        return Err(Problem::conflict("a CRM knows us by its own credentials; PUT other ones as \"auth\""));
+    }
     loop {
         let (record, secrets) = secrets::read(app.catalog.as_ref(), &id).await?;
         let secrets = secrets.rotated(now, ends_at).ok_or_else(|| {
@@ -282,7 +329,8 @@ async fn rotate(
 
 /// Sends a test event at once and tells what came of it. Roles: admin.
 ///
-/// It is sent whatever the webhook's state is, once, and changes nothing about it.
+/// It is sent whatever the webhook's state is, once, and changes nothing about it. In a CRM nothing is made: it is asked for
+/// somebody who is made up, and `would_send` says what would be written.
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/test", tag = "webhooks", security(("token" = [])),
     params(("webhook_id" = String, Path, description = "The webhook's id")),
     responses((status = 200, description = "`delivered`, the `status` of the answer where there was one, and `how` it went in words"),
@@ -293,6 +341,9 @@ async fn test(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (_, webhook) = find(&app, &id).await?;
+    if let Some(document) = &webhook.crm {
+        return Ok(http::json(StatusCode::OK, &crm::test(&app, &webhook, document).await?));
+    }
     let event = CloudEvent::test(&id, &app.source, app.clock.now());
     let sent = queue::send(&app, &webhook, &event.to_json()).await?;
     Ok(http::json(StatusCode::OK, &response::tried(&event.id, &sent)))
@@ -348,6 +399,27 @@ async fn send_again(app: &App, id: &str, taken: &[Taken]) -> Result<usize, Probl
         replayed += 1;
     }
     Ok(replayed)
+}
+
+/// Forgets what is known of a lead's record in a CRM, so that the next delivery makes one. Roles: admin.
+///
+/// For a delivery that was set aside since nobody knows whether it made a record, and somebody looked: there is none. Where
+/// there is one, give the lead its id as an external id instead.
+#[utoipa::path(delete, path = "/v1/webhooks/{webhook_id}/records/{lead_id}", tag = "webhooks", security(("token" = [])),
+    params(("webhook_id" = String, Path, description = "The webhook's id"), ("lead_id" = String, Path, description = "The lead")),
+    responses((status = 204, description = "Forgotten"), (status = 404, description = "Nothing is known of such a record")))]
+async fn forget(
+    Wired(app): Wired<App>,
+    _: Caller<Admins>,
+    Path((id, lead)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (webhook, lead) = (find(&app, &id).await?.1, LeadId::parse(&lead).ok());
+    let lead = lead.ok_or_else(|| Problem::not_found("no lead has this id"))?;
+    let id = adapters::crm::id(&webhook.id, lead.as_str());
+    if !app.catalog.delete(adapters::crm::RECORD, &id).await? {
+        return Err(Problem::not_found("nothing is known of a record of this lead there"));
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Gives the JSON Schema of the events.

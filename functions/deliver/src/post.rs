@@ -1,10 +1,10 @@
-//! Posts a message to where a person said, and to nowhere else.
+//! Sends a message to where a person said, and to nowhere else.
 //!
 //! A client library resolves, connects, redirects, pools and asks proxies by itself, and each of these is a way around a
 //! check of the address. So the steps stand here one after the other: the name is resolved, what is no address of the
 //! public internet is dropped ([`domain::webhook::address`]), and one connection is opened to an address of those that are
-//! left. A name that leads elsewhere a moment later changes nothing. The answer's status is all that counts; a redirect is
-//! an answer like any other and is not followed. Everything together has [`ALL_IN_ALL`], so a receiver that answers byte
+//! left. A name that leads elsewhere a moment later changes nothing. Of the answer to an event the
+//! status is all that counts; a redirect is an answer like any other and is not followed. Everything together has [`ALL_IN_ALL`], so a receiver that answers byte
 //! by byte holds nobody up.
 
 use async_trait::async_trait;
@@ -28,7 +28,7 @@ use tokio_rustls::rustls::{self as tls, CertificateError, ClientConfig, RootCert
 
 /// How long a message may take, from the name to the answer's last byte.
 pub const ALL_IN_ALL: Duration = Duration::from_secs(15);
-/// How much of an answer is read before the connection is closed, in bytes. None of it is kept.
+/// How much of an answer is read before the connection is closed, in bytes. One that is longer is not kept.
 const MOST_OF_AN_ANSWER: usize = 64 * 1024;
 /// How long the head of an answer may be, in bytes.
 const MOST_OF_A_HEAD: usize = 16 * 1024;
@@ -122,6 +122,23 @@ pub struct Answer {
     pub retry_after_ms: Option<i64>,
 }
 
+/// What a receiver answered, with the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// Its body; none where it is too long to be kept.
+    pub body: Option<Bytes>,
+}
+
+impl Reply {
+    /// Reads the body as JSON.
+    #[must_use]
+    pub fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_slice(self.body.as_ref()?).ok()
+    }
+}
+
 /// Says why there is no answer. It names neither the address nor what was sent.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failed {
@@ -146,6 +163,12 @@ pub enum Failed {
     /// It took too long.
     #[error("no whole answer within {0} s")]
     Time(u64),
+    /// The server of tokens gave none.
+    #[error("no token: {0}")]
+    NoToken(String),
+    /// It made a record and does not say which.
+    #[error("an answer that names no record")]
+    NoId,
 }
 
 /// Posts messages.
@@ -211,18 +234,35 @@ impl Poster {
         body: Bytes,
         now: Timestamp,
     ) -> Result<Answer, Failed> {
+        self.call(Method::POST, url, headers, body, now).await.map(|reply| reply.answer)
+    }
+
+    /// Sends a request of any kind and gives the answer with its body.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`], where there is no answer; an answer that says no is an answer.
+    pub async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<Reply, Failed> {
         let target = Target::parse(url, self.loopback).map_err(Failed::Target)?;
-        let exchange = self.exchange(&target, headers, body, now);
+        let exchange = self.exchange(method, &target, headers, body, now);
         tokio::time::timeout(self.time, exchange).await.unwrap_or(Err(Failed::Time(self.time.as_secs())))
     }
 
     async fn exchange(
         &self,
+        method: Method,
         target: &Target,
         headers: &[(&'static str, String)],
         body: Bytes,
         now: Timestamp,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<Reply, Failed> {
         let stream = self.connect(&self.addresses(target).await?).await?;
         let stream: Box<dyn Stream> = if target.secure {
             let name = ServerName::try_from(target.host.clone()).map_err(|_| Failed::Name)?;
@@ -231,7 +271,7 @@ impl Poster {
         } else {
             Box::new(stream)
         };
-        let request = request(target, headers, body).ok_or(Failed::Http)?;
+        let request = request(method, target, headers, body).ok_or(Failed::Http)?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MOST_OF_A_HEAD)
             .handshake(TokioIo::new(stream))
@@ -242,13 +282,13 @@ impl Poster {
             let retry_after_ms = response.headers().get(header::RETRY_AFTER);
             let retry_after_ms = retry_after_ms.and_then(|value| wait_of(value.to_str().ok()?, now));
             let answer = Answer { status: response.status().as_u16(), retry_after_ms };
-            // The rest is read and forgotten, so that a receiver is not cut off while it writes; up to a limit.
+            // The rest is read, so that a receiver is not cut off while it writes; up to a limit.
             let rest = Limited::new(response.into_body(), MOST_OF_AN_ANSWER).collect().await;
             let too_long =
                 |error: &(dyn std::error::Error + 'static)| error.is::<http_body_util::LengthLimitError>();
             match rest {
                 Err(error) if !too_long(error.as_ref()) => Err(Failed::Http),
-                _ => Ok(answer),
+                rest => Ok(Reply { answer, body: rest.ok().map(|rest| rest.to_bytes()) }),
             }
         };
         let driven = async move {
@@ -293,9 +333,14 @@ impl Poster {
     }
 }
 
-fn request(target: &Target, headers: &[(&'static str, String)], body: Bytes) -> Option<Request<Full<Bytes>>> {
+fn request(
+    method: Method,
+    target: &Target,
+    headers: &[(&'static str, String)],
+    body: Bytes,
+) -> Option<Request<Full<Bytes>>> {
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(method)
         .uri(&target.path)
         .header(header::HOST, &target.authority)
         .header(header::USER_AGENT, HeaderValue::from_static("Leadloop"))

@@ -7,6 +7,7 @@
 //! [`domain::webhook::wait_ms`] says: a delay of SQS ends at 15 minutes, while a message that a worker holds may be hidden
 //! for hours. The messages of a batch are sent side by side, so a slow receiver costs the others nothing.
 
+use crate::crm::{self, Told};
 use crate::post::{Answer, Failed};
 use crate::{App, secrets, signature};
 use adapters::cloud_event::CONTENT_TYPE;
@@ -109,10 +110,23 @@ async fn one(app: &App, message: &Message<'_>) -> Next {
     if webhook.state != State::On {
         return set_aside(app, because(delivery, "the webhook is switched off or paused")).await;
     }
-    let sent = match send(app, &webhook, &delivery.event).await {
-        Ok(sent) => sent,
+    let told = match &webhook.crm {
+        Some(document) => crm::tell(app, &webhook, document, &delivery).await,
+        None => send(app, &webhook, &delivery.event).await.map(Told::Sent),
+    };
+    let sent = match told {
+        Ok(Told::Sent(sent)) => sent,
+        Ok(Told::Nobody) => {
+            tracing::info!(webhook = id, event = delivery.event_id(), "there is no such lead any more");
+            return Next::Done;
+        }
+        Ok(Told::Wait(wait_ms)) => return Next::Again(wait_ms),
+        Ok(Told::Aside(why)) => {
+            tracing::error!(webhook = id, event = delivery.event_id(), why, "a lead cannot be told of");
+            return set_aside(app, because(delivery, &why)).await;
+        }
         Err(error) => {
-            tracing::warn!(webhook = id, error = %error, "the secrets cannot be read");
+            tracing::warn!(webhook = id, error = %error, "what is needed to send cannot be read or written");
             return Next::Again(waits(None).unwrap_or(STUCK_MS));
         }
     };
@@ -130,7 +144,9 @@ async fn one(app: &App, message: &Message<'_>) -> Next {
         return Next::Done;
     }
     let how = sent.how();
-    let after = note(app, id, |webhook| webhook.failed(now, &how, sent.is_gone())).await;
+    // A CRM says so of a record, and is there itself.
+    let gone = sent.is_gone() && webhook.crm.is_none();
+    let after = note(app, id, |webhook| webhook.failed(now, &how, gone)).await;
     if after.is_some_and(|webhook| webhook.state != State::On) {
         return set_aside(app, because(delivery, "the webhook was switched off")).await;
     }
@@ -220,6 +236,11 @@ impl App {
 pub(crate) struct Sent(Result<Answer, Failed>);
 
 impl Sent {
+    /// Makes it of an answer, or of why there is none.
+    pub(crate) const fn of(answer: Result<Answer, Failed>) -> Self {
+        Self(answer)
+    }
+
     /// Tells whether the receiver took it.
     pub(crate) fn is_taken(&self) -> bool {
         self.status().is_some_and(|status| (200..300).contains(&status))

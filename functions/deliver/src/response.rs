@@ -1,7 +1,9 @@
 //! What goes out: webhooks, without what signs.
 
+use crate::crm::auth::Auth;
 use crate::queue::Sent;
 use crate::secrets::Secrets;
+use adapters::crm::hook::Hook;
 use adapters::webhooks::to_body;
 use domain::webhook::Webhook;
 use serde_json::{Value, json};
@@ -25,6 +27,29 @@ pub fn with_secret(of: &Webhook, secrets: &Secrets) -> Value {
         map.insert("secret".to_owned(), secrets.reveal().into());
         if let Some(at) = secrets.old_ends_at() {
             map.insert("old_secrets_end_at".to_owned(), at.to_string().into());
+        }
+    }
+    json
+}
+
+/// Gives a CRM with what may be shown of who we are there.
+#[must_use]
+pub fn with_auth(of: &Webhook, auth: &Auth) -> Value {
+    let mut json = webhook(of);
+    if let Some(map) = json.as_object_mut() {
+        map.insert("auth".to_owned(), auth.shown());
+    }
+    json
+}
+
+/// Gives a mapping, with what may be shown of how its CRM is known.
+#[must_use]
+pub fn mapping(id: &str, document: &Value, hook: Option<&Hook>) -> Value {
+    let mut json = document.clone();
+    if let Some(map) = json.as_object_mut() {
+        map.insert("id".to_owned(), id.into());
+        if let Some(hook) = hook {
+            map.insert("auth".to_owned(), hook.shown());
         }
     }
     json

@@ -39,6 +39,7 @@ async fn setting(refuses: &'static str, webhooks: &[(&str, &[EventKind], State)]
         let webhook = Webhook {
             id: (*id).to_owned(),
             url: "https://hooks.example/".to_owned(),
+            crm: None,
             kinds: kinds.to_vec(),
             description: None,
             state: state.clone(),

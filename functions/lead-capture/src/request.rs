@@ -29,7 +29,7 @@ impl Item {
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         match &self.about {
-            About::Known(LeadRef::Id(id)) => vec![id.as_str().to_owned()],
+            About::Known(LeadRef::Id(id)) | About::Also(id, _) => vec![id.as_str().to_owned()],
             About::Known(LeadRef::Known(identity)) => vec![key(identity)],
             About::Anybody(identities) => identities.iter().map(key).collect(),
         }

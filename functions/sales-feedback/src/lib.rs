@@ -7,6 +7,7 @@
 //! * [`request`], [`response`] – the wire;
 //! * [`history`] – a lead as it was on another day;
 //! * [`routing`] – who gets a real prospect, and what somebody has who leaves;
+//! * [`hook`] – what a CRM tells us;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -16,6 +17,7 @@
 pub mod config;
 pub mod dossier;
 pub mod history;
+pub mod hook;
 pub mod inbox;
 pub mod request;
 pub mod response;
@@ -27,7 +29,7 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::history::facts as facts_of_lead;
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
-use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
+use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::jobs::Jobs;
 use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
@@ -182,6 +184,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
         .routes(routes!(routing::reassign))
+        .routes(routes!(crm_hook))
         .with_state(app)
 }
 
@@ -398,6 +401,27 @@ async fn feedback_batch(
         }
     }
     Ok(http::json(StatusCode::OK, &serde_json::json!({ "results": results })))
+}
+
+/// Takes what a CRM tells: up to 100 changes of records, each with a result of its own.
+///
+/// The mapping says who may call, how the changes are read and which feedback they are. A change that only echoes what we
+/// told the CRM, a repeat, and one that says how the lead stands anyway are `unchanged`; a record of nobody is `rejected`.
+#[utoipa::path(post, path = "/v1/hooks/crm/{mapping_id}", tag = "sales",
+    params(("mapping_id" = String, Path, description = "The mapping, as in /v1/crm/mappings")),
+    request_body(content = Value, content_type = "application/json", example = json!([{"eventId": 9, "subscriptionId": 8,
+        "occurredAt": 1_795_348_800_000_i64, "subscriptionType": "contact.propertyChange", "objectId": 4711,
+        "propertyName": "hs_lead_status", "propertyValue": "IN_PROGRESS"}])),
+    responses((status = 200, description = "A result for each, in the order sent"), (status = 401, description = "Not signed as the mapping says"),
+        (status = 404, description = "No such mapping"), (status = 422, description = "No list of at most 100 items"),
+        (status = 503, description = "Busy; send all of it again")))]
+async fn crm_hook(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    BodyBytes(bytes): BodyBytes,
+) -> Result<Response, Problem> {
+    hook::answer(&app, &id, &headers, &bytes).await
 }
 
 fn put(results: &mut [Value], at: usize, result: Value) {

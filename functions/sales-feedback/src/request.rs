@@ -362,3 +362,17 @@ pub fn batch(
     };
     Ok(items.iter().enumerate().map(read).collect())
 }
+
+/// Reads one fact that a system reports about a lead that it named otherwise.
+///
+/// # Errors
+///
+/// Its faults.
+pub fn reported(body: &Value, key: Option<String>, by: &str, now: Timestamp) -> Result<Sent, Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let fact = fact(node, &object, key, by, now);
+        object.finish();
+        fact
+    })
+}

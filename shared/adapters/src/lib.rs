@@ -13,7 +13,7 @@
 //!   it; [`won`] – the latest won leads.
 //! * [`markdown`] – texts of others made harmless there.
 //! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
-//!   [`sqs`] – the queue they are in.
+//!   [`sqs`] – the queue they are in; [`crm`] – what is known of a lead's record in a CRM.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -28,6 +28,7 @@ pub mod clock;
 pub mod cloud_event;
 pub mod config;
 pub mod content;
+pub mod crm;
 pub mod dynamodb;
 pub mod evidence;
 pub mod history;

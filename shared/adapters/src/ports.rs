@@ -170,6 +170,10 @@ pub enum CatalogKind {
     Webhook,
     /// What a webhook's messages are signed with: apart from it, so that only who signs reads it.
     WebhookSecret,
+    /// How a CRM's changes are read.
+    CrmMapping,
+    /// What is known of a lead's record in a CRM.
+    CrmRecord,
 }
 
 impl CatalogKind {
@@ -192,6 +196,8 @@ impl CatalogKind {
         ("won", Self::Won),
         ("webhook", Self::Webhook),
         ("webhook_secret", Self::WebhookSecret),
+        ("crm_mapping", Self::CrmMapping),
+        ("crm_record", Self::CrmRecord),
     ];
 
     /// Gives the word in the key.

@@ -46,6 +46,7 @@ pub fn to_body(webhook: &Webhook) -> Value {
     let failure = health.last_failure.as_ref();
     json!({
         "url": webhook.url,
+        "crm": webhook.crm,
         "types": webhook.kinds.iter().map(|kind| type_of(kind.as_str())).collect::<Vec<_>>(),
         "description": webhook.description,
         "state": state,
@@ -82,6 +83,7 @@ fn read(id: &str, body: &Value) -> Option<Webhook> {
     Some(Webhook {
         id: id.to_owned(),
         url: text("/url")?,
+        crm: body.get("crm").filter(|crm| !crm.is_null()).cloned(),
         kinds: types.iter().map(|kind| kind_of(kind.as_str()?)).collect::<Option<_>>()?,
         description: text("/description"),
         state,
@@ -153,6 +155,7 @@ mod tests {
         let plain = Webhook {
             id: "webhook-1".to_owned(),
             url: "https://hooks.example/leads".to_owned(),
+            crm: None,
             kinds: Vec::new(),
             description: None,
             state: State::On,
@@ -161,6 +164,7 @@ mod tests {
             created_by: "admin".to_owned(),
         };
         let off = Webhook {
+            crm: Some(json!({ "system": "crm" })),
             kinds: vec![EventKind::Captured, EventKind::Outcome],
             description: Some("The data warehouse".to_owned()),
             state: State::SwitchedOff { at, reason: "every try failed".to_owned() },

@@ -55,6 +55,8 @@ pub enum About {
     Known(LeadRef),
     /// Whoever is known by these identities; a new lead where nobody is.
     Anybody(Vec<Identity>),
+    /// A lead that must exist, and that is known by these identities from now on where nobody else is.
+    Also(LeadId, Vec<Identity>),
 }
 
 /// What was recorded.
@@ -183,6 +185,19 @@ impl WritePath {
                     lead: Some(id.clone()),
                     claims: Vec::new(),
                     possible_duplicates: Vec::new(),
+                };
+                return Ok((resolution, Some(lead)));
+            }
+            About::Also(id, identities) => {
+                let lead = self.store.load(std::slice::from_ref(id)).await?.pop();
+                let lead = lead.ok_or(RecordError::NoSuchLead)?;
+                let owned = self.store.owners(identities).await?;
+                let free = |identity: &&Identity| !owned.iter().any(|(taken, _)| taken == *identity);
+                let others = owned.iter().map(|(_, owner)| owner.clone()).filter(|owner| owner != id);
+                let resolution = Resolution {
+                    lead: Some(id.clone()),
+                    claims: identities.iter().filter(free).cloned().collect(),
+                    possible_duplicates: others.collect(),
                 };
                 return Ok((resolution, Some(lead)));
             }

@@ -27,7 +27,8 @@
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
 //! * [`membership`] – since when a lead was in which segment.
-//! * [`webhook`] – who outside is told, how often it is tried, and where messages may go.
+//! * [`webhook`] – who outside is told, how often it is tried, and where messages may go; [`crm`] – what a CRM is told, and
+//!   what it tells us; [`template`] – the texts with expressions in them that say so.
 //!
 //! # The invariant not to break
 //!
@@ -47,6 +48,7 @@ pub mod condition;
 pub mod consent;
 pub mod content;
 pub mod country;
+pub mod crm;
 pub mod evaluation;
 pub mod evidence;
 pub mod export;
@@ -76,6 +78,7 @@ pub mod segment;
 pub mod sentence;
 pub mod similar;
 pub mod stage;
+pub mod template;
 pub mod time;
 pub mod touch;
 pub mod webhook;

@@ -67,6 +67,12 @@ impl<'a> Node<'a> {
         &self.pointer
     }
 
+    /// Gives the collection into which faults go.
+    #[must_use]
+    pub fn faults(&self) -> &'a Faults {
+        self.faults
+    }
+
     /// Records what is wrong with this value.
     pub fn fault(&self, detail: impl Into<String>) {
         self.faults.add(self.pointer.clone(), detail);

@@ -94,6 +94,8 @@ pub struct Webhook {
     pub id: String,
     /// Where messages go.
     pub url: String,
+    /// What it is told where it is a CRM, as [`crate::crm::Crm`] reads it; none where it hears the events.
+    pub crm: Option<serde_json::Value>,
     /// The kinds that it wants; all where none is named.
     pub kinds: Vec<EventKind>,
     /// What it is for, in a person's words.
@@ -175,6 +177,7 @@ mod tests {
         Webhook {
             id: "webhook-1".to_owned(),
             url: "https://hooks.example/leads".to_owned(),
+            crm: None,
             kinds: Vec::new(),
             description: None,
             state: State::On,

@@ -41,5 +41,5 @@ pub use failing::{FailingCatalog, FailingEventBus, FailingLeadStore, FailingQueu
 pub use memory::{
     MemoryCatalog, MemoryEventBus, MemoryFiles, MemoryJobStarter, MemoryLeadStore, Outbox, SentEvent,
 };
-pub use receiver::{Heard, Manner, Receiver};
+pub use receiver::{Heard, Manner, Receiver, Said, Service};
 pub use tokens::RoleTokens;

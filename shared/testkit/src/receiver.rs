@@ -26,9 +26,20 @@ pub enum Manner {
     HangsUp,
 }
 
+/// A status, headers and a body.
+pub type Said = (u16, Vec<(&'static str, String)>, String);
+
+/// A service that answers by what it is asked.
+pub trait Service: Send + Sync + std::fmt::Debug {
+    /// Gives status, headers and body; without them the connection is closed, and the asker does not know what became of it.
+    fn answer(&self, heard: &Heard) -> Option<Said>;
+}
+
 /// A request that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
+    /// The method.
+    pub method: String,
     /// The path.
     pub path: String,
     /// The headers, by their names in lower case.
@@ -48,6 +59,7 @@ impl Heard {
 #[derive(Debug)]
 struct Shared {
     manner: Mutex<Manner>,
+    service: Option<Arc<dyn Service>>,
     heard: Mutex<Vec<Heard>>,
 }
 
@@ -73,9 +85,22 @@ impl Receiver {
     ///
     /// Where there is no free port.
     pub async fn start(manner: Manner) -> Self {
+        Self::with(manner, None).await
+    }
+
+    /// Starts one that answers as a service does; a manner other than to answer comes before it.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no free port.
+    pub async fn serving(service: Arc<dyn Service>) -> Self {
+        Self::with(Manner::Answers(200), Some(service)).await
+    }
+
+    async fn with(manner: Manner, service: Option<Arc<dyn Service>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?for=leads", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared { manner: Mutex::new(manner), heard: Mutex::default() });
+        let shared = Arc::new(Shared { manner: Mutex::new(manner), service, heard: Mutex::default() });
         let inner = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -99,8 +124,18 @@ impl Receiver {
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let Some(heard) = read(&mut stream).await else { return };
-    shared.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
     let manner = shared.manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let served = shared.service.as_ref().filter(|_| matches!(manner, Manner::Answers(200)));
+    let said = served.map(|service| service.answer(&heard));
+    shared.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+    if let Some(said) = said {
+        let Some((status, headers, body)) = said else { return };
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = body.len();
+        let text = format!("HTTP/1.1 {status} So\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+        drop(stream.write_all(text.as_bytes()).await);
+        return;
+    }
     // Whoever hangs up on us is gone; there is nobody to tell.
     drop(answer(&mut stream, &manner).await);
 }
@@ -154,7 +189,8 @@ async fn read(stream: &mut TcpStream) -> Option<Heard> {
     };
     let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
     let mut lines = text.split("\r\n");
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let header = |line: &str| line.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_owned()));
     let headers: BTreeMap<String, String> = lines.filter_map(header).collect();
     let length: usize = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -164,5 +200,5 @@ async fn read(stream: &mut TcpStream) -> Option<Heard> {
         }
     }
     let body = String::from_utf8_lossy(&bytes[head + 4..]).into_owned();
-    Some(Heard { path, headers, body })
+    Some(Heard { method, path, headers, body })
 }

@@ -8,7 +8,7 @@
 //! Version 1 of the playbook is the active one. Version 2 promises an answer in twelve hours; it is proposed, and nobody
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
-//! receiver does not answer.
+//! receiver does not answer. A CRM tells by the mapping `crm`, and has the key `a-key-of-the-crm`.
 
 use adapters::http::Role;
 use adapters::http::lambda::answer;
@@ -77,6 +77,9 @@ async fn run(function: &str, playbook: &Value) {
         let webhook = json!({ "url": "http://127.0.0.1:1/" });
         let webhook = world.post(Role::Admin, "/v1/webhooks", &webhook).await.json();
         let webhook = webhook["id"].as_str().unwrap().to_owned();
+        let mapping = json!({ "preset": "salesforce",
+            "auth": { "kind": "header", "header": "x-api-key", "secret": "a-key-of-the-crm" } });
+        world.call(Role::Admin, "PUT", "/v1/crm/mappings/crm").json(&mapping).expect(200).await;
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text
             .replace("TOKEN_ADMIN", &world.tokens.admin)

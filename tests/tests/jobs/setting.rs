@@ -174,11 +174,12 @@ fn api(
     catalog: &Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
 ) -> Api {
+    let leads = Arc::clone(&capture.leads);
     let router: Router = [
         lead_capture::router(capture),
         segment_export::router(export.clone()),
         insights::router(insights.clone()),
-        deliver::router(tests::deliveries(Arc::clone(catalog), Arc::clone(&clock))),
+        deliver::router(tests::deliveries(leads, Arc::clone(catalog), Arc::clone(&clock))),
         playbook::router(playbook::App::new(Arc::clone(catalog), clock)),
     ]
     .into_iter()

@@ -64,7 +64,8 @@ impl Road {
         };
         let poster = Poster::new(true).within(Duration::from_millis(250));
         let source = dispatch.source.clone();
-        let deliver = deliver::App::new(failing, fails(&queue), fails(&dead), poster, source, shown);
+        let leads = Arc::new(dynamo.leads());
+        let deliver = deliver::App::new(leads, failing, fails(&queue), fails(&dead), poster, source, shown);
         let (router, _) = adapters::http::split(deliver::router(deliver.clone()));
         let api = Api::of(router);
         Self { dynamo, clock, tokens, failures, catalog, bus, queue, dead, dispatch, deliver, api }
