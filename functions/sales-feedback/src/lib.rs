@@ -4,6 +4,7 @@
 //!
 //! * this file – the story of each route;
 //! * [`request`], [`response`] – the wire;
+//! * [`confirm`] – the page on which a hand-over is answered from a mail;
 //! * [`history`] – a lead as it was on another day;
 //! * [`config`] – the environment.
 //!
@@ -12,6 +13,7 @@
 //! A fact is never edited. What was wrong is withdrawn by a later fact.
 
 pub mod config;
+pub mod confirm;
 pub mod history;
 pub mod request;
 pub mod response;
@@ -25,6 +27,7 @@ use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, Direction, LeadLists, LeadStore, Put, Timeline};
+use adapters::signed_link::Links;
 use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -64,6 +67,8 @@ pub struct App {
     pub playbooks: Arc<Playbooks>,
     /// Tokens.
     pub tokens: Arc<Tokens>,
+    /// The links of hand-over mails.
+    pub links: Arc<Links>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -95,6 +100,7 @@ impl App {
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
             tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            links: Arc::new(Links::new(Arc::clone(&catalog), Arc::clone(&clock))),
             catalog,
             playbooks,
             clock,
@@ -161,6 +167,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(inbox))
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
+        .routes(routes!(confirm::show, confirm::answer))
         .with_state(app)
 }
 

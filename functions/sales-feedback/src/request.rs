@@ -187,6 +187,21 @@ pub fn feedback(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> 
     })
 }
 
+/// Reads the answer that a confirm page was sent with, by whoever the lead was handed to. Its delivery is given, so that the
+/// same answer sent twice is one fact.
+///
+/// # Errors
+///
+/// Its faults.
+pub fn answered(body: &Value, delivery: DeliveryId, by: &Slug, now: Timestamp) -> Result<Sent, Problem> {
+    let sent = feedback(body, &HeaderMap::new(), by.as_str(), now)?;
+    let fact = match sent.fact.fact {
+        Fact::Sales { what, note, .. } => Fact::Sales { what, by: Some(by.clone()), note },
+        other => other,
+    };
+    Ok(Sent { fact: Incoming { delivery, fact, ..sent.fact }, identified: true })
+}
+
 /// Reads up to 100 facts.
 ///
 /// # Errors

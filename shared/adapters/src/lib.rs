@@ -13,6 +13,8 @@
 //!   it.
 //! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
 //!   [`sqs`] – the queue they are in.
+//! * [`mail`] – a mail before anybody knows how it is sent; [`signed_link`] – links that stand for a permission; [`claims`] –
+//!   doing something outside once.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -23,6 +25,7 @@
 
 pub mod attributes;
 pub mod campaigns;
+pub mod claims;
 pub mod clock;
 pub mod cloud_event;
 pub mod config;
@@ -33,9 +36,11 @@ pub mod history;
 pub mod http;
 pub mod jobs;
 pub mod lambda_jobs;
+pub mod mail;
 pub mod playbooks;
 pub mod ports;
 pub mod s3;
+pub mod signed_link;
 pub mod sqs;
 pub mod telemetry;
 pub mod webhooks;

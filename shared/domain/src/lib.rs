@@ -14,6 +14,8 @@
 //!   explanation that adds up to them.
 //! * [`stage`] – the typed table of legal transitions; [`sales`] – what sales reported, folded into a standing.
 //! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
+//! * [`hand_over`] – by which fact somebody got a lead; [`introduction`] – a lead in a few words; [`digest`] – when somebody
+//!   gets that of their inbox.
 //! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about;
 //!   [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
@@ -43,11 +45,14 @@ pub mod condition;
 pub mod consent;
 pub mod content;
 pub mod country;
+pub mod digest;
 pub mod evaluation;
 pub mod evidence;
 pub mod export;
 pub mod fault;
+pub mod hand_over;
 pub mod identity;
+pub mod introduction;
 pub mod lead;
 pub mod ledger;
 pub mod membership;
