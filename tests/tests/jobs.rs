@@ -17,9 +17,11 @@ mod jobs {
     pub(crate) mod attacks;
     pub(crate) mod content;
     pub(crate) mod export;
+    pub(crate) mod kept;
     pub(crate) mod learning;
     pub(crate) mod personas;
     pub(crate) mod playbook;
+    pub(crate) mod promises;
     pub(crate) mod release;
     pub(crate) mod report;
     pub(crate) mod rescore;

@@ -3,6 +3,7 @@
 
 use crate::request::{self, CampaignsAsked, CampaignsQuery, Figure, LeadsAsked, LeadsQuery};
 use crate::response::Costs;
+use crate::walk::{every_lead, find};
 use crate::{App, response, timely};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
@@ -11,16 +12,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::condition::TouchField;
+use domain::lead::Lead;
 use domain::report::{Campaigns, Question, Row};
 use domain::sales::Outcome;
 use domain::time::Timestamp;
-use futures::{StreamExt, TryStreamExt};
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use tokio::time::Instant;
-
-/// Into how many parts a scan is divided.
-const PARTS: u32 = 4;
 
 /// Tells which channels, campaigns or landing pages brought leads, and which of them revenue. Roles: marketing, sales, admin.
 ///
@@ -72,7 +69,7 @@ pub(crate) async fn report(app: &App, asked: &CampaignsAsked) -> Result<Value, S
 }
 
 /// Gives what each row cost. A landing page has no cost of its own; a campaign without a channel stands in the unnamed one.
-async fn costs(app: &App, asked: &CampaignsAsked, now: Timestamp) -> Result<Costs, StoreError> {
+pub(crate) async fn costs(app: &App, asked: &CampaignsAsked, now: Timestamp) -> Result<Costs, StoreError> {
     let mut costs = Costs::new();
     if asked.question.group_by == TouchField::LandingPage {
         return Ok(costs);
@@ -89,24 +86,14 @@ async fn costs(app: &App, asked: &CampaignsAsked, now: Timestamp) -> Result<Cost
     Ok(costs)
 }
 
-/// Counts over all leads, the parts of the table beside each other.
+/// Counts over all leads.
 async fn count(app: &App, question: &Question) -> Result<Campaigns, StoreError> {
-    let rows = futures::stream::iter(0..PARTS)
-        .map(|part| {
-            futures::stream::try_unfold(Some(None::<String>), move |cursor| async move {
-                let Some(cursor) = cursor else { return Ok::<_, StoreError>(None) };
-                let page = app.lists.scan(part, PARTS, cursor.as_deref()).await?;
-                let rows: Vec<Row> = page.items.iter().filter_map(Row::of).collect();
-                Ok(Some((rows, page.next.map(Some))))
-            })
-            .boxed()
-        })
-        .flatten_unordered(None);
-    rows.try_fold(Campaigns::default(), |mut report, rows| async move {
-        rows.iter().for_each(|row| report.add(question, row));
-        Ok(report)
+    let mut report = Campaigns::default();
+    every_lead(app, |lead| {
+        Row::of(lead).iter().for_each(|row| report.add(question, row));
     })
-    .await
+    .await?;
+    Ok(report)
 }
 
 /// Gives the leads behind a figure of the campaigns report. Roles: marketing, sales, admin.
@@ -124,33 +111,8 @@ pub(crate) async fn leads(
 ) -> Result<Response, Problem> {
     let zone = app.playbooks.active().await?.playbook.timezone.clone();
     let asked = request::leads_behind(&query, &zone)?;
-    let until = Instant::now() + app.answer_within;
-    let (mut cursor, mut skip) = (asked.cursor.clone(), asked.skip);
-    let mut found = Vec::new();
-    let next = loop {
-        let page = app.lists.scan(0, 1, cursor.as_deref()).await;
-        let page = page.map_err(|error| Problem::of_list(error, query.cursor.as_deref()))?;
-        let looked_at = page.items.len();
-        let mut full = None;
-        for (at, lead) in page.items.iter().enumerate().skip(skip) {
-            if found.len() == asked.limit {
-                full = Some(at);
-                break;
-            }
-            found
-                .extend(Row::of(lead).filter(|row| is_behind(&asked, row)).map(|row| response::behind(&row)));
-        }
-        skip = 0;
-        match (full, page.next) {
-            (Some(at), _) => break Some((at, cursor)),
-            (None, None) => break None,
-            (None, next) => cursor = next,
-        }
-        // What was looked through so far is the page; who asks on gets the rest.
-        if looked_at > 0 && Instant::now() > until {
-            break Some((0, cursor));
-        }
-    };
+    let shown = |lead: &Lead| Some(response::behind(&Row::of(lead).filter(|row| is_behind(&asked, row))?));
+    let (found, next) = find(&app, &asked.place, asked.limit, shown).await?;
     Ok(response::leads_behind(&asked, found, next))
 }
 

@@ -4,6 +4,8 @@
 //!
 //! * this file – what the routes need, and how a long question becomes a job;
 //! * [`campaigns`] – which campaigns brought leads and revenue, what they cost, and the leads behind each figure;
+//! * [`funnel`] – how many leads came how far, and how long that took;
+//! * [`kept`] – figures kept by date: one walk each night, and trends from it;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
 //! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
@@ -22,6 +24,8 @@ pub mod backtest;
 pub mod campaigns;
 pub mod config;
 pub mod content;
+pub mod funnel;
+pub mod kept;
 pub mod learned;
 pub mod personas;
 pub mod quality;
@@ -42,7 +46,7 @@ use adapters::ports::{Catalog, JobStarter, LeadLists, LeadStore, StoreError, Tim
 use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::response::Response;
-use request::CampaignsAsked;
+use request::{CampaignsAsked, FunnelAsked};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +136,10 @@ pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(campaigns::campaigns))
         .routes(routes!(campaigns::leads))
+        .routes(routes!(kept::campaigns_trend))
+        .routes(routes!(funnel::funnel))
+        .routes(routes!(funnel::leads))
+        .routes(routes!(kept::funnel_trend))
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
         .routes(routes!(learned::suggest))
@@ -142,8 +150,8 @@ pub fn router(app: App) -> OpenApiRouter {
         .with_state(app)
 }
 
-/// Does what a schedule asks for: the daily look at the score, or at what content did. None where the event is no
-/// schedule's.
+/// Does what a schedule asks for: the daily look at the score, or at what content did, or the figures that are kept. None
+/// where the event is no schedule's.
 ///
 /// # Errors
 ///
@@ -152,6 +160,7 @@ pub async fn scheduled(app: &App, event: &Value) -> Result<Option<Value>, StoreE
     match event.get("action").and_then(Value::as_str) {
         Some("watch_score") => quality::watch(app).await.map(Some),
         Some("watch_content") => content::report::watch(app).await.map(Some),
+        Some("keep_figures") => kept::keep(app).await.map(Some),
         _ => Ok(None),
     }
 }
@@ -274,6 +283,12 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
         JobKind::Report => {
             let asked = job.request.clone();
             let report = match asked.get("report").and_then(Value::as_str) {
+                Some("kept") => return kept::work(app, job).await.map(|()| Worked::Done),
+                Some("funnel") => {
+                    let asked = FunnelAsked::from_json(&asked);
+                    let asked = asked.ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
+                    alive(app, job, funnel::report(app, &asked)).await?
+                }
                 Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
                 Some("segments") => return Ok(Worked::is_done(segments::work(app, job, until).await?)),
                 Some("personas") => alive(app, job, personas::report(app, &asked)).await?,

@@ -1,6 +1,6 @@
 //! What reports and suggestions answer.
 
-use crate::request::{CampaignsAsked, LeadsAsked, SegmentsAsked};
+use crate::request::{CampaignsAsked, LeadsAsked, Place, SegmentsAsked};
 use adapters::http::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -33,7 +33,7 @@ pub fn page(page: String) -> Response {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
-fn rate(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn rate(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
@@ -98,7 +98,7 @@ fn row(group_by: &str, name: Option<&str>, line: &Line, cost: &BTreeMap<Currency
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
-fn interval(won: u64, ended: u64) -> Value {
+pub(crate) fn interval(won: u64, ended: u64) -> Value {
     let interval = wilson(won as f64, ended as f64);
     json!(interval.map(|i| json!({ "low": rounded(i.low), "high": rounded(i.high) })))
 }
@@ -134,20 +134,15 @@ pub fn behind(row: &Row) -> Value {
     })
 }
 
-/// Answers with the leads behind a figure; `next` is how many of which page of all leads were looked at.
+/// Answers with the leads behind a figure; `next` is how far all leads were looked through.
 #[must_use]
-pub fn leads_behind(
-    asked: &LeadsAsked,
-    items: Vec<Value>,
-    next: Option<(usize, Option<String>)>,
-) -> Response {
-    let next = next.map(|(skip, cursor)| format!("{skip}.{}", cursor.unwrap_or_default()));
+pub fn leads_behind(asked: &LeadsAsked, items: Vec<Value>, next: Option<Place>) -> Response {
     let mut answer = asked.report.to_json();
     if let Some(map) = answer.as_object_mut() {
         map.insert("figure".to_owned(), asked.figure_word.into());
         map.insert("row".to_owned(), json!(asked.row.clone().flatten()));
         map.insert("items".to_owned(), items.into());
-        map.insert("next_cursor".to_owned(), json!(next));
+        map.insert("next_cursor".to_owned(), json!(next.map(|place| place.to_string())));
     }
     whole(&answer)
 }
@@ -227,6 +222,17 @@ fn with_type(status: StatusCode, body: String, content_type: &'static str) -> Re
     let mut response = (status, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// Answers with a table as CSV; none where it cannot be written.
+#[must_use]
+pub fn csv(table: Vec<Vec<String>>) -> Option<Response> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for line in table {
+        writer.write_record(line).ok()?;
+    }
+    let text = String::from_utf8(writer.into_inner().ok()?).ok()?;
+    Some(with_type(StatusCode::OK, text, "text/csv; charset=utf-8"))
 }
 
 /// Answers that the report is still being counted.

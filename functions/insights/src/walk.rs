@@ -4,7 +4,9 @@
 //! Where it stands after a page is a small value that a job keeps: another call goes on from there. Memory holds one page.
 
 use crate::App;
+use crate::request::Place;
 use adapters::history::entries;
+use adapters::http::Problem;
 use adapters::jobs::Job;
 use adapters::ports::StoreError;
 use domain::change::Incoming;
@@ -21,6 +23,8 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Into how many parts a scan without timelines is divided.
+const PARTS: u32 = 4;
 /// How many timelines are read beside each other.
 const BESIDE: usize = 32;
 /// How often a job notes where it stands.
@@ -112,6 +116,65 @@ async fn story(app: &App, lead: Lead) -> Result<Story, StoreError> {
     let entries = entries(app.timeline.as_ref(), &lead.id).await?;
     let moves = Moves::of(&entries);
     Ok(Story { lead, facts: facts_of(entries), moves })
+}
+
+/// Shows every lead once, as it is now and without its timeline: the parts of the table beside each other, in no order.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn every_lead(app: &App, mut see: impl FnMut(&Lead)) -> Result<(), StoreError> {
+    let mut pages = stream::iter(0..PARTS)
+        .map(|part| {
+            stream::try_unfold(Some(None::<String>), move |cursor| async move {
+                let Some(cursor) = cursor else { return Ok::<_, StoreError>(None) };
+                let page = app.lists.scan(part, PARTS, cursor.as_deref()).await?;
+                Ok(Some((page.items, page.next.map(Some))))
+            })
+            .boxed()
+        })
+        .flatten_unordered(None);
+    while let Some(leads) = pages.try_next().await? {
+        leads.iter().for_each(&mut see);
+    }
+    Ok(())
+}
+
+/// Looks through all leads from a place on for those that are to be shown, as long as a caller waits. Gives up to `limit`
+/// of them, and the place where the next page goes on, if any.
+///
+/// # Errors
+///
+/// A problem with the cursor, or the store's.
+pub async fn find(
+    app: &App,
+    place: &Place,
+    limit: usize,
+    shown: impl Fn(&Lead) -> Option<Value>,
+) -> Result<(Vec<Value>, Option<Place>), Problem> {
+    let until = Instant::now() + app.answer_within;
+    let Place { mut cursor, mut skip } = place.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = app.lists.scan(0, 1, cursor.as_deref()).await;
+        let page = page.map_err(|error| Problem::of_list(error, place.cursor.as_deref()))?;
+        let looked_at = page.items.len();
+        for (at, lead) in page.items.iter().enumerate().skip(skip) {
+            if found.len() == limit {
+                return Ok((found, Some(Place { cursor, skip: at })));
+            }
+            found.extend(shown(lead));
+        }
+        skip = 0;
+        match page.next {
+            None => return Ok((found, None)),
+            next => cursor = next,
+        }
+        // What was looked through so far is the page; who asks on gets the rest.
+        if looked_at > 0 && Instant::now() > until {
+            return Ok((found, Some(Place { cursor, skip })));
+        }
+    }
 }
 
 /// What is counted of the leads on a walk.

@@ -13,11 +13,10 @@ use adapters::mail::Message;
 use adapters::ports::{CatalogKind, Direction, StoreError};
 use adapters::signed_link::CONFIRM;
 use domain::change::{Entry, Fact};
-use domain::hand_over::{self, HandOver};
+use domain::hand_over::{self, HandOver, Why};
 use domain::identity::LeadId;
 use domain::introduction::introduce;
 use domain::lead::Lead;
-use domain::sales::Move;
 use domain::stage::Stage;
 use domain::time::DAY_MS;
 
@@ -31,10 +30,7 @@ const NAMED: usize = 3;
 /// Tells whether a hand-over still asks for an answer: a lead that became ready until it is accepted, and one that was given
 /// to somebody in any stage.
 fn asks(lead: &Lead, hand_over: &HandOver<'_>) -> bool {
-    match hand_over.fact.what {
-        Move::MarketingQualified { .. } => lead.stage == Stage::MarketingQualified,
-        _ => true,
-    }
+    hand_over.why() != Why::Ready || lead.stage == Stage::MarketingQualified
 }
 
 /// Tells whoever has a lead that they have it, unless they know.
@@ -84,7 +80,7 @@ async fn compose(
     let handed = Handed {
         to: person.first_name(),
         lead: &introduce(lead, &playbook, now.day(), NAMED),
-        anew: matches!(hand_over.fact.what, Move::Assigned { .. }),
+        why: hand_over.why(),
         did: entries
             .iter()
             .filter_map(|entry| Some((entry.at.said_in(zone), did(entry)?)))

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 /// The events after which whoever has the lead may have to be told. `template.yaml` has the same list, in the rule by which
 /// they come into the queue; a test holds the two together.
-pub const TELLS: &[EventKind] = &[EventKind::HandedOff];
+pub const TELLS: &[EventKind] = &[EventKind::HandedOff, EventKind::Assigned, EventKind::PromiseBroken];
 
 /// Stands for the lead's id in the URL of its page.
 const LEAD: &str = "{lead_id}";
@@ -187,6 +187,8 @@ pub async fn handle(app: &App, event: &Value) -> Result<Value, StoreError> {
             let sent = digest::tick(app).await?;
             Ok(json!({ "sent": sent }))
         }
-        _ => Err(StoreError::Refused("an event is neither a batch of messages nor a known action".to_owned())),
+        _ => {
+            Err(StoreError::Refused("an event is neither a batch of messages nor a known action".to_owned()))
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::Post;
 use adapters::mail::{Mailbox, Message, one_line};
+use domain::hand_over::Why;
 use domain::introduction::Introduction;
 use domain::stage::{Stage, Step};
 use domain::time::Timestamp;
@@ -30,8 +31,8 @@ pub struct Handed<'a> {
     pub to: &'a str,
     /// Who the lead is.
     pub lead: &'a Introduction,
-    /// Whether somebody gave it to the reader, rather than that it became ready.
-    pub anew: bool,
+    /// Why the reader has it.
+    pub why: Why,
     /// What the lead did and when, the latest first.
     pub did: Vec<(String, String)>,
     /// By when an answer is promised, and whether that is over.
@@ -121,13 +122,15 @@ const LATE: &str = "color: #a3231a; font-weight: bold";
 #[must_use]
 pub fn handed(handed: &Handed<'_>) -> (String, String, String) {
     let (name, what) = (who(handed.lead), what(handed.lead).join(" · "));
-    let subject = format!(
-        "{} ({})",
-        if handed.anew { format!("Now yours: {name}") } else { format!("New lead: {name}") },
-        handed.lead.label
-    );
+    let (start, opening) = match handed.why {
+        Why::Ready => ("New lead", "this lead is ready, and yours:"),
+        Why::Given => ("Now yours", "this lead was given to you:"),
+        Why::Unanswered => {
+            ("Unanswered, now yours", "nobody answered this lead in time, so it is yours now:")
+        }
+    };
+    let subject = format!("{start}: {name} ({})", handed.lead.label);
     let to = one_line(handed.to, NAME);
-    let opening = if handed.anew { "this lead was given to you:" } else { "this lead is ready, and yours:" };
     let reasons: Vec<String> = handed.lead.reasons.iter().map(|reason| one_line(reason, SENTENCE)).collect();
     let did: Vec<String> =
         handed.did.iter().map(|(at, did)| format!("{at}: {}", one_line(did, SENTENCE))).collect();

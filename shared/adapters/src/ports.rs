@@ -152,6 +152,8 @@ pub enum CatalogKind {
     Content,
     /// What content did, as of its latest count.
     ContentResults,
+    /// Figures of reports, kept by date.
+    Report,
     /// What personas stand on.
     Evidence,
     /// Who outside is told what happened.
@@ -177,6 +179,7 @@ impl CatalogKind {
         ("mark", Self::Mark),
         ("content", Self::Content),
         ("content_results", Self::ContentResults),
+        ("report", Self::Report),
         ("evidence", Self::Evidence),
         ("webhook", Self::Webhook),
         ("webhook_secret", Self::WebhookSecret),

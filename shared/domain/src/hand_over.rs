@@ -1,13 +1,24 @@
 //! By which fact somebody in sales got a lead, and whether it still is theirs by that fact.
 //!
-//! A hand-over is the fact that made a lead ready and gave it to its qualifier, or one that gave it to somebody else. Its id
-//! names it in mails and links: not the person, who may get the same lead twice, nor the lead, which comes back. So whoever
+//! A hand-over is the fact that made a lead ready and gave it to its qualifier, or one that gave it to somebody else: an
+//! assignment, or a promise that was broken, after which the deputy or the manager has it. Its id names it in mails and links: not the person, who may get the same lead twice, nor the lead, which comes back. So whoever
 //! answers by a link from an old mail is told what became of the lead, rather than answering for somebody else.
 
 use crate::identity::{LeadId, Slug};
 use crate::lead::Lead;
 use crate::sales::{DeliveryId, Move, SalesFact};
 use crate::stage::Stage;
+
+/// Why somebody got a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It became ready, and they qualify for it.
+    Ready,
+    /// Somebody gave it to them.
+    Given,
+    /// Whoever had it before did not answer in time.
+    Unanswered,
+}
 
 /// A fact by which somebody got a lead.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +30,16 @@ pub struct HandOver<'a> {
 }
 
 impl HandOver<'_> {
+    /// Says why they got it.
+    #[must_use]
+    pub const fn why(&self) -> Why {
+        match self.fact.what {
+            Move::MarketingQualified { .. } => Why::Ready,
+            Move::PromiseBroken { .. } => Why::Unanswered,
+            _ => Why::Given,
+        }
+    }
+
     /// Tells whether they took it themselves, so that nobody need tell them.
     #[must_use]
     pub fn is_own_doing(&self) -> bool {
@@ -30,7 +51,7 @@ impl HandOver<'_> {
 fn given(fact: &SalesFact) -> Option<HandOver<'_>> {
     let to = match &fact.what {
         Move::MarketingQualified { owner, .. } => owner,
-        Move::Assigned { to } => to,
+        Move::Assigned { to, .. } | Move::PromiseBroken { to: Some((to, _)) } => to,
         _ => return None,
     };
     Some(HandOver { fact, to })

@@ -50,6 +50,7 @@ pub mod evaluation;
 pub mod evidence;
 pub mod export;
 pub mod fault;
+pub mod funnel;
 pub mod hand_over;
 pub mod identity;
 pub mod introduction;

@@ -13,6 +13,7 @@ use crate::lead::{Lead, Touch};
 use crate::money::{Currency, Money};
 use crate::sales::{DealState, DeliveryId, Move, Outcome};
 use crate::time::Timestamp;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -120,7 +121,8 @@ impl Row {
     }
 
     /// Gives the first contact: the first touch, where one is known to be earlier than the first response.
-    fn first(&self) -> Timestamp {
+    #[must_use]
+    pub fn first(&self) -> Timestamp {
         self.first_touch.as_ref().map_or(self.responded_at, |touch| touch.at.min(self.responded_at))
     }
 }
@@ -190,10 +192,13 @@ impl<G> Deals<G> {
     /// Adds a won deal of a lead.
     pub fn add(&mut self, row: &Row, deal: &WonDeal, group: G) {
         let first = (row.first(), row.lead.clone());
-        let share = Share { group, first, latest: (deal.at, deal.fact), amount: deal.amount };
-        match self.0.get_mut(&deal.id) {
+        self.take(&deal.id, Share { group, first, latest: (deal.at, deal.fact), amount: deal.amount });
+    }
+
+    fn take(&mut self, deal: &ExternalId, share: Share<G>) {
+        match self.0.get_mut(deal) {
             None => {
-                self.0.insert(deal.id.clone(), share);
+                self.0.insert(deal.clone(), share);
             }
             Some(known) => {
                 // The latest word on the amount counts; a word without an amount leaves the one that is known, also
@@ -208,6 +213,11 @@ impl<G> Deals<G> {
                 }
             }
         }
+    }
+
+    /// Takes in what was counted elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(deal, share)| self.take(&deal, share));
     }
 
     /// Gives each deal once, in no order.
@@ -295,16 +305,36 @@ impl Campaigns {
                 .map(|(touch, times)| (touch.at, self.name(question.group_by.of(touch)), *times))
                 .collect();
             let moments = Moments { created: row.responded_at, opened: deal.opened, won: deal.first_won };
-            match self.ways.get_mut(&deal.id) {
-                None => {
-                    self.ways.insert(deal.id.clone(), Way { touches, moments });
-                }
-                Some(way) => {
-                    way.touches.extend(touches);
-                    way.moments = way.moments.earliest(moments);
-                }
+            self.lead_to(deal.id.clone(), Way { touches, moments });
+        }
+    }
+
+    fn lead_to(&mut self, deal: ExternalId, found: Way) {
+        match self.ways.entry(deal) {
+            Entry::Vacant(none) => {
+                none.insert(found);
+            }
+            Entry::Occupied(mut known) => {
+                let way = known.get_mut();
+                way.touches.extend(found.touches);
+                way.moments = way.moments.earliest(found.moments);
             }
         }
+    }
+
+    /// Takes in what was counted of other leads, in whatever order.
+    pub fn merge(&mut self, other: Self) {
+        for (name, line) in other.lines {
+            // Sums of money are made at the end, of deals; until then a line holds counts only.
+            let mine = self.lines.entry(name).or_default();
+            mine.leads += line.leads;
+            mine.won += line.won;
+            mine.lost += line.lost;
+            mine.open += line.open;
+        }
+        self.deals.merge(other.deals);
+        other.ways.into_iter().for_each(|(deal, way)| self.lead_to(deal, way));
+        self.names.extend(other.names);
     }
 
     /// Gives the lines by group, deals' revenue included; `None` stands for leads that came from nowhere known.

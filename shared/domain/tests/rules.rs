@@ -50,6 +50,8 @@ mod days;
 mod diff;
 #[path = "rules/drawn.rs"]
 mod drawn;
+#[path = "rules/funnel.rs"]
+mod funnel;
 #[path = "rules/language.rs"]
 mod language;
 #[path = "rules/personas.rs"]

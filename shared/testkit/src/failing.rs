@@ -270,12 +270,12 @@ impl<S: LeadLists> LeadLists for FailingLeadStore<S> {
 
 /// A catalog that fails as it is told.
 #[derive(Debug)]
-pub struct FailingCatalog<C> {
+pub struct FailingCatalog<C: ?Sized> {
     inner: Arc<C>,
     failures: Failures,
 }
 
-impl<C> FailingCatalog<C> {
+impl<C: ?Sized> FailingCatalog<C> {
     /// Wraps a catalog.
     #[must_use]
     pub fn new(inner: Arc<C>, failures: Failures) -> Self {
@@ -284,7 +284,7 @@ impl<C> FailingCatalog<C> {
 }
 
 #[async_trait]
-impl<C: Catalog> Catalog for FailingCatalog<C> {
+impl<C: Catalog + ?Sized> Catalog for FailingCatalog<C> {
     async fn get(&self, kind: CatalogKind, id: &str) -> Result<Option<Record>, StoreError> {
         self.failures.read("get", self.inner.get(kind, id)).await
     }

@@ -13,6 +13,7 @@ pub mod mining;
 pub mod page;
 pub mod request;
 
+use crate::walk::every_lead;
 use crate::{App, in_time, response, timely};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem};
@@ -24,14 +25,9 @@ use axum::response::{IntoResponse, Response};
 use card::{CardShown, Overview};
 use domain::persona::card::Card;
 use domain::persona::figures::Figures;
-use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Into how many parts a scan is divided.
-const PARTS: u32 = 4;
 
 /// Gives the routes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -129,22 +125,8 @@ pub(crate) async fn report(app: &App, asked: &Value) -> Result<Value, StoreError
     let number =
         number.ok_or_else(|| StoreError::Damaged("a report on personas names no version".to_owned()))?;
     let playbook = app.playbooks.version(number).await?;
-    let (now, seen) = (app.clock.now(), Arc::clone(&playbook));
-    let pages = futures::stream::iter(0..PARTS)
-        .map(|part| {
-            futures::stream::try_unfold(Some(None::<String>), move |cursor| async move {
-                let Some(cursor) = cursor else { return Ok::<_, StoreError>(None) };
-                let page = app.lists.scan(part, PARTS, cursor.as_deref()).await?;
-                Ok(Some((page.items, page.next.map(Some))))
-            })
-            .boxed()
-        })
-        .flatten_unordered(None);
-    let counted = pages
-        .try_fold(Figures::default(), |mut figures, leads| {
-            leads.iter().for_each(|lead| figures.add(lead, &seen, now.day()));
-            std::future::ready(Ok(figures))
-        })
-        .await?;
+    let now = app.clock.now();
+    let mut counted = Figures::default();
+    every_lead(app, |lead| counted.add(lead, &playbook, now.day())).await?;
     Ok(json!(Overview::of(&counted, &playbook, number, now)))
 }

@@ -1,0 +1,226 @@
+//! Figures that are kept by date: what a night keeps is what the reports say, once, whatever dies on the way.
+
+use super::setting::Setting;
+use adapters::http::Role;
+use adapters::jobs::Jobs;
+use adapters::ports::{CatalogKind, Put, Record, StoreError};
+use adapters::write_path::About;
+use domain::change::Fact;
+use domain::identity::{ExternalId, Identity};
+use domain::money::{Currency, Money};
+use domain::sales::Move;
+use domain::time::{DAY_MS, MINUTE_MS};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::builders::{delivered, time};
+use testkit::{FailingCatalog, Failure};
+
+/// Leads of some days, two of them won, the playbook's zone being Vienna; a night of 22 November.
+async fn setting() -> Setting {
+    let setting = Setting::new().await;
+    tell(&setting).await;
+    setting.go_to(time("2026-11-22T01:30:00Z"));
+    setting
+}
+
+async fn tell(setting: &Setting) {
+    let lead = |id: &str, at: &str, channel: &str, country: &str| {
+        json!({
+            "external_id": {"system": "x", "id": id}, "occurred_at": at, "source": {"channel": channel, "campaign": "spring"},
+            "attributes": {"country": country},
+        })
+    };
+    let leads = json!({"mode": "history", "leads": [
+        lead("1", "2026-10-02T08:00:00Z", "email", "AT"), lead("2", "2026-10-03T08:00:00Z", "email", "DE"),
+        // Half an hour before midnight in Vienna, and half an hour after.
+        lead("3", "2026-11-20T22:30:00Z", "social", "AT"), lead("4", "2026-11-20T23:30:00Z", "social", "AT"),
+    ]});
+    let answer = setting.call(Role::Marketing, "POST", "/v1/leads/batch", Some(&leads)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let spring = json!({"channel": "email", "costs": [{"month": "2026-11", "cost": {"amount": "300.00", "currency": "EUR"}}]});
+    let put = setting.catalog.put(&[Put::new(CatalogKind::Campaign, "spring", spring)]).await;
+    assert!(put.unwrap());
+}
+
+async fn win(setting: &Setting, id: &str, at: &str) {
+    let amount = Money::parse("10.00", Currency::parse("EUR").unwrap()).ok();
+    let what = Move::Won { deal: ExternalId::new("crm", id).unwrap(), amount };
+    let incoming = delivered(&format!("won {id}"), time(at), Fact::Sales { what, by: None, note: None });
+    let who = Identity::External(ExternalId::new("x", id).unwrap());
+    setting.write_path.record(&About::Anybody(vec![who]), &[incoming]).await.unwrap();
+}
+
+async fn night(setting: &Setting) -> Result<Option<Value>, StoreError> {
+    insights::scheduled(&setting.insights, &json!({"action": "keep_figures"})).await
+}
+
+async fn get(setting: &Setting, path: &str) -> Value {
+    let answer = setting.call(Role::Sales, "GET", path, None).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    answer.json()
+}
+
+async fn kept(setting: &Setting) -> Vec<Record> {
+    setting.catalog.list(CatalogKind::Report, 1_000, None).await.unwrap().items
+}
+
+#[tokio::test]
+async fn a_night_keeps_what_the_reports_say_of_the_day_and_of_all() {
+    let setting = setting().await;
+    win(&setting, "1", "2026-11-21T10:00:00Z").await;
+    night(&setting).await.unwrap();
+    for report in ["funnel", "campaigns"] {
+        for group in ["channel", "campaign"] {
+            let live =
+                format!("/v1/reports/{report}?group_by={group}&from=2026-11-21&to=2026-11-22&basis=period");
+            let trend = format!("/v1/reports/{report}/trend?group_by={group}");
+            let (live, trend) = (get(&setting, &live).await, get(&setting, &trend).await);
+            assert_eq!(trend["items"].as_array().map(Vec::len), Some(1), "{trend}");
+            assert_eq!(
+                (&trend["items"][0]["day"], &trend["items"][0]["rows"]),
+                (&json!("2026-11-21"), &live["rows"])
+            );
+            assert!(live["rows"].as_array().is_some_and(|rows| !rows.is_empty()));
+            assert_eq!(trend["items"][0]["total"], live["total"]);
+        }
+    }
+    let all = get(&setting, "/v1/reports/funnel?group_by=country").await;
+    let kept = get(&setting, "/v1/reports/funnel/trend?group_by=country&basis=cohort").await;
+    assert_eq!(kept["items"][0]["rows"], all["rows"]);
+    // What comes to be known later changes the report, and not what was kept.
+    win(&setting, "2", "2026-11-21T11:00:00Z").await;
+    night(&setting).await.unwrap();
+    let live = get(&setting, "/v1/reports/funnel?from=2026-11-21&to=2026-11-22&basis=period").await;
+    let kept = get(&setting, "/v1/reports/funnel/trend").await;
+    assert_eq!((&live["total"]["won"], &kept["items"][0]["total"]["won"]), (&json!(2), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_trend_has_the_days_that_are_asked_for_in_pages_and_of_one_row_where_one_is_meant() {
+    let setting = setting().await;
+    for _ in 0..12 {
+        night(&setting).await.unwrap();
+        setting.later(DAY_MS);
+    }
+    // The last of them was that of 3 December, which counted the 2nd; now it is the 4th.
+    let days = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| item["day"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = get(&setting, "/v1/reports/funnel/trend").await;
+    let found = days(&all);
+    assert_eq!((found.len(), found[0].as_str(), found[11].as_str()), (12, "2026-11-21", "2026-12-02"));
+    assert!(found.is_sorted() && all["next_cursor"].is_null());
+    let some = get(&setting, "/v1/reports/funnel/trend?from=2026-11-29&to=2026-12-02").await;
+    assert_eq!(days(&some), ["2026-11-29", "2026-11-30", "2026-12-01"]);
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(&setting, &format!("/v1/reports/funnel/trend?from=2026-11-20&limit=5{cursor}")).await;
+        paged.extend(days(&page));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged, found);
+    let social = get(&setting, "/v1/reports/funnel/trend?basis=cohort&row=social&to=2026-11-22").await;
+    assert_eq!(
+        (&social["items"][0]["rows"][0]["leads"], social["items"][0]["rows"].as_array().map(Vec::len)),
+        (&json!(2), Some(1))
+    );
+    let none = get(&setting, "/v1/reports/campaigns/trend?basis=cohort&row=&to=2026-11-22").await;
+    assert_eq!(none["items"][0]["rows"], json!([]));
+    let csv =
+        setting.call_accepting("/v1/reports/funnel/trend?basis=cohort&row=social", "text/csv").await.text();
+    assert!(csv.starts_with("day,channel,stage,reached,entered,open,conversion,"), "{csv}");
+    assert!(csv.contains("\n2026-11-21,social,inquiry,2,2,2,,"), "{csv}");
+    assert_eq!(csv.lines().count(), 1 + 12 * 8);
+    let faults = setting
+        .call(
+            Role::Sales,
+            "GET",
+            "/v1/reports/funnel/trend?from=2026&limit=0&cursor=x&basis=all&group_by=x",
+            None,
+        )
+        .await;
+    assert_eq!(faults.pointers(), ["/basis", "/cursor", "/from", "/group_by", "/limit"]);
+    let faults = setting
+        .call(
+            Role::Sales,
+            "GET",
+            "/v1/reports/campaigns/trend?group_by=country&from=2026-11-22&to=2026-11-22",
+            None,
+        )
+        .await;
+    assert_eq!(faults.pointers(), ["/group_by", "/to"]);
+}
+
+#[tokio::test]
+async fn a_night_that_dies_at_any_step_and_is_taken_up_again_keeps_the_same() {
+    let undisturbed = setting().await;
+    win(&undisturbed, "1", "2026-11-21T10:00:00Z").await;
+    night(&undisturbed).await.unwrap();
+    let expected: Vec<(String, Value)> =
+        kept(&undisturbed).await.into_iter().map(|record| (record.id, record.body)).collect();
+    // Nine groups of the funnel and three of the campaigns, in two bases.
+    assert_eq!(expected.len(), 24);
+    let mut survived = 0;
+    for failure in [Failure::Throttled, Failure::TimedOutAfterWrite, Failure::Conflict] {
+        for step in 1.. {
+            let mut setting = setting().await;
+            win(&setting, "1", "2026-11-21T10:00:00Z").await;
+            let catalog =
+                Arc::new(FailingCatalog::new(Arc::clone(&setting.catalog), setting.failures.clone()));
+            setting.insights.jobs = Jobs::new(Arc::clone(&catalog) as _, Arc::clone(&setting.clock) as _);
+            setting.insights.catalog = catalog;
+            setting.failures.take_calls();
+            setting.failures.on_call(step, failure);
+            let first = night(&setting).await;
+            let steps = setting.failures.take_calls().len();
+            if step > steps {
+                // It did not come to the failure.
+                first.unwrap();
+                break;
+            }
+            survived += 1;
+            // All of the day or nothing.
+            assert!([0, expected.len()].contains(&kept(&setting).await.len()), "{failure:?} at {step}");
+            // Whoever died holds the job until its lease ends; the schedule's retry and the tick come after.
+            for _ in 0..2 {
+                setting.later(3 * MINUTE_MS);
+                night(&setting).await.unwrap();
+            }
+            let found: Vec<(String, Value)> = kept(&setting)
+                .await
+                .into_iter()
+                .map(|record| (record.id, without_time(record.body)))
+                .collect();
+            let expected = expected.iter().cloned().map(|(id, body)| (id, without_time(body)));
+            assert_eq!(found, expected.collect::<Vec<_>>(), "{failure:?} at {step}");
+        }
+    }
+    assert!(survived >= 3 * 6, "{survived} steps failed");
+}
+
+/// When it was counted is another time where it was counted later.
+fn without_time(mut body: Value) -> Value {
+    body.as_object_mut().unwrap().remove("as_of");
+    body
+}
+
+#[tokio::test]
+async fn a_worker_that_vanishes_in_the_scan_leaves_the_day_to_the_next() {
+    let setting = setting().await;
+    setting.failures.take_calls();
+    setting.failures.on_call(2, Failure::Hangs);
+    let hanging = tokio::time::timeout(Duration::from_millis(200), night(&setting)).await;
+    assert!(hanging.is_err(), "killed while it waits");
+    night(&setting).await.unwrap();
+    assert!(kept(&setting).await.is_empty(), "its lease has not ended");
+    setting.later(3 * MINUTE_MS);
+    let job = insights::run_job(&setting.insights, "report-kept-2026-11-21").await;
+    job.unwrap();
+    assert_eq!(kept(&setting).await.len(), 24);
+    let first = kept(&setting).await;
+    night(&setting).await.unwrap();
+    assert_eq!(kept(&setting).await, first, "run twice: the same");
+}
