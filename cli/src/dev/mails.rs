@@ -136,7 +136,7 @@ fn page(title: &str, body: &Markup) -> String {
                 title { (title) }
                 style { "body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }"
                     "td, th { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top }"
-                    "iframe { width: 100%; height: 32rem; border: 1px solid #c9cfd6 } pre { white-space: pre-wrap; background: #f2f4f7; padding: 1rem }" }
+                    "iframe { width: 100%; height: 32rem; border: 1px solid #c9cfd6 } pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f2f4f7; padding: 1rem }" }
             }
             body { (body) }
         }

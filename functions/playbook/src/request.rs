@@ -168,7 +168,7 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
         let (deputy, manager) = (slug("deputy"), slug("manager"));
         let capacity = object.optional("daily_capacity").map(|node| node.integer(0, 10_000));
         let crm_id = object.optional("crm_id").map(|node| node.text(200));
-        let digest = domain::digest::wanted(object.optional("digest"));
+        let digest = object.optional("digest").map(|node| node.boolean());
         // Kept as it was sent: whoever counts working hours reads it the same way.
         let sent = |key: &'static str| object.optional(key).map(|node| node.value().clone());
         let timezone = sent("timezone").unwrap_or_else(|| "UTC".into());
@@ -187,7 +187,7 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
             "manager": manager.flatten().as_ref().map(Slug::as_str),
             "daily_capacity": capacity.flatten(),
             "crm_id": crm_id.flatten(),
-            "digest": digest?,
+            "digest": digest.flatten(),
         }))
     })
 }

@@ -40,6 +40,7 @@ struct Script {
     outage: bool,
     calls: Vec<&'static str>,
     writes: usize,
+    hung: bool,
 }
 
 /// Says which calls fail, and notes which were made.
@@ -99,7 +100,15 @@ impl Failures {
     pub fn take_calls(&self) -> Vec<&'static str> {
         let mut script = self.script();
         script.on_call.clear();
+        script.hung = false;
         std::mem::take(&mut script.calls)
+    }
+
+    /// Waits until a call hangs that was told to, so that a test can let its caller die there.
+    pub async fn hung(&self) {
+        while !self.script().hung {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn next(&self, call: &'static str, writes: bool) -> Option<Failure> {
@@ -115,7 +124,9 @@ impl Failures {
             on_write =
                 on_write.or(script.every.filter(|(n, _)| at.is_multiple_of(*n)).map(|(_, failure)| failure));
         }
-        if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) }
+        let failure = if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) };
+        script.hung |= failure == Some(Failure::Hangs);
+        failure
     }
 
     async fn read<T>(

@@ -9,11 +9,13 @@ use tests::{Answer, World};
 const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/docs"),                              // Says what there is.
     ("GET", "/health"),                            // Watched from outside.
+    ("GET", "/t/f/{token}"),                       // The mail's signed link lets in.
     ("GET", "/v1/openapi.json"),                   // As /docs.
     ("GET", "/v1/schemas/events.json"),            // As /docs.
     ("GET", "/v1/schemas/playbook.json"),          // Editors ask for it without credentials.
     ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
+    ("POST", "/t/f/{token}"),                      // As its GET.
     ("POST", "/v1/forms/{form_id}"),               // Strangers fill in forms.
     ("POST", "/v1/forms/{form_id}/activities"),    // Pages report what strangers do.
 ];
@@ -66,6 +68,7 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{evidence_id}", "none"),
         ("{token_id}", "0"),
         ("{webhook_id}", "webhook-0"),
+        ("{token}", "made-up"),
     ];
     let path =
         stands_for.iter().fold(operation.path.clone(), |path, (name, value)| path.replace(name, value));
