@@ -31,6 +31,8 @@
 //! * Reports: [`Clock::state`], [`Clock::tries`] and [`Tally`] of each of a lead's clocks; the time to the first answer
 //!   is [`Calendar::elapsed`] from [`Clock::runs_from`].
 
+pub mod kept;
+
 use crate::calendar::{Calendar, Week};
 use crate::identity::Slug;
 use crate::lead::Lead;

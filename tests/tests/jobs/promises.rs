@@ -156,3 +156,81 @@ async fn given_to_somebody_else_the_rest_of_the_time_goes_on_in_their_hours() {
     tick(&setting, "2026-03-09T15:05:00Z").await;
     assert_eq!(said(&setting).await, ["at-2 to nobody"], "at-2 has no deputy, and at-1 gave it away");
 }
+
+#[tokio::test]
+async fn the_report_says_what_both_sides_promised_and_kept_and_opens_to_the_leads_behind() {
+    let mut playbook = test_playbook();
+    playbook["promises"] = json!({"first_answer_hours": 8,
+        "marketing": [{"territory": "alps", "timezone": "Europe/Vienna", "leads_a_week": 1, "accepted_percent": 50}]});
+    let setting = Setting::with(&playbook).await;
+    // Handed over on Friday; at-1 lets it pass on Monday, at-2 takes it on Tuesday.
+    let lead = handed_over(&setting).await;
+    tick(&setting, "2026-03-09T15:05:00Z").await;
+    setting.go_to(time("2026-03-10T09:00:00Z"));
+    setting.record(WHO, "taken", Fact::Sales { what: Move::Accepted, by: None, note: None }).await;
+    let get = async |path: &str| {
+        let answer = setting.call(Role::Sales, "GET", path, None).await;
+        (answer.status, answer.json())
+    };
+    let (status, report) =
+        get("/v1/reports/promises?group_by=person,week&from=2026-03-02&to=2026-03-16").await;
+    assert_eq!(status, 200, "{report}");
+    let row = &report["sales"]["rows"][0];
+    assert_eq!(
+        (&row["person"], &row["week"], &row["promised"], &row["kept"], &row["broken"], &row["kept_rate"]),
+        (&json!("at-1"), &json!("2026-03-02"), &json!(1), &json!(0), &json!(1), &json!(0.0))
+    );
+    // An hour on Friday, eight on Monday, one on Tuesday: hours in which at-1 works.
+    assert_eq!(row["first_answer_hours"], json!({"median": 10, "p90": 10, "of": 1}));
+    assert_eq!(
+        row["waited_longest"],
+        json!([{"lead_id": lead.id.as_str(), "owner": "at-1", "since": "2026-03-06T15:00:00Z", "hours": 10, "answered": true}])
+    );
+    let weeks = &report["marketing"][0]["weeks"];
+    assert_eq!(
+        weeks[0],
+        json!({"week": "2026-03-02", "handed_off": 1, "accepted": 1, "returned": 0, "verdict": "kept"})
+    );
+    assert_eq!((&weeks[1]["verdict"], weeks.as_array().unwrap().len()), (&json!("open"), 2));
+
+    let csv = setting.call_accepting("/v1/reports/promises?group_by=person,week", "text/csv").await.text();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "side,territory,person,week,promised,kept,broken,open,median_hours,p90_hours,answers,given_up,tried_enough,handed_off,accepted,returned,accepted_percent",
+            "sales,,at-1,2026-03-02,1,0,1,0,10,10,1,0,0,,,,",
+            "marketing,alps,,2026-03-02,1,1,0,0,,,,,,1,1,0,50",
+            "marketing,alps,,2026-03-09,1,0,0,1,,,,,,0,0,0,50",
+        ]
+    );
+
+    let behind =
+        async |query: &str| get(&format!("/v1/reports/promises/leads?{query}")).await.1["items"].clone();
+    let found = behind("figure=broken&person=at-1&week=2026-03-02&territory=alps").await;
+    assert_eq!(
+        found,
+        json!([{"lead_id": lead.id.as_str(), "territory": "alps", "promises": [{"owner": "at-1",
+            "handed_off_at": "2026-03-06T15:00:00Z", "due_at": "2026-03-09T15:00:00Z",
+            "answered_at": "2026-03-10T09:00:00Z", "accepted": true}]}])
+    );
+    for none in
+        ["figure=kept", "person=at-2", "week=2026-03-09", "territory=", "to=2026-03-06", "figure=open"]
+    {
+        assert_eq!(behind(none).await, json!([]), "{none}");
+    }
+
+    for (path, pointers) in [
+        (
+            "promises?group_by=territory,territory&from=spring&tz=Mars",
+            ["/from", "/group_by", "/tz"].as_slice(),
+        ),
+        ("promises/leads?figure=late&week=2026-03-03&cursor=x", &["/cursor", "/figure", "/week"]),
+    ] {
+        let (status, problem) = get(&format!("/v1/reports/{path}")).await;
+        let mut found: Vec<&str> =
+            problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!((status, found.as_slice()), (422, pointers), "{problem}");
+    }
+}
