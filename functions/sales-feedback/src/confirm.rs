@@ -13,6 +13,7 @@
 
 use crate::{App, record, request};
 use adapters::http::{BodyBytes, Problem};
+use adapters::mail::one_line;
 use adapters::ports::CatalogKind;
 use adapters::signed_link::{CONFIRM, Refused};
 use axum::extract::{Path, State};
@@ -31,6 +32,8 @@ use serde_json::{Map, Value, json};
 
 /// How many reasons the page names.
 const NAMED: usize = 3;
+/// The longest line of what somebody typed in, in characters.
+const LONGEST: usize = 200;
 
 /// What can be answered: the step, its word in the API, the word on the button, and what it means.
 const ANSWERS: &[(Step, &str, &str, &str)] = &[
@@ -95,7 +98,15 @@ impl App {
 
     async fn introduce(&self, lead: &Lead) -> Result<Introduction, Problem> {
         let playbook = self.playbooks.version(lead.playbook_version).await?;
-        Ok(introduce(lead, &playbook, self.clock.now().day(), NAMED))
+        let said = introduce(lead, &playbook, self.clock.now().day(), NAMED);
+        let line = |text: String| one_line(&text, LONGEST);
+        Ok(Introduction {
+            name: line(said.name),
+            company: said.company.map(line),
+            title: said.title.map(line),
+            reasons: said.reasons.into_iter().map(line).collect(),
+            ..said
+        })
     }
 
     /// Gives somebody's name, by which colleagues know them.

@@ -181,7 +181,7 @@ async fn a_link_ends_and_one_that_was_changed_or_is_for_something_else_is_none()
     let other = link_for(&world, "ada@company.example", Purpose("unsubscribe")).await;
     let mut changed = link.clone();
     changed.replace_range(40..41, if &link[40..41] == "A" { "B" } else { "A" });
-    for none in [&other, &changed, &link[..link.len() - 2], "/t/f/x", "/t/f/%00%ff", "/t/f/..%2f..%2f"] {
+    for none in [&other, &changed, &link[..link.len() - 2], "/t/f/x", "/t/f/%00", "/t/f/..%2f..%2f"] {
         assert_eq!(get(&world, none).await.status, 404, "{none}");
         assert_eq!(post(&world, none, "answer=accepted").await.status, 404, "{none}");
     }
@@ -202,7 +202,8 @@ async fn the_page_loads_nothing_is_framed_by_nobody_and_believes_no_name() {
     let page = get(&world, &link).await;
     let text = page.text();
     assert!(!text.contains("<script") && !text.contains("<img"), "{text}");
-    assert!(!text.contains("http:") && !text.contains("https:") && !text.contains("src="), "{text}");
+    assert!(!text.contains("http:") && !text.contains("https:") && !text.contains("url("), "{text}");
+    assert!(!text.contains('\u{202e}'), "no mark that turns the writing round");
     let policy = page.header("content-security-policy");
     for part in [
         "default-src 'none'",
