@@ -112,6 +112,7 @@ async fn reasons_are_those_of_the_playbook_and_what_is_wrong_is_said_beside_the_
         "not_ready": [{"id": "timing", "title": "Not now"}]});
     let world = World::with(&playbook).await;
     world.submit("contact", &ada()).await;
+    world.later(60_000);
     let link = link_for(&world, "ada@company.example", CONFIRM).await;
     let page = get(&world, &link).await.text();
     assert!(page.contains("Too small &lt;b&gt;or&lt;/b&gt; too large") && page.contains("Not now"), "{page}");
