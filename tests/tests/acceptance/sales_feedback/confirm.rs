@@ -181,8 +181,9 @@ async fn a_link_ends_and_one_that_was_changed_or_is_for_something_else_is_none()
     let (world, link) = handed_over().await;
     let other = link_for(&world, "ada@company.example", Purpose("unsubscribe")).await;
     let mut changed = link.clone();
-    changed.replace_range(40..41, if &link[40..41] == "A" { "B" } else { "A" });
-    for none in [&other, &changed, &link[..link.len() - 2], "/t/f/x", "/t/f/%00", "/t/f/..%2f..%2f"] {
+    changed.replace_range(40..41, if link.get(40..41) == Some("A") { "B" } else { "A" });
+    let cut: String = link.chars().take(link.len() - 2).collect();
+    for none in [&other, &changed, &cut, "/t/f/x", "/t/f/%00", "/t/f/..%2f..%2f"] {
         assert_eq!(get(&world, none).await.status, 404, "{none}");
         assert_eq!(post(&world, none, "answer=accepted").await.status, 404, "{none}");
     }
