@@ -20,6 +20,7 @@ mod jobs {
     pub(crate) mod export;
     pub(crate) mod kept;
     pub(crate) mod learning;
+    pub(crate) mod mail;
     pub(crate) mod personas;
     pub(crate) mod playbook;
     pub(crate) mod promises;

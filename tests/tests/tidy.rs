@@ -107,6 +107,7 @@ fn every_environment_variable_that_is_read_is_set_in_the_template_and_the_other_
     let mut files = Vec::new();
     sources(&root().join("functions"), &mut files);
     sources(&root().join("shared/adapters/src"), &mut files);
+    sources(&root().join("shared/mail/src"), &mut files);
     let mut asked = BTreeSet::new();
     for file in files {
         let text = std::fs::read_to_string(file).unwrap();
@@ -231,6 +232,15 @@ fn what_each_schedule_sends_is_among_the_sample_events() {
             }
         }
     }
+}
+
+#[test]
+fn the_rule_of_notices_names_the_events_that_the_function_tells_of() {
+    let rule = &resources()["NoticesRule"]["Properties"]["EventPattern"]["detail-type"];
+    let named: BTreeSet<&str> = rule.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let told: Vec<String> =
+        notify::TELLS.iter().map(|kind| adapters::cloud_event::type_of(kind.as_str())).collect();
+    assert_eq!(named, told.iter().map(String::as_str).collect());
 }
 
 fn template_routes() -> BTreeSet<(String, String)> {

@@ -7,9 +7,10 @@
 //!
 //! * this file – the start, the running and the end;
 //! * [`outbox`] – what happened, on its way to webhooks; [`queue`] – the queue that it waits in;
-//! * [`site`] – the demonstration page;
+//! * [`site`] – the demonstration page; [`mails`] – the mails that would have been sent;
 //! * [`tokens`] – one token per role, and where they are written.
 
+pub mod mails;
 pub mod outbox;
 pub mod queue;
 pub mod site;
@@ -20,12 +21,14 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::config::{Environment, Tables};
 use adapters::dynamodb::{DynamoCatalog, DynamoLeadStore};
 use adapters::http::Tokens;
+use adapters::mail::Mailbox;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, JobStarter, StoreError};
 use adapters::s3::S3Files;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use axum::Router;
+use domain::identity::Email;
 use embedded::{Cadence, Database, Files, Template};
 use queue::LocalQueue;
 use serde_json::{Value, json};
@@ -146,16 +149,24 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     let client = aws_sdk_dynamodb::Client::new(&sdk_config(database.endpoint()).await);
     embedded::create_tables(&client, &template.tables, str::to_owned, false).await?;
     let s3 = adapters::s3::client(&sdk_config(files.endpoint()).await);
-    let queues = ["deliveries", "dead-letters"].map(|name| {
+    let queues = ["deliveries", "dead-letters", "notices", "notices-dead-letters"].map(|name| {
         let path = arguments.data_dir.join(format!("{name}.json"));
         let opened = LocalQueue::open(&path, Arc::new(SystemClock));
         opened.map_err(|error| DevError::File(path.display().to_string(), error))
     });
-    let [deliveries, dead_letters] = queues;
-    let house = House::new(client, S3Files::new(s3, BUCKET), deliveries?, dead_letters?);
+    let [deliveries, dead_letters, notices, unread] = queues;
+    let url = format!("http://{address}");
+    let outgoing = Outgoing {
+        deliveries: deliveries?,
+        dead_letters: dead_letters?,
+        notices: notices?,
+        unread: unread?,
+        mails: arguments.data_dir.join("mails"),
+        pages: notify::Pages::new(Some(url.clone()), Some(format!("{url}/last-leads/{{lead_id}}"))),
+    };
+    let house = House::new(client, S3Files::new(s3, BUCKET), outgoing);
     let version = starter::load(&house.catalog, &house.playbooks, arguments.playbook.as_deref()).await?;
     let tokens = tokens::ready(&house.tokens, &arguments.data_dir.join("tokens.json")).await?;
-    let url = format!("http://{address}");
     #[cfg(unix)]
     std::fs::set_permissions(&arguments.data_dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .map_err(|error| DevError::File(arguments.data_dir.display().to_string(), error))?;
@@ -169,10 +180,13 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
     );
     println!("  page      {url}/");
     println!("  API       {url}/v1   documented at {url}/docs");
+    println!("  mails     {url}/mails");
     println!("  tokens    {}", arguments.data_dir.join("tokens.json").display());
     println!("  DynamoDB  {}", database.endpoint());
     println!("  S3        {}", files.endpoint());
-    let router = house.router().merge(site::router(site::Site::new(&house, &tokens)));
+    let pages =
+        site::router(site::Site::new(&house, &tokens)).merge(mails::router(arguments.data_dir.join("mails")));
+    let router = house.router().merge(pages);
     let served = tokio::select! {
         served = axum::serve(listener, adapters::http::finish(router)).with_graceful_shutdown(ended()) => served,
         // A client that sent half a request must not hold up the end.
@@ -189,7 +203,7 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
 fn logs(environment: &Environment) {
     let filter = environment
         .optional("RUST_LOG")
-        .unwrap_or_else(|| "warn,leadloop=info,deliver=info,dynoxide=error".to_owned());
+        .unwrap_or_else(|| "warn,leadloop=info,deliver=info,notify=info,dynoxide=error".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let started = tracing_subscriber::fmt()
@@ -256,17 +270,29 @@ struct House {
     insights: insights::App,
     dispatch: dispatch::App,
     deliver: deliver::App,
+    notify: notify::App,
     client: aws_sdk_dynamodb::Client,
     deliveries: LocalQueue,
+    notices: LocalQueue,
 }
 
+/// What leaves the house, and where it waits.
+struct Outgoing {
+    deliveries: LocalQueue,
+    dead_letters: LocalQueue,
+    notices: LocalQueue,
+    unread: LocalQueue,
+    /// The folder of mails.
+    mails: PathBuf,
+    pages: notify::Pages,
+}
+
+/// Who mails come from on one machine.
+const SENDER: &str = "leadloop@dev.example";
+
 impl House {
-    fn new(
-        client: aws_sdk_dynamodb::Client,
-        files: S3Files,
-        deliveries: LocalQueue,
-        dead_letters: LocalQueue,
-    ) -> Self {
+    fn new(client: aws_sdk_dynamodb::Client, files: S3Files, outgoing: Outgoing) -> Self {
+        let Outgoing { deliveries, dead_letters, notices, unread, mails, pages } = outgoing;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(DynamoLeadStore::new(client.clone(), Tables::plain()));
         let catalog: Arc<dyn Catalog> = Arc::new(DynamoCatalog::new(client.clone(), Tables::plain().catalog));
@@ -310,7 +336,7 @@ impl House {
 
         let dispatch = dispatch::App {
             catalog: Arc::clone(&catalog),
-            bus: Arc::new(outbox::LoggedBus),
+            bus: Arc::new(outbox::LoggedBus { notices: notices.clone() }),
             queue: Arc::new(deliveries.clone()),
             dead_letters: Arc::new(dead_letters.clone()),
             source: SOURCE.to_owned(),
@@ -327,6 +353,20 @@ impl House {
         deliver.tokens = Arc::clone(&tokens);
         deliver.write_path = deliver.write_path.with_playbooks(Arc::clone(&playbooks));
 
+        let post = Email::parse(SENDER).ok().map(|email| notify::Post {
+            mailer: Arc::new(mail::FolderMailer::new(mails)),
+            from: Mailbox { name: Some("Leadloop".to_owned()), email },
+        });
+        let mut notify = notify::App::new(
+            Arc::clone(&store),
+            Arc::clone(&catalog),
+            (notices.clone(), unread),
+            post,
+            pages,
+            Arc::clone(&clock),
+        );
+        notify.playbooks = Arc::clone(&playbooks);
+
         let mut rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
         rescore.resumers = rescore::resumers(reports, exports);
         Self {
@@ -341,8 +381,10 @@ impl House {
             insights,
             dispatch,
             deliver,
+            notify,
             client,
             deliveries,
+            notices,
         }
     }
 
@@ -359,8 +401,8 @@ impl House {
         .fold(Router::new(), |whole, part| whole.merge(part.split_for_parts().0))
     }
 
-    /// Sends what happened to webhooks, one step after the other.
-    fn send_events(&self) -> [tokio::task::JoinHandle<()>; 2] {
+    /// Sends what happened to webhooks and as mails, one step after the other.
+    fn send_events(&self) -> [tokio::task::JoinHandle<()>; 3] {
         let (client, dispatch) = (self.client.clone(), self.dispatch.clone());
         let feed = move || {
             let (client, dispatch) = (client.clone(), dispatch.clone());
@@ -371,9 +413,15 @@ impl House {
             let (queue, app) = (queue.clone(), app.clone());
             async move { outbox::deliver(&queue, &app).await }
         };
+        let (queue, app) = (self.notices.clone(), self.notify.clone());
+        let notify = move || {
+            let (queue, app) = (queue.clone(), app.clone());
+            async move { outbox::notify(&queue, &app).await }
+        };
         [
             again_and_again(Instant::now(), LOOK_FOR_EVENTS, feed),
             again_and_again(Instant::now(), LOOK_FOR_EVENTS, deliver),
+            again_and_again(Instant::now(), LOOK_FOR_EVENTS, notify),
         ]
     }
 
@@ -399,6 +447,13 @@ impl House {
                     ticking.push(again_and_again(Instant::now() + every, every, move || {
                         let (app, input) = (app.clone(), input.clone());
                         async move { insights::scheduled(&app, &input).await.map(drop) }
+                    }));
+                }
+                "NotifyFunction" => {
+                    let (app, input) = (self.notify.clone(), schedule.input.clone());
+                    ticking.push(again_and_again(Instant::now(), every, move || {
+                        let (app, input) = (app.clone(), input.clone());
+                        async move { notify::handle(&app, &input).await.map(drop) }
                     }));
                 }
                 other => tracing::warn!(function = other, "no such function runs on one machine"),

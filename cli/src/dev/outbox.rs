@@ -2,19 +2,23 @@
 //! `dispatch` as records of a stream; deleted once that says that all of it went out.
 
 use super::queue::LocalQueue;
-use adapters::cloud_event::CloudEvent;
+use adapters::cloud_event::{self, CloudEvent};
 use adapters::dynamodb::{keys, stream};
-use adapters::ports::{EventBus, StoreError};
+use adapters::ports::{EventBus, MessageSender, StoreError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use serde_json::Value;
+use domain::change::EventKind;
+use serde_json::{Value, json};
 
 /// How many events are read at once.
 const BATCH: i32 = 100;
 
-/// The bus on one machine: the log.
-#[derive(Clone, Copy, Debug)]
-pub struct LoggedBus;
+/// The bus on one machine: the log, and the one rule that the template has, by which `notify` hears of hand-overs.
+#[derive(Clone, Debug)]
+pub struct LoggedBus {
+    /// The queue of `notify`.
+    pub notices: LocalQueue,
+}
 
 #[async_trait]
 impl EventBus for LoggedBus {
@@ -22,8 +26,18 @@ impl EventBus for LoggedBus {
         for event in events {
             tracing::info!(event = event.id, lead = event.subject, "{}", event.event_type);
         }
+        let told = events.iter().filter(|event| cloud_event::kind_of(&event.event_type).is_some_and(tells));
+        let messages: Vec<String> =
+            told.map(|event| json!({ "detail": event.to_json() }).to_string()).collect();
+        if !messages.is_empty() {
+            self.notices.send(&messages).await?;
+        }
         Ok(Vec::new())
     }
+}
+
+fn tells(kind: EventKind) -> bool {
+    notify::TELLS.contains(&kind)
 }
 
 /// Lets `dispatch` send on what stands in the outbox, and tells how much of it went out. Whatever did not is there the next
@@ -72,12 +86,29 @@ pub async fn feed(client: &Client, table: &str, dispatch: &dispatch::App) -> Res
 ///
 /// [`StoreError`].
 pub async fn deliver(queue: &LocalQueue, deliver: &deliver::App) -> Result<(), StoreError> {
-    loop {
-        let batch = queue.receive()?;
-        if batch.get("Records").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-            return Ok(());
-        }
+    while let Some(batch) = batch(queue)? {
         let answer = deliver::queue::handle(deliver, &batch).await;
         queue.settle(&batch, &answer)?;
     }
+    Ok(())
+}
+
+/// Lets `notify` work on the messages that can be taken, until none is left.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn notify(queue: &LocalQueue, notify: &notify::App) -> Result<(), StoreError> {
+    while let Some(batch) = batch(queue)? {
+        let answer = notify::queue::handle(notify, &batch).await;
+        queue.settle(&batch, &answer)?;
+    }
+    Ok(())
+}
+
+/// Takes a batch; none where no message can be taken.
+fn batch(queue: &LocalQueue) -> Result<Option<Value>, StoreError> {
+    let batch = queue.receive()?;
+    let empty = batch.get("Records").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    Ok((!empty).then_some(batch))
 }

@@ -56,7 +56,7 @@ pub fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-async fn own_name_only(headers: HeaderMap, request: Request, next: Next) -> Response {
+pub(super) async fn own_name_only(headers: HeaderMap, request: Request, next: Next) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
     let own = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok();

@@ -170,6 +170,7 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
         let (daily, open) = (capacity("daily_capacity"), capacity("open_capacity"));
         let left_at = object.optional("left_at").map(|node| node.time());
         let crm_id = object.optional("crm_id").map(|node| node.text(200));
+        let digest = object.optional("digest").map(|node| node.boolean());
         // Kept as it was sent: whoever counts working hours reads it the same way.
         let sent = |key: &'static str| object.optional(key).map(|node| node.value().clone());
         let timezone = sent("timezone").unwrap_or_else(|| "UTC".into());
@@ -190,6 +191,7 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
             "open_capacity": open.flatten(),
             "left_at": left_at.flatten().map(|at| at.to_string()),
             "crm_id": crm_id.flatten(),
+            "digest": digest.flatten(),
         }))
     })
 }

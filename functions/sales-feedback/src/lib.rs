@@ -5,6 +5,7 @@
 //! * this file – the story of each route;
 //! * [`inbox`] – what to work on, in which order; [`dossier`] – everything known of a lead;
 //! * [`request`], [`response`] – the wire;
+//! * [`confirm`] – the page on which a hand-over is answered from a mail;
 //! * [`history`] – a lead as it was on another day;
 //! * [`routing`] – who gets a real prospect, and what somebody has who leaves;
 //! * [`hook`] – what a CRM tells us;
@@ -15,6 +16,7 @@
 //! A fact is never edited. What was wrong is withdrawn by a later fact.
 
 pub mod config;
+pub mod confirm;
 pub mod dossier;
 pub mod history;
 pub mod hook;
@@ -35,6 +37,7 @@ use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, LeadLists, LeadStore, Timeline};
 use adapters::routing::Assigner;
+use adapters::signed_link::Links;
 use adapters::wire::feedback::{Sent, reason};
 use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
@@ -78,6 +81,8 @@ pub struct App {
     pub jobs: Jobs,
     /// Tokens.
     pub tokens: Arc<Tokens>,
+    /// The links of hand-over mails.
+    pub links: Arc<Links>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -117,6 +122,7 @@ impl App {
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
             tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            links: Arc::new(Links::new(Arc::clone(&catalog), Arc::clone(&clock))),
             catalog,
             playbooks,
             clock,
@@ -185,6 +191,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(feedback_batch))
         .routes(routes!(routing::reassign))
         .routes(routes!(crm_hook))
+        .routes(routes!(confirm::show, confirm::answer))
         .with_state(app)
 }
 

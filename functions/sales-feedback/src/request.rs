@@ -6,7 +6,7 @@ use adapters::wire;
 use adapters::wire::feedback::{Sent, fact};
 use axum::http::{HeaderMap, header};
 use domain::attribute::AttributeValue;
-use domain::change::Incoming;
+use domain::change::{Fact, Incoming};
 use domain::country::Country;
 use domain::fault::Faults;
 use domain::identity::{LeadRef, Slug};
@@ -14,6 +14,7 @@ use domain::inbox::{Pressing, Rank};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::reader::Node;
+use domain::sales::DeliveryId;
 use domain::score::Label;
 use domain::stage::Stage;
 use domain::time::{Day, Timestamp};
@@ -325,6 +326,21 @@ pub fn feedback(body: &Value, headers: &HeaderMap, by: &str, now: Timestamp) -> 
         object.finish();
         fact.map(|sent| Sent { fact: Incoming { strict: true, ..sent.fact }, ..sent })
     })
+}
+
+/// Reads the answer that a confirm page was sent with, by whoever the lead was handed to. Its delivery is given, so that the
+/// same answer sent twice is one fact.
+///
+/// # Errors
+///
+/// Its faults.
+pub fn answered(body: &Value, delivery: DeliveryId, by: &Slug, now: Timestamp) -> Result<Sent, Problem> {
+    let sent = feedback(body, &HeaderMap::new(), by.as_str(), now)?;
+    let fact = match sent.fact.fact {
+        Fact::Sales { what, note, .. } => Fact::Sales { what, by: Some(by.clone()), note },
+        other => other,
+    };
+    Ok(Sent { fact: Incoming { delivery, fact, ..sent.fact }, identified: true })
 }
 
 /// Reads up to 100 facts.

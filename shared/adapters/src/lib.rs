@@ -14,6 +14,8 @@
 //! * [`markdown`] – texts of others made harmless there.
 //! * [`cloud_event`] – events as other systems read them; [`webhooks`] – who is told, and the messages on their way;
 //!   [`sqs`] – the queue they are in; [`crm`] – what is known of a lead's record in a CRM.
+//! * [`mail`] – a mail before anybody knows how it is sent; [`signed_link`] – links that stand for a permission; [`claims`] –
+//!   doing something outside once.
 //! * [`http`] – problems, tokens and roles, bodies, OpenAPI, Lambda.
 //! * [`wire`] – pieces of the wire format that several functions share.
 //! * [`config`], [`telemetry`], [`clock`] – the environment, logs, time.
@@ -24,6 +26,7 @@
 
 pub mod attributes;
 pub mod campaigns;
+pub mod claims;
 pub mod clock;
 pub mod cloud_event;
 pub mod config;
@@ -35,12 +38,14 @@ pub mod history;
 pub mod http;
 pub mod jobs;
 pub mod lambda_jobs;
+pub mod mail;
 pub mod markdown;
 pub mod people;
 pub mod playbooks;
 pub mod ports;
 pub mod routing;
 pub mod s3;
+pub mod signed_link;
 pub mod sqs;
 pub mod telemetry;
 pub mod webhooks;

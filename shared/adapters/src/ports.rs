@@ -4,6 +4,7 @@
 //! and the failing wrappers in `testkit` share the stems of these names.
 
 use crate::cloud_event::CloudEvent;
+use crate::mail::Message;
 use async_trait::async_trait;
 use domain::change::{Change, Entry};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
@@ -174,6 +175,10 @@ pub enum CatalogKind {
     CrmMapping,
     /// What is known of a lead's record in a CRM.
     CrmRecord,
+    /// What links are signed with.
+    LinkKey,
+    /// What was done outside, such as mails that were sent.
+    Claim,
 }
 
 impl CatalogKind {
@@ -198,6 +203,8 @@ impl CatalogKind {
         ("webhook_secret", Self::WebhookSecret),
         ("crm_mapping", Self::CrmMapping),
         ("crm_record", Self::CrmRecord),
+        ("link_key", Self::LinkKey),
+        ("claim", Self::Claim),
     ];
 
     /// Gives the word in the key.
@@ -358,4 +365,25 @@ pub trait MessageTaker: Send + Sync + Debug {
     async fn take(&self) -> Result<Vec<Taken>, StoreError>;
     /// Removes a message.
     async fn remove(&self, receipt: &str) -> Result<(), StoreError>;
+}
+
+/// Says why a mail was not sent, as far as that can be known.
+#[derive(Debug, Error)]
+pub enum MailError {
+    /// It was not sent, and may be tried again.
+    #[error("the mail was not taken for now: {0}")]
+    NotNow(String),
+    /// It was not sent, and never will be as it is.
+    #[error("the mail was refused: {0}")]
+    Never(String),
+    /// Nobody knows: the way broke off after it was handed over.
+    #[error("whether the mail was sent is not known: {0}")]
+    Unknown(String),
+}
+
+/// Sends mails.
+#[async_trait]
+pub trait Mailer: Send + Sync + Debug {
+    /// Sends a mail, and gives the id by which whoever took it speaks of it.
+    async fn send(&self, message: &Message) -> Result<String, MailError>;
 }

@@ -187,6 +187,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Gives the time zone.
+    #[must_use]
+    pub const fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// Reads the fields `timezone`, `working_hours`, `holidays` and `absences` of a person's record; none is required.
     #[must_use]
     pub fn read(object: &Object<'_>) -> Option<Self> {
@@ -313,6 +319,12 @@ impl Calendar {
     #[must_use]
     pub fn next_working(&self, at: Timestamp) -> Option<Timestamp> {
         self.working(at, look_ahead(at)).next().map(|(from, _)| from)
+    }
+
+    /// Gives the first moment between two at which they begin to work, having not worked just before.
+    #[must_use]
+    pub fn begins(&self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        self.working(from, until).map(|(start, _)| start).find(|start| !self.is_working(start.plus(-1)))
     }
 
     /// Tells whether they are absent at a moment, which is more than being off work for the night.

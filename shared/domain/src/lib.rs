@@ -17,6 +17,8 @@
 //! * [`sentence`] – what happened, in words; [`similar`] – who was won and is alike; [`next_step`] – what to do.
 //! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
 //! * [`routing`] – who gets a lead: the qualifier of its territory, then somebody of the pool, in turn.
+//! * [`hand_over`] – by which fact somebody got a lead; [`introduction`] – a lead in a few words; [`digest`] – when somebody
+//!   gets that of their inbox.
 //! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about;
 //!   [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
@@ -49,13 +51,16 @@ pub mod consent;
 pub mod content;
 pub mod country;
 pub mod crm;
+pub mod digest;
 pub mod evaluation;
 pub mod evidence;
 pub mod export;
 pub mod fault;
 pub mod funnel;
+pub mod hand_over;
 pub mod identity;
 pub mod inbox;
+pub mod introduction;
 pub mod lead;
 pub mod ledger;
 pub mod membership;

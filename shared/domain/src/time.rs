@@ -106,6 +106,13 @@ impl Timestamp {
         let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         self.plus(i64::from(zone.to_offset(time).seconds()) * SECOND_MS).day()
     }
+
+    /// Says a moment to people by the clock on their wall, such as `Monday 23 November 2026, 14:00 CET`.
+    #[must_use]
+    pub fn said_in(self, zone: &TimeZone) -> String {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default().to_zoned(zone.clone());
+        time.strftime("%A %-d %B %Y, %H:%M %Z").to_string()
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -303,6 +310,15 @@ mod tests {
         // The day after the last one that can be written is still later than it.
         let last = Timestamp::LATEST.day();
         assert!(last.plus(1).midnight_in(&zone) > last.midnight_in(&zone));
+    }
+
+    #[test]
+    fn a_moment_is_said_by_the_clock_on_the_wall() {
+        let said =
+            |text: &str, zone: &str| Timestamp::parse(text).unwrap().said_in(&super::zone(zone).unwrap());
+        assert_eq!(said("2026-11-23T13:00:00Z", "Europe/Vienna"), "Monday 23 November 2026, 14:00 CET");
+        assert_eq!(said("2026-07-01T22:30:00Z", "Europe/Vienna"), "Thursday 2 July 2026, 00:30 CEST");
+        assert_eq!(said("2026-07-01T22:30:00Z", "UTC"), "Wednesday 1 July 2026, 22:30 UTC");
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! goes to, and a test can walk through all of them.
 
 use adapters::cloud_event::CloudEvent;
+use adapters::mail::Message;
 use adapters::ports::{
-    Catalog, CatalogKind, Commit, Direction, EventBus, InboxLine, LeadLists, LeadStore, MessageHolder,
-    MessageSender, MessageTaker, Page, Put, Record, StoreError, Taken, Timeline, Visitors,
+    Catalog, CatalogKind, Commit, Direction, EventBus, InboxLine, LeadLists, LeadStore, MailError, Mailer,
+    MessageHolder, MessageSender, MessageTaker, Page, Put, Record, StoreError, Taken, Timeline, Visitors,
 };
 use async_trait::async_trait;
 use domain::change::{Change, Entry};
@@ -39,6 +40,7 @@ struct Script {
     outage: bool,
     calls: Vec<&'static str>,
     writes: usize,
+    hung: bool,
 }
 
 /// Says which calls fail, and notes which were made.
@@ -98,7 +100,15 @@ impl Failures {
     pub fn take_calls(&self) -> Vec<&'static str> {
         let mut script = self.script();
         script.on_call.clear();
+        script.hung = false;
         std::mem::take(&mut script.calls)
+    }
+
+    /// Waits until a call hangs that was told to, so that a test can let its caller die there.
+    pub async fn hung(&self) {
+        while !self.script().hung {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn next(&self, call: &'static str, writes: bool) -> Option<Failure> {
@@ -114,7 +124,9 @@ impl Failures {
             on_write =
                 on_write.or(script.every.filter(|(n, _)| at.is_multiple_of(*n)).map(|(_, failure)| failure));
         }
-        if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) }
+        let failure = if script.outage { Some(Failure::Throttled) } else { on_call.or(on_write) };
+        script.hung |= failure == Some(Failure::Hangs);
+        failure
     }
 
     async fn read<T>(
@@ -326,6 +338,37 @@ impl<B> FailingEventBus<B> {
 impl<B: EventBus> EventBus for FailingEventBus<B> {
     async fn put(&self, events: &[CloudEvent]) -> Result<Vec<usize>, StoreError> {
         self.failures.batch("put_events", events, async |taken| self.inner.put(taken).await).await
+    }
+}
+
+/// A mailer that fails as it is told: a conflict is a mail that is refused for good.
+#[derive(Debug)]
+pub struct FailingMailer<M> {
+    inner: Arc<M>,
+    failures: Failures,
+}
+
+impl<M> FailingMailer<M> {
+    /// Wraps a mailer.
+    #[must_use]
+    pub fn new(inner: Arc<M>, failures: Failures) -> Self {
+        Self { inner, failures }
+    }
+}
+
+#[async_trait]
+impl<M: Mailer> Mailer for FailingMailer<M> {
+    async fn send(&self, message: &Message) -> Result<String, MailError> {
+        match self.failures.next("send_mail", true) {
+            None => self.inner.send(message).await,
+            Some(Failure::Hangs) => std::future::pending().await,
+            Some(Failure::Throttled) => Err(MailError::NotNow("throttled".to_owned())),
+            Some(Failure::Conflict) => Err(MailError::Never("refused".to_owned())),
+            Some(Failure::TimedOutAfterWrite) => {
+                self.inner.send(message).await?;
+                Err(MailError::Unknown("no answer".to_owned()))
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! * [`memory`] – the ports in memory: [`MemoryLeadStore`], [`MemoryCatalog`], [`MemoryFiles`], [`MemoryJobStarter`],
-//!   [`MemoryEventBus`];
+//!   [`MemoryEventBus`], [`MemoryMailer`];
 //! * [`failing`] – wrappers that throttle, lose races and lose answers, as a test tells them to;
 //! * [`builders`] – a lead, a fact, a playbook, in one line each;
 //! * [`dynamo`] – DynamoDB for one test, with the tables of `template.yaml`;
@@ -37,9 +37,12 @@ pub mod tokens;
 
 pub use builders::{a_lead, starter_playbook, test_playbook, time};
 pub use dynamo::Dynamo;
-pub use failing::{FailingCatalog, FailingEventBus, FailingLeadStore, FailingQueue, Failure, Failures};
+pub use failing::{
+    FailingCatalog, FailingEventBus, FailingLeadStore, FailingMailer, FailingQueue, Failure, Failures,
+};
 pub use memory::{
-    MemoryCatalog, MemoryEventBus, MemoryFiles, MemoryJobStarter, MemoryLeadStore, Outbox, SentEvent,
+    MemoryCatalog, MemoryEventBus, MemoryFiles, MemoryJobStarter, MemoryLeadStore, MemoryMailer, Outbox,
+    SentEvent,
 };
 pub use receiver::{Heard, Manner, Receiver, Said, Service};
 pub use tokens::RoleTokens;

@@ -9,12 +9,19 @@
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
 //! receiver does not answer. A CRM tells by the mapping `crm`, and has the key `a-key-of-the-crm`.
+//! receiver does not answer. `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it.
 
+use adapters::clock::Clock;
 use adapters::http::Role;
 use adapters::http::lambda::answer;
+use adapters::signed_link::{CONFIRM, Links};
+use domain::hand_over;
+use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::time::DAY_MS;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
 use testkit::dynamo::root;
 use tests::{World, ada};
 
@@ -65,6 +72,14 @@ async fn agreement(world: &World) -> String {
     step("/v1/playbooks/2/backtest").await.json()["job"].as_str().unwrap().to_owned()
 }
 
+/// Signs what the link of the mail about a lead's hand-over has.
+async fn confirm_token(world: &World, lead: &Lead) -> String {
+    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
+    let about = hand_over::to_bytes(&lead.id, hand_over::latest(lead).unwrap().fact.id);
+    let links = Links::new(Arc::clone(&world.catalog), clock);
+    links.sign(CONFIRM, &about, world.now().plus(DAY_MS)).await.unwrap()
+}
+
 async fn run(function: &str, playbook: &Value) {
     let files = files(function);
     assert!(!files.is_empty(), "{function} has no events");
@@ -88,7 +103,8 @@ async fn run(function: &str, playbook: &Value) {
             .replace("TOKEN_CAPTURE", &world.tokens.capture)
             .replace("LEAD_ID", known.id.as_str())
             .replace("JOB_ID", &job)
-            .replace("WEBHOOK_ID", &webhook);
+            .replace("WEBHOOK_ID", &webhook)
+            .replace("CONFIRM_TOKEN", &confirm_token(&world, &known).await);
         let event = serde_json::from_str(&text).unwrap();
         let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
         let got = answer(own.router.clone(), event)

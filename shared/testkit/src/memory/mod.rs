@@ -9,11 +9,13 @@ mod bus;
 mod catalog;
 mod files;
 mod leads;
+mod mailer;
 
 pub use bus::MemoryEventBus;
 pub use catalog::MemoryCatalog;
 pub use files::{MemoryFile, MemoryFiles, MemoryJobStarter};
 pub use leads::{MemoryLeadStore, Outbox, SentEvent};
+pub use mailer::MemoryMailer;
 
 use adapters::ports::{Page, StoreError};
 use std::sync::{Mutex, MutexGuard, PoisonError};

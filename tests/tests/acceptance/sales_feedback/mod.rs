@@ -1,5 +1,6 @@
 //! What `sales-feedback` promises.
 
+mod confirm;
 mod dossier;
 mod feedback;
 mod inbox;

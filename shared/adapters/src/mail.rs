@@ -1,0 +1,88 @@
+//! A mail before anybody knows how it is sent: what [`Mailer`](crate::ports::Mailer) takes.
+//!
+//! It is plain values. The crate `mail` makes MIME of it and sends it, so that only functions which send link what that
+//! takes; whoever writes a mail needs this module alone.
+//!
+//! What stands in a mail was often written by strangers. A line that goes into a header, or into a sentence of the mail,
+//! is made one by [`one_line`] first: no line breaks, no other control characters, and none of the marks that turn the
+//! direction of writing round for all that follows. That is for the looks; that no text can become a header of its own
+//! is the business of the library that writes the MIME, and of its tests.
+
+use domain::identity::Email;
+use domain::time::Timestamp;
+
+/// An address with the name of who reads there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The name, where there is one.
+    pub name: Option<String>,
+    /// The address.
+    pub email: Email,
+}
+
+/// A mail to one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What tells it from every other mail, in ASCII letters, digits, `-` and `.`: its `Message-ID` is made of it, so that
+    /// the same mail sent twice is recognised as one wherever that is looked at.
+    pub id: String,
+    /// Who writes.
+    pub from: Mailbox,
+    /// Who reads.
+    pub to: Mailbox,
+    /// Where answers go; to `from` where nothing is said.
+    pub reply_to: Option<Mailbox>,
+    /// The subject.
+    pub subject: String,
+    /// The text, for those who read no HTML.
+    pub text: String,
+    /// The same as an HTML document.
+    pub html: String,
+    /// When it was written.
+    pub date: Timestamp,
+    /// Further headers. Names are written in the code, never taken from anywhere.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Tells whether a character is one of those that turn the direction of writing round, or hide there.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Makes one line of a text, of at most so many characters.
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
+    let clean: String =
+        text.chars().filter(|c| !turns(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= most {
+        return line;
+    }
+    let cut: String = line.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", cut.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_has_no_breaks_no_controls_and_no_marks_that_turn_it_round() {
+        assert_eq!(one_line(" Ada\r\nBcc: eve@evil.example\t\u{0} ", 80), "Ada Bcc: eve@evil.example");
+        assert_eq!(one_line("\u{202e}tfiws\u{2066} \u{200b}x", 80), "tfiws x");
+        assert_eq!(one_line("Łukasz Žižka 王", 80), "Łukasz Žižka 王");
+        assert_eq!(one_line("Ada Lovelace", 5), "Ada…");
+        assert_eq!(one_line("Ada Lovelace", 12), "Ada Lovelace");
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_never_longer_than_asked_for_and_making_it_twice_changes_nothing(text in ".{0,200}", most in 1_usize..80) {
+            let line = one_line(&text, most);
+            prop_assert!(line.chars().count() <= most);
+            prop_assert!(!line.chars().any(|c| c.is_control() || turns(c)));
+            prop_assert_eq!(one_line(&line, most), line);
+        }
+    }
+}
