@@ -17,6 +17,7 @@ mod jobs {
     pub(crate) mod attacks;
     pub(crate) mod content;
     pub(crate) mod export;
+    pub(crate) mod funnel;
     pub(crate) mod kept;
     pub(crate) mod learning;
     pub(crate) mod personas;

@@ -14,6 +14,7 @@
 
 pub mod config;
 pub mod forms;
+pub(crate) mod members;
 pub mod request;
 pub mod response;
 
@@ -50,6 +51,8 @@ pub struct App {
     pub visitors: Arc<dyn Visitors>,
     /// Leads.
     pub leads: Arc<dyn LeadStore>,
+    /// What people declared.
+    pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
     /// Tokens.
@@ -84,7 +87,8 @@ impl App {
             visitors: Arc::clone(&store) as Arc<dyn Visitors>,
             leads: store,
             playbooks,
-            tokens: Arc::new(Tokens::new(catalog, Arc::clone(&clock))),
+            tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            catalog,
             clock,
         }
     }
@@ -173,7 +177,9 @@ async fn preflight_page_activity(
 
 /// Takes one activity, or up to 100 as `{"activities": […]}`, each with its own result.
 ///
-/// For somebody unknown it creates the contact. Roles: capture, admin.
+/// For somebody unknown it creates the contact. Of kind `campaign_member`, with `campaign` and `status` among its properties, it
+/// tells how a lead stands to a campaign: by one of the statuses that the campaign declares, which also say whether it
+/// is a response. Roles: capture, admin.
 #[utoipa::path(post, path = "/v1/activities", tag = "capture", security(("token" = ["capture"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Marks a repeat of the whole request")),
     request_body(content = Value, content_type = "application/json", example = json!({"lead": {"email": "ada@company.example"},
@@ -188,6 +194,7 @@ async fn activities(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let items = request::activities(&body, &headers, caller.name(), app.clock.now())?;
+    let items = members::declared(app.catalog.as_ref(), items).await?;
     answer(&app, items).await
 }
 

@@ -23,6 +23,7 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
+//! * [`member`] – how a lead stands to campaigns: sent, registered, attended.
 //! * [`membership`] – since when a lead was in which segment.
 //! * [`webhook`] – who outside is told, how often it is tried, and where messages may go.
 //!
@@ -51,6 +52,7 @@ pub mod funnel;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
+pub mod member;
 pub mod membership;
 pub mod money;
 pub mod outlook;

@@ -17,7 +17,7 @@ mod personas;
 mod promises;
 mod read;
 
-use crate::activity::{Activity, is_response};
+use crate::activity::Activity;
 use crate::attribute::AttributeValue;
 use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
@@ -445,7 +445,7 @@ impl Playbook {
     /// Tells whether an activity makes a contact a lead, where any response does.
     #[must_use]
     pub fn responds(&self, activity: &Activity) -> bool {
-        matches!(self.lead_when, LeadWhen::AnyResponse) && is_response(&activity.kind)
+        matches!(self.lead_when, LeadWhen::AnyResponse) && activity.is_response()
     }
 
     /// Gives who qualifies the leads of a country, with the territory where one matches.
