@@ -19,6 +19,7 @@ use domain::evaluation::Evaluation;
 use domain::identity::{Email, Identity, LeadId};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::promise::People;
 use domain::sales::DeliveryId;
 use domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use serde_json::{Value, json};
@@ -133,7 +134,7 @@ fn brute_force(leads: &mut [Lead], playbook: &Playbook, now: Timestamp) -> u64 {
             continue;
         }
         due += 1;
-        if let Some(change) = advance(lead, playbook, VERSION, None, now) {
+        if let Some(change) = advance(lead, playbook, VERSION, None, People::nobody(), now) {
             *lead = change.lead;
         }
     }
@@ -196,7 +197,7 @@ fn decided(
     playbook: &Playbook,
     now: Timestamp,
 ) -> Change {
-    decide(subject, claims.to_vec(), &[], facts, playbook, now)
+    decide(subject, claims.to_vec(), &[], facts, playbook, People::nobody(), now)
 }
 
 fn incoming(id: &str, at: Timestamp, fact: Fact) -> Incoming {

@@ -22,6 +22,7 @@ mod jobs {
     pub(crate) mod learning;
     pub(crate) mod personas;
     pub(crate) mod playbook;
+    pub(crate) mod promises;
     pub(crate) mod release;
     pub(crate) mod report;
     pub(crate) mod rescore;

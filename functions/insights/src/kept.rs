@@ -15,7 +15,7 @@
 //!
 //! # To count something else, too
 //!
-//! A [`Tally`] sees every lead once and says what is to be kept: write one, and add it to [`tallies`]. All that is kept in
+//! A [`Tally`] sees every lead once and says what is to be kept: write one, and add it to `tallies`. All that is kept in
 //! one night has to fit into a transaction of 100 records and 4 MB.
 
 use crate::campaigns::Counted;

@@ -6,6 +6,7 @@
 //! * [`campaigns`] – which campaigns brought leads and revenue, what they cost, and the leads behind each figure;
 //! * [`funnel`] – how many leads came how far, and how long that took;
 //! * [`kept`] – figures kept by date: one walk each night, and trends from it;
+//! * [`promises`] – how both sides kept what they promised each other;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
 //! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
@@ -28,6 +29,7 @@ pub mod funnel;
 pub mod kept;
 pub mod learned;
 pub mod personas;
+pub mod promises;
 pub mod quality;
 pub mod request;
 pub mod response;
@@ -140,6 +142,8 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(funnel::funnel))
         .routes(routes!(funnel::leads))
         .routes(routes!(kept::funnel_trend))
+        .routes(routes!(promises::promises))
+        .routes(routes!(promises::leads))
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
         .routes(routes!(learned::suggest))
@@ -288,6 +292,11 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
                     let asked = FunnelAsked::from_json(&asked);
                     let asked = asked.ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
                     alive(app, job, funnel::report(app, &asked)).await?
+                }
+                Some("promises") => {
+                    let asked = request::promises::from_json(&asked);
+                    let asked = asked.ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
+                    alive(app, job, promises::report(app, &asked)).await?
                 }
                 Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
                 Some("segments") => return Ok(Worked::is_done(segments::work(app, job, until).await?)),

@@ -3,13 +3,14 @@
 //! # Layout
 //!
 //! * this file – what all questions have in common: spans of time, the ids of their jobs, CSV;
-//! * [`campaigns`] – of the campaigns report; [`funnel`] – of the funnel; [`segments`] – of the segments report;
-//! * [`trend`] – of what was kept day by day;
-//! * [`learning`] – of a backtest, a suggested card, and what best and worst have in common.
+//! * `campaigns` – of the campaigns report; `funnel` – of the funnel; `segments` – of the segments report;
+//! * `promises` – of the promises of both sides; `trend` – of what was kept day by day;
+//! * `learning` – of a backtest, a suggested card, and what best and worst have in common.
 
 pub mod campaigns;
 pub mod funnel;
 pub mod learning;
+pub mod promises;
 pub mod segments;
 pub mod trend;
 

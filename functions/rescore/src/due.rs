@@ -163,7 +163,8 @@ async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became
         }
         let playbook = app.playbooks.version(lead.playbook_version).await?;
         // A date makes a whole cohort ready on one day: they wait for their turn, as after a new playbook.
-        let change = review_lead(&lead, &playbook, lead.playbook_version, None, Pace::Hold, now);
+        let people = app.playbooks.people(&playbook).await?;
+        let change = review_lead(&lead, &playbook, lead.playbook_version, None, Pace::Hold, &people, now);
         if change.is_none() {
             // A review gives a lead that is past its time a new one. Should it ever not, the lead must not stay due.
             app.lists.put_off(&lead.id, now, now.plus(PUT_OFF_MS)).await?;

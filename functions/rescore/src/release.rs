@@ -117,8 +117,9 @@ async fn to_one(app: &App, owner: &Slug, held: &[LeadId], until: Instant) -> Res
                 return Ok(None);
             }
             let playbook = app.playbooks.version(lead.playbook_version).await?;
-            let now = app.clock.now();
-            Ok(domain::change::review(&lead, &playbook, lead.playbook_version, None, Pace::Release, now))
+            let people = app.playbooks.people(&playbook).await?;
+            let (version, now) = (lead.playbook_version, app.clock.now());
+            Ok(domain::change::review(&lead, &playbook, version, None, Pace::Release, &people, now))
         });
         match handed.await {
             Ok(Reviewed::Changed) => released += 1,

@@ -432,7 +432,8 @@ async fn bring(app: &App, lead: Lead, aim: Aim) -> Result<Option<Change>, StoreE
     if ledger.is_none() && new {
         ledger = refilled(app, &lead, &playbook, &known).await?;
     }
-    Ok(domain::change::review(&lead, &playbook, version, ledger, pace, app.clock.now()))
+    let people = app.playbooks.people(&playbook).await?;
+    Ok(domain::change::review(&lead, &playbook, version, ledger, pace, &people, app.clock.now()))
 }
 
 /// Counts the signals that the lead's version does not know from its timeline; the others keep their counts. The lead

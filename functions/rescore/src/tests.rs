@@ -5,6 +5,7 @@ use adapters::clock::SetClock;
 use adapters::jobs::{Job, JobStatus, MOST_ATTEMPTS};
 use async_trait::async_trait;
 use domain::change::Incoming;
+use domain::promise::People;
 use domain::time::{DAY_MS, MINUTE_MS, Timestamp};
 use serde_json::json;
 use std::sync::Mutex;
@@ -166,7 +167,8 @@ async fn ticks_over_months_leave_leads_as_a_review_of_everything_would() {
         world.tick().await;
         let playbook = world.app.playbooks.version(1).await.unwrap();
         for lead in world.store.leads() {
-            let missed = domain::change::advance(&lead, &playbook, 1, None, world.clock.now());
+            let missed =
+                domain::change::advance(&lead, &playbook, 1, None, People::nobody(), world.clock.now());
             let missed = missed.map(|change| change.entries).filter(|entries| !entries.is_empty());
             assert_eq!(missed, None, "{}", world.clock.now());
         }

@@ -6,6 +6,7 @@ use domain::change::{Incoming, Subject, decide};
 use domain::identity::LeadId;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::promise::People;
 use domain::replay::Replay;
 use domain::sales::DeliveryId;
 use domain::time::Timestamp;
@@ -22,7 +23,7 @@ pub fn as_of(lead: &Lead, facts: &[Incoming], playbook: &Playbook, version: u32,
         Some(then) => then.clone(),
         None => {
             let subject = Subject::New { id: lead.id.clone(), playbook_version: version };
-            decide(subject, Vec::new(), &[], &[], playbook, at).lead
+            decide(subject, Vec::new(), &[], &[], playbook, People::nobody(), at).lead
         }
     }
 }

@@ -468,7 +468,7 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
             let known = app.write_path.look_up(&lead).await?.ok_or(RecordError::NoSuchLead)?;
             history::must_exist(app.timeline.as_ref(), &known.id, *id).await?;
         }
-        Fact::Sales { what: Move::Assigned { to }, .. } => known(app, to).await?,
+        Fact::Sales { what: Move::Assigned { to, .. }, .. } => known(app, to).await?,
         Fact::Sales { what, .. } if what.deal().is_some() && !sent.identified => {
             // Nothing tells a repeat from a second time but that the deal stands so already.
             if let Some(known) = app.write_path.look_up(&lead).await?

@@ -341,7 +341,7 @@ fn what(
         }
         "assigned" => {
             let to = object.required("to").and_then(|node| node.parsed(Slug::parse));
-            sales(Move::Assigned { to: to? }, by, note)
+            sales(Move::Assigned { to: to?, promise_due_at: None }, by, note)
         }
         "opportunity" => {
             let (deal, amount) = (deal(), amount());

@@ -418,7 +418,12 @@ fn sales(what: &Move, by: Option<&Slug>, note: Option<&str>) -> Value {
             add("reason", json!(reason));
             add("not_before", json!(not_before.map(|at| at.to_string())));
         }
-        Move::Assigned { to } => add("to", json!(to.as_str())),
+        Move::Assigned { to, promise_due_at } => {
+            add("to", json!(to.as_str()));
+            add("promise_due_at", json!(promise_due_at.map(|at| at.to_string())));
+        }
+        // Never facts of their own: what they say stands in an effect or in a follow-up.
+        Move::FollowedUp | Move::PromiseDueSoon | Move::PromiseBroken { .. } => {}
         Move::Opportunity { amount, .. } | Move::Won { amount, .. } => {
             add("amount", amount.as_ref().map_or(Value::Null, wire::money_json));
         }
@@ -459,6 +464,14 @@ fn effect(effect: &Effect, document: Option<&Value>) -> Value {
         Effect::HandedOff { to, territory, promise_due_at } => json!({
             "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
             "promise_due_at": promise_due_at.to_string(),
+        }),
+        Effect::PromiseDueSoon { owner, due_at } => json!({
+            "effect": "promise_due_soon", "owner": owner.as_str(), "promise_due_at": due_at.to_string(),
+        }),
+        Effect::PromiseBroken { owner, to } => json!({
+            "effect": "promise_broken", "owner": owner.as_str(),
+            "to": to.as_ref().map(|(to, _)| to.as_str()),
+            "promise_due_at": to.as_ref().map(|(_, due_at)| due_at.to_string()),
         }),
         Effect::Held { owner } => json!({ "effect": "held", "for": owner.as_str() }),
         Effect::PersonaChanged { from, to, .. } => json!({

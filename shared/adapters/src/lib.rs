@@ -7,7 +7,7 @@
 //! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor; [`lambda_jobs`] – how it is started.
 //! * [`write_path`] – the one way in which facts become stored facts.
 //! * [`history`] – all that happened to a lead, to be played again.
-//! * [`playbooks`] – playbook versions and the active one, cached; [`attributes`] – what people declared about attributes;
+//! * [`playbooks`] – playbook versions and the active one, cached; [`people`] – people's records, cached; [`attributes`] – what people declared about attributes;
 //!   [`campaigns`] – about campaigns.
 //! * [`content`] – the catalog of content and what it did; [`evidence`] – what personas stand on, and the keywords among
 //!   it.
@@ -33,6 +33,7 @@ pub mod history;
 pub mod http;
 pub mod jobs;
 pub mod lambda_jobs;
+pub mod people;
 pub mod playbooks;
 pub mod ports;
 pub mod s3;

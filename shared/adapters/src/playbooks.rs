@@ -7,11 +7,13 @@
 //! [`domain::agreement`], here they are stored, each step conditional on the record as it was read.
 
 use crate::clock::Clock;
+use crate::people::Directory;
 use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
 use domain::agreement::{Agreement, Refusal, SignOff, Status, agree};
 use domain::fault::Fault;
 use domain::playbook::Playbook;
 use domain::playbook::diff::{Agree, diff};
+use domain::promise::People;
 use domain::stage::Team;
 use domain::time::{SECOND_MS, Timestamp};
 use serde_json::{Value, json};
@@ -96,6 +98,7 @@ pub struct Playbooks {
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
     cache: Mutex<Cache>,
+    directory: Directory,
 }
 
 fn id_of(number: u32) -> String {
@@ -212,7 +215,8 @@ impl Playbooks {
     /// Makes a reader with an empty cache.
     #[must_use]
     pub fn new(catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Self {
-        Self { catalog, clock, cache: Mutex::default() }
+        let directory = Directory::new(Arc::clone(&catalog), Arc::clone(&clock));
+        Self { catalog, clock, cache: Mutex::default(), directory }
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -266,6 +270,15 @@ impl Playbooks {
         let playbook = Arc::new(playbook);
         self.cache().versions.insert(number, Arc::clone(&playbook));
         Ok(playbook)
+    }
+
+    /// Gives the people who keep what a version promises: where their records name no working hours, its own count.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn people(&self, playbook: &Playbook) -> Result<People, StoreError> {
+        self.directory.people(playbook.promises.working_hours.as_ref()).await
     }
 
     /// Gives a version as it is written, which never changes.

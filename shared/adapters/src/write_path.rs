@@ -151,8 +151,9 @@ impl WritePath {
             .map(|(at, f)| (at, f.clone()))
             .unzip();
         let Resolution { claims, possible_duplicates, .. } = resolution;
-        let change =
-            decide(subject, claims, &possible_duplicates, &fresh, &version.playbook, self.clock.now());
+        let (playbook, people) = (&version.playbook, self.playbooks.people(&version.playbook).await?);
+        let now = self.clock.now();
+        let change = decide(subject, claims, &possible_duplicates, &fresh, playbook, &people, now);
         let outcomes = outcomes(facts.len(), &places, &change);
         if change.is_empty() || (change.expected.is_none() && change.entries.is_empty()) {
             return Ok(Some(Recorded { lead: change.lead, outcomes, version }));

@@ -12,11 +12,13 @@
 //! * this file – facts, effects and events, and how one follows from the other;
 //! * `profile` – what a delivery says of a lead, taken in;
 //! * `moves` – which persona, phase and segments it came to or left, and why;
+//! * `promises` – what was promised when, and what has to be said of it;
 //! * `due` – whether a lead is ready, and when time alone changes something.
 
 mod due;
 mod moves;
 mod profile;
+mod promises;
 
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
 
@@ -31,16 +33,18 @@ use crate::member::Members;
 use crate::persona::persona;
 use crate::phase::{Phase, phase};
 use crate::playbook::Playbook;
+use crate::promise::{People, promised};
 use crate::reason::{Because, Reason};
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::{Stage, Step};
-use crate::time::{DAY_MS, Day, HOUR_MS, Timestamp};
+use crate::time::{DAY_MS, Day, Timestamp};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use moves::{Cause, moves};
 use profile::{activity_into, capture_into, consent_into, content_into, member_into, unsubscribed};
+use promises::{dated, raise};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most facts that one change may hold, so that it fits into one transaction.
@@ -235,6 +239,20 @@ pub enum Effect {
         /// When they promised to have answered.
         promise_due_at: Timestamp,
     },
+    /// Its owner owes it a first answer soon.
+    PromiseDueSoon {
+        /// Who.
+        owner: Slug,
+        /// By when.
+        due_at: Timestamp,
+    },
+    /// Whoever had it let the time of the promise pass.
+    PromiseBroken {
+        /// Who.
+        owner: Slug,
+        /// Who has it since, and by when they promised to answer; it stays where it is where nobody is left.
+        to: Option<(Slug, Timestamp)>,
+    },
     /// It became ready together with many and waits until its owner has room for it.
     Held {
         /// Who will get it.
@@ -327,6 +345,12 @@ pub enum EventKind {
     BecameQualified,
     /// It was handed to somebody.
     HandedOff,
+    /// Somebody else in sales has it.
+    Assigned,
+    /// Its owner owes it a first answer soon.
+    PromiseDueSoon,
+    /// Its owner let the time of the promise pass.
+    PromiseBroken,
     /// Its stage is another.
     StageChanged,
     /// It withdrew a consent.
@@ -341,6 +365,9 @@ impl EventKind {
         ("captured", Self::Captured),
         ("became_qualified", Self::BecameQualified),
         ("handed_off", Self::HandedOff),
+        ("assigned", Self::Assigned),
+        ("promise_due_soon", Self::PromiseDueSoon),
+        ("promise_broken", Self::PromiseBroken),
         ("stage_changed", Self::StageChanged),
         ("consent_withdrawn", Self::ConsentWithdrawn),
         ("outcome", Self::Outcome),
@@ -445,7 +472,6 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         was_customer: false,
         sales: Vec::new(),
         withdrawn: Vec::new(),
-        followed_up_at: None,
         activities: 0,
         ledger: Ledger::default(),
         counts_from: None,
@@ -483,10 +509,11 @@ pub fn decide(
     possible_duplicates: &[LeadId],
     facts: &[Incoming],
     playbook: &Playbook,
+    people: &People,
     now: Timestamp,
 ) -> Change {
-    let mut change = take(subject, claims, possible_duplicates, facts, playbook, now);
-    change.lead.due_at = next_review(&change.lead, playbook, now);
+    let mut change = take(subject, claims, possible_duplicates, facts, playbook, people, now);
+    change.lead.due_at = next_review(&change.lead, playbook, people, now);
     change
 }
 
@@ -497,6 +524,7 @@ pub(crate) fn take(
     possible_duplicates: &[LeadId],
     facts: &[Incoming],
     playbook: &Playbook,
+    people: &People,
     now: Timestamp,
 ) -> Change {
     let first_at = facts.iter().map(|fact| fact.occurred_at).min().unwrap_or(now);
@@ -510,7 +538,7 @@ pub(crate) fn take(
     // A request of many facts widens the memory to all of them, so that it is recognised as a whole when it comes again;
     // each later delivery narrows it by one.
     let remembered = lead.recent.len();
-    let mut change = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
+    let mut change = Worker { playbook, people, now, entries: Vec::new(), events: Vec::new() };
     let mut outcomes = Vec::new();
     let mut arriving: Vec<Effect> = Vec::new();
     if expected.is_none() {
@@ -562,9 +590,10 @@ pub fn advance(
     playbook: &Playbook,
     version: u32,
     refilled: Option<Ledger>,
+    people: &People,
     now: Timestamp,
 ) -> Option<Change> {
-    review(lead, playbook, version, refilled, Pace::AtOnce, now)
+    review(lead, playbook, version, refilled, Pace::AtOnce, people, now)
 }
 
 /// How leads that are ready go to sales in a review.
@@ -588,6 +617,7 @@ pub fn review(
     version: u32,
     refilled: Option<Ledger>,
     pace: Pace,
+    people: &People,
     now: Timestamp,
 ) -> Option<Change> {
     let mut next = lead.clone();
@@ -602,17 +632,19 @@ pub fn review(
     }
     next.ledger.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     next.ledger_since.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
-    let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
+    let worker = Worker { playbook, people, now, entries: Vec::new(), events: Vec::new() };
     let hand_off = match pace {
         Pace::AtOnce => HandOff::WhenNewlyReady,
         Pace::Hold => HandOff::Hold,
         Pace::HoldAll => HandOff::HoldAll,
         Pace::Release => HandOff::WhenHeld,
     };
+    let owed = raise(&mut next, playbook, people, now);
     let handed = worker.evaluate(&mut next, now, hand_off, Some(lead.score), &mut effects);
+    effects.extend(owed);
     effects.extend(moves(Some(lead), Cause::Time, &next, playbook, now.day()));
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
-    next.due_at = next_review(&next, playbook, now);
+    next.due_at = next_review(&next, playbook, people, now);
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
     effects.retain(
         |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
@@ -649,7 +681,8 @@ pub fn review(
 
 /// Brings a lead of the past up to a time at which nothing happened. What was is history: nobody is handed anything.
 pub(crate) fn elapse(lead: &mut Lead, playbook: &Playbook, now: Timestamp) {
-    let worker = Worker { playbook, now, entries: Vec::new(), events: Vec::new() };
+    let people = People::nobody();
+    let worker = Worker { playbook, people, now, entries: Vec::new(), events: Vec::new() };
     let old_score = Some(lead.score);
     worker.evaluate(lead, now, HandOff::Never, old_score, &mut Vec::new());
 }
@@ -673,6 +706,7 @@ enum HandOff {
 
 struct Worker<'a> {
     playbook: &'a Playbook,
+    people: &'a People,
     now: Timestamp,
     entries: Vec<Entry>,
     events: Vec<Event>,
@@ -688,7 +722,8 @@ impl Worker<'_> {
         let before = lead.clone();
         let mut effects = Vec::new();
         let mut new = true;
-        match &incoming.fact {
+        let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.people);
+        match &fact {
             Fact::Captured(capture) => {
                 new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
             }
@@ -727,8 +762,9 @@ impl Worker<'_> {
                     lead.withdrawn.push(*id);
                 }
             }
-            Fact::FollowUp { .. } => {
-                lead.followed_up_at = lead.followed_up_at.max(Some(incoming.occurred_at));
+            Fact::FollowUp { by, .. } => {
+                let (at, id, what) = (incoming.occurred_at, incoming.delivery, Move::FollowedUp);
+                new = insert(&mut lead.sales, SalesFact { at, id, by: by.clone(), what, ends: false });
             }
             Fact::MarketingFeedback { .. } | Fact::Reviewed => {}
         }
@@ -757,7 +793,7 @@ impl Worker<'_> {
             recorded_at: self.now,
             by: incoming.by.clone(),
             history: incoming.history,
-            fact: incoming.fact.clone(),
+            fact,
             effects: all,
             playbook_version: lead.playbook_version,
         };
@@ -803,7 +839,9 @@ impl Worker<'_> {
         strict: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<bool, Outcome> {
-        let (id, newest) = (fact.id, lead.sales.last().is_none_or(|last| last.place() < fact.place()));
+        let id = fact.id;
+        let newest =
+            lead.sales.iter().all(|known| known.place() < fact.place() || known.what.moves_nothing());
         if !insert(&mut lead.sales, fact) {
             return Ok(false);
         }
@@ -856,8 +894,9 @@ impl Worker<'_> {
         if due {
             let (territory, owner) = self.playbook.qualifier(lead.country());
             let (territory, owner) = (territory.map(|t| t.id.clone()), owner.clone());
-            let promise_due_at =
-                self.now.plus(i64::from(self.playbook.promises.first_answer_hours) * HOUR_MS);
+            let hours = self.playbook.promises.first_answer_hours;
+            let not_before = lead.standing().not_before;
+            let promise_due_at = promised(&self.people.get(&owner).calendar, self.now, not_before, hours);
             let id = DeliveryId::new("hand-off", &format!("{} {} {}", lead.id, lead.cycle, self.now));
             let what = Move::MarketingQualified { owner: owner.clone(), promise_due_at };
             // Behind every fact that is known, also one whose sender's clock ran ahead.
@@ -887,8 +926,7 @@ impl Worker<'_> {
     /// Folds the facts and lets the lead stand where they put it.
     fn stand(&self, lead: &mut Lead) {
         let standing = lead.standing();
-        let answered = standing.handed_off_at.is_some() && lead.followed_up_at >= standing.handed_off_at;
-        lead.promise_due_at = standing.promise_due_at.filter(|_| !answered);
+        lead.promise_due_at = standing.promise_due_at;
         lead.stage = standing.stage;
         lead.stage_since = standing.since;
         lead.cycle = standing.cycle;
@@ -939,8 +977,23 @@ fn events(entry: &Entry, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
         add(EventKind::BecameQualified, vec![("label", lead.score.label.to_string())]);
         add(EventKind::HandedOff, vec![("owner", owner.to_string()), ("cycle", lead.cycle.to_string())]);
     }
+    if let Fact::Sales { what: Move::Assigned { to, .. }, .. } = &entry.fact
+        && lead.person.as_ref() == Some(to)
+    {
+        add(EventKind::Assigned, vec![("owner", to.to_string())]);
+    }
     for effect in &entry.effects {
         match effect {
+            Effect::PromiseDueSoon { owner, due_at } => add(
+                EventKind::PromiseDueSoon,
+                vec![("owner", owner.to_string()), ("promise_due_at", due_at.to_string())],
+            ),
+            Effect::PromiseBroken { owner, to } => {
+                add(EventKind::PromiseBroken, vec![("owner", owner.to_string())]);
+                if let Some((to, _)) = to {
+                    add(EventKind::Assigned, vec![("owner", to.to_string())]);
+                }
+            }
             Effect::StageChanged { from, to, .. } => {
                 add(EventKind::StageChanged, vec![("from", from.to_string()), ("to", to.to_string())]);
             }

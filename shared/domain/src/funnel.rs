@@ -1,6 +1,6 @@
 //! The funnel report: how many leads came how far, how many of those went on, and how long that took.
 //!
-//! A pure fold over leads, as [`report`](crate::report) is: one scan of the table is all it costs, and parts of a scan are
+//! A pure fold over leads, as [`report`](mod@crate::report) is: one scan of the table is all it costs, and parts of a scan are
 //! [merged](Funnel::merge) in any order.
 //!
 //! # Two ways to count

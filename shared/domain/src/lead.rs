@@ -114,12 +114,10 @@ pub struct Lead {
     pub responded_at: Option<Timestamp>,
     /// Whether it was a customer before Leadloop knew it.
     pub was_customer: bool,
-    /// What sales reported and moves its stage, sorted by (time, id).
+    /// What sales reported and what was promised, sorted by [`SalesFact::place`].
     pub sales: Vec<SalesFact>,
     /// The facts that were withdrawn.
     pub withdrawn: Vec<DeliveryId>,
-    /// When sales last tried to reach it.
-    pub followed_up_at: Option<Timestamp>,
     /// How many activities it has.
     pub activities: u32,
     /// How often and when it showed each signal.

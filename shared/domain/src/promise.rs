@@ -23,18 +23,15 @@
 //! * **Marketing's week** is an ISO week in the time zone of its promise. Nobody is judged before it is over, nor while
 //!   what sales has not decided on could still turn it.
 //!
-//! # How it is called
+//! # Who asks
 //!
-//! * `change`, with the [`People`] concerned: at a hand-off [`promised`] instead of hours of the clock; at an assignment
-//!   [`Clock::moved`], into the [`Turn::Assigned`] of its fact; after every fact `clocks(turns(…)).last()`, whose
-//!   [`Clock::next_at`] is a part of the lead's `due_at`. A lead then keeps its follow-ups since the hand-off, not only
-//!   the latest.
-//! * The tick: [`Clock::raise`] says what to record now, once a call; the fact goes the one write path, and a lapse
-//!   that names somebody is an assignment to them.
-//! * People's records: [`Schedule::read`](crate::calendar::Schedule::read) reads what the route stored, and
-//!   [`Schedule::calendar`](crate::calendar::Schedule::calendar) takes the playbook's `working_hours`.
+//! * [`change`](crate::change), with the [`People`] concerned: at a hand-off [`promised`], at an assignment
+//!   [`Clock::moved`]; after every fact [`Clock::next_at`] of the [`running`] clock is a part of the lead's `due_at`, and
+//!   a review then records what [`Clock::raise`] says. A lapse that names somebody is an assignment to them.
 //! * Reports: [`Clock::state`], [`Clock::tries`] and [`Tally`] of each of a lead's clocks; the time to the first answer
-//!   is [`Calendar::elapsed`] from [`Clock::started_at`].
+//!   is [`Calendar::elapsed`] from [`Clock::runs_from`].
+
+pub mod kept;
 
 use crate::calendar::{Calendar, Week};
 use crate::identity::Slug;
@@ -43,6 +40,7 @@ use crate::sales::Move;
 use crate::time::{Day, HOUR_MS, Timestamp};
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// What the playbook promises.
 #[derive(Clone, Debug)]
@@ -105,7 +103,16 @@ impl FromIterator<(Slug, Person)> for People {
     }
 }
 
+/// The people of whom nothing is known.
+static NOBODY: LazyLock<People> = LazyLock::new(People::default);
+
 impl People {
+    /// Gives the people where nobody has a record: for what is played again, which hands nobody anything.
+    #[must_use]
+    pub fn nobody() -> &'static Self {
+        &NOBODY
+    }
+
     /// Gives somebody.
     #[must_use]
     pub fn get(&self, id: &Slug) -> &Person {
@@ -189,7 +196,12 @@ impl Turn {
             Move::MarketingQualified { owner, promise_due_at } => {
                 Self::HandedOff { to: owner.clone(), due_at: *promise_due_at }
             }
-            Move::Assigned { to } => Self::Assigned { to: to.clone(), due_at: None },
+            Move::Assigned { to, promise_due_at } => {
+                Self::Assigned { to: to.clone(), due_at: *promise_due_at }
+            }
+            Move::FollowedUp => Self::FollowedUp,
+            Move::PromiseDueSoon => Self::DueSoonRaised,
+            Move::PromiseBroken { to } => Self::LapseRaised { to: to.clone() },
             Move::NotReady { not_before, .. } => returned(*not_before),
             Move::Rejected { .. } | Move::Lost { .. } | Move::Disqualified { .. } | Move::Churned => {
                 returned(None)
@@ -202,21 +214,21 @@ impl Turn {
 }
 
 /// Gives a lead's turns in the order in which they happened: its sales facts, but for those that were withdrawn or made
-/// no sense, and `more`: its follow-ups and what was raised.
+/// no sense.
 #[must_use]
-pub fn turns(
-    lead: &Lead,
-    tries: Option<&Tries>,
-    more: impl IntoIterator<Item = (Timestamp, Turn)>,
-) -> Vec<(Timestamp, Turn)> {
+pub fn turns(lead: &Lead, tries: Option<&Tries>) -> Vec<(Timestamp, Turn)> {
     let impossible = lead.standing().impossible;
     let counts = |id| !lead.withdrawn.contains(id) && impossible.iter().all(|fact| fact.id != *id);
-    let sales = lead.sales.iter().filter(|fact| counts(&fact.id));
-    let mut turns: Vec<(Timestamp, Turn)> =
-        sales.map(|fact| (fact.at, Turn::of(&fact.what, tries))).collect();
-    turns.extend(more);
-    turns.sort_by_key(|(at, _)| *at);
-    turns
+    let facts = lead.sales.iter().filter(|fact| counts(&fact.id));
+    facts.map(|fact| (fact.at, Turn::of(&fact.what, tries))).collect()
+}
+
+/// Gives the clock of a lead's latest hand-off, while a first answer is owed.
+#[must_use]
+pub fn running(lead: &Lead) -> Option<Clock> {
+    // Most leads owe nothing, and then nothing is folded.
+    lead.promise_due_at?;
+    clocks(turns(lead, None)).pop()
 }
 
 /// How a promise stands.

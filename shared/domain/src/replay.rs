@@ -19,6 +19,7 @@ use crate::identity::{LeadId, Slug};
 use crate::lead::Lead;
 use crate::phase::Phase;
 use crate::playbook::Playbook;
+use crate::promise::People;
 use crate::sales::{DeliveryId, Move};
 use crate::score::{Score, score};
 use crate::time::{Day, Timestamp};
@@ -26,8 +27,8 @@ use std::collections::BTreeMap;
 
 /// Makes facts of a timeline's entries, to be played again: in the order in which they happened, and as history.
 ///
-/// A hand-off is no entry of its own but an effect of the one that caused it; here it becomes a fact behind it, so that
-/// what sales answered to it makes sense.
+/// A hand-off, or what is said of a promise, is no entry of its own but an effect of the one that caused it; here it
+/// becomes a fact behind it, so that what sales answered to it makes sense.
 #[must_use]
 pub fn facts_of(entries: impl IntoIterator<Item = Entry>) -> Vec<Incoming> {
     let mut facts = Vec::new();
@@ -41,13 +42,18 @@ pub fn facts_of(entries: impl IntoIterator<Item = Entry>) -> Vec<Incoming> {
             fact,
         };
         for effect in &entry.effects {
-            if let Effect::HandedOff { to, promise_due_at, .. } = effect {
-                let what = Move::MarketingQualified { owner: to.clone(), promise_due_at: *promise_due_at };
-                let delivery = DeliveryId::new("hand-off", &entry.id);
-                let at = entry.recorded_at.max(entry.at);
-                let fact = Fact::Sales { what, by: None, note: None };
-                facts.push(incoming(delivery, at, "system".to_owned(), fact));
-            }
+            let what = match effect {
+                Effect::HandedOff { to, promise_due_at, .. } => {
+                    Move::MarketingQualified { owner: to.clone(), promise_due_at: *promise_due_at }
+                }
+                Effect::PromiseDueSoon { .. } => Move::PromiseDueSoon,
+                Effect::PromiseBroken { to, .. } => Move::PromiseBroken { to: to.clone() },
+                _ => continue,
+            };
+            let delivery = DeliveryId::new(what.step().as_str(), &entry.id);
+            let at = entry.recorded_at.max(entry.at);
+            let fact = Fact::Sales { what, by: None, note: None };
+            facts.push(incoming(delivery, at, "system".to_owned(), fact));
         }
         if let Some(delivery) = DeliveryId::parse(&entry.id)
             && !matches!(entry.fact, Fact::Reviewed)
@@ -80,13 +86,18 @@ const fn is_hand_off(fact: &Fact) -> bool {
     matches!(fact, Fact::Sales { what: Move::MarketingQualified { .. }, .. })
 }
 
+/// Tells whether Leadloop itself says so rather than sales: a hand-off, or that a promise is due or broken.
+const fn is_ours(fact: &Fact) -> bool {
+    matches!(fact, Fact::Sales { what, .. } if what.is_ours())
+}
+
 /// Gives what sales did, without what was withdrawn. Being handed a lead is nothing that it did.
 pub fn sales_did(facts: &[Incoming]) -> impl Iterator<Item = &Incoming> {
     let withdrawn = |delivery: DeliveryId| {
         facts.iter().any(|other| matches!(other.fact, Fact::Withdrawn { id, .. } if id == delivery))
     };
     facts.iter().filter(move |incoming| {
-        is_of_sales(&incoming.fact) && !is_hand_off(&incoming.fact) && !withdrawn(incoming.delivery)
+        is_of_sales(&incoming.fact) && !is_ours(&incoming.fact) && !withdrawn(incoming.delivery)
     })
 }
 
@@ -215,7 +226,7 @@ impl<'a> Replay<'a> {
             Some(lead) => Subject::Existing(Box::new(lead)),
             None => Subject::New { id: self.id.clone(), playbook_version: 0 },
         };
-        self.lead = Some(take(subject, Vec::new(), &[], &facts, self.playbook, at).lead);
+        self.lead = Some(take(subject, Vec::new(), &[], &facts, self.playbook, People::nobody(), at).lead);
         self.came_to(at);
         true
     }
@@ -443,7 +454,9 @@ pub(crate) mod tests {
                 if due > until {
                     break;
                 }
-                let Some(change) = advance(current, playbook, current.playbook_version, None, due) else {
+                let Some(change) =
+                    advance(current, playbook, current.playbook_version, None, People::nobody(), due)
+                else {
                     break;
                 };
                 entries.extend(change.entries);
@@ -456,8 +469,15 @@ pub(crate) mod tests {
                 Some(lead) => Subject::Existing(Box::new(lead)),
                 None => Subject::New { id: id(), playbook_version: 1 },
             };
-            let change =
-                decide(subject, Vec::new(), &[], std::slice::from_ref(fact), playbook, fact.occurred_at);
+            let change = decide(
+                subject,
+                Vec::new(),
+                &[],
+                std::slice::from_ref(fact),
+                playbook,
+                People::nobody(),
+                fact.occurred_at,
+            );
             // What says nothing new is not stored, nor is when the lead would be due by it.
             if !change.is_empty() {
                 entries.extend(change.entries);

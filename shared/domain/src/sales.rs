@@ -80,6 +80,17 @@ pub enum Move {
     Assigned {
         /// Who.
         to: Slug,
+        /// By when they answer it, where a first answer is still owed; found when the fact is taken in.
+        promise_due_at: Option<Timestamp>,
+    },
+    /// Sales tried to reach it.
+    FollowedUp,
+    /// Its owner was reminded that the promised answer is due soon.
+    PromiseDueSoon,
+    /// Its owner let the time of the promise pass.
+    PromiseBroken {
+        /// Who has it since, and by when they answer; nobody else where nobody is left.
+        to: Option<(Slug, Timestamp)>,
     },
     /// A deal was opened.
     Opportunity {
@@ -122,12 +133,27 @@ impl Move {
             Self::NotReady { .. } => Step::NotReady,
             Self::Qualified => Step::SalesQualify,
             Self::Assigned { .. } => Step::Assign,
+            Self::FollowedUp => Step::FollowUp,
+            Self::PromiseDueSoon => Step::Remind,
+            Self::PromiseBroken { .. } => Step::Lapse,
             Self::Opportunity { .. } => Step::Open,
             Self::Won { .. } => Step::Win,
             Self::Lost { .. } => Step::Lose,
             Self::Disqualified { .. } => Step::Disqualify,
             Self::Churned => Step::Churn,
         }
+    }
+
+    /// Tells whether it is something that Leadloop itself says of a lead, rather than sales.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::MarketingQualified { .. } | Self::PromiseDueSoon | Self::PromiseBroken { .. })
+    }
+
+    /// Tells whether it leaves the stage as it is, wherever it comes.
+    #[must_use]
+    pub const fn moves_nothing(&self) -> bool {
+        matches!(self, Self::FollowedUp | Self::PromiseDueSoon | Self::PromiseBroken { .. })
     }
 
     /// Gives why, where the fact says so.
@@ -176,15 +202,18 @@ impl SalesFact {
     pub const fn place(&self) -> (Timestamp, u8, DeliveryId) {
         let rank = match self.what.step() {
             Step::Respond | Step::Qualify => 0,
-            Step::Accept => 1,
-            Step::SalesQualify => 2,
-            Step::Assign => 3,
-            Step::Open => 4,
-            Step::Reject | Step::NotReady => 5,
-            Step::Lose => 6,
-            Step::Win => 7,
-            Step::Churn => 8,
-            Step::Disqualify => 9,
+            Step::FollowUp => 1,
+            Step::Accept => 2,
+            Step::SalesQualify => 3,
+            Step::Assign => 4,
+            Step::Open => 5,
+            Step::Reject | Step::NotReady => 6,
+            Step::Lose => 7,
+            Step::Win => 8,
+            Step::Churn => 9,
+            Step::Disqualify => 10,
+            // Whoever answered at the same time was in time.
+            Step::Remind | Step::Lapse => 11,
         };
         (self.at, rank, self.id)
     }
@@ -325,13 +354,21 @@ impl Standing {
                 self.promise_due_at = Some(*promise_due_at);
                 self.handed_off_at = Some(fact.at);
             }
-            Move::Assigned { to } => self.person = Some(to.clone()),
+            Move::Assigned { to, promise_due_at } => {
+                self.person = Some(to.clone());
+                self.promise_due_at = self.promise_due_at.map(|due_at| promise_due_at.unwrap_or(due_at));
+            }
+            // Void where a fact that came late answered it before.
+            Move::PromiseBroken { to: Some((to, due_at)) } if self.promise_due_at.is_some() => {
+                self.person = Some(to.clone());
+                self.promise_due_at = Some(*due_at);
+            }
             Move::NotReady { not_before, .. } => self.not_before = *not_before,
             Move::Disqualified { .. } => self.person = None,
             _ if ended => self.person = None,
             _ => {}
         }
-        if !matches!(step, Step::Qualify | Step::Assign) {
+        if !matches!(step, Step::Qualify | Step::Assign | Step::Remind | Step::Lapse) {
             self.promise_due_at = None;
         }
         if self.person.is_none() && stage.in_inbox() | (stage == Stage::Customer) {
@@ -458,13 +495,24 @@ pub fn stays(lead: &Lead) -> Vec<Stay> {
     stays
 }
 
+/// How many follow-ups a lead keeps: the latest ones, in whatever order they arrive. The timeline keeps them all.
+pub const MOST_FOLLOW_UPS: usize = 100;
+
 /// Puts a fact in its place and tells whether it was new.
 pub fn insert(facts: &mut Vec<SalesFact>, fact: SalesFact) -> bool {
     if facts.iter().any(|known| known.id == fact.id) {
         return false;
     }
     let at = facts.partition_point(|known| known.place() < fact.place());
+    let follows_up = |fact: &SalesFact| fact.what == Move::FollowedUp;
+    let one_more = follows_up(&fact);
     facts.insert(at, fact);
+    if one_more
+        && facts.iter().filter(|fact| follows_up(fact)).count() > MOST_FOLLOW_UPS
+        && let Some(oldest) = facts.iter().position(follows_up)
+    {
+        facts.remove(oldest);
+    }
     true
 }
 
@@ -592,7 +640,7 @@ mod tests {
             Just(Move::Rejected { reason: None }),
             Just(Move::NotReady { reason: None, not_before: None }),
             Just(Move::Qualified),
-            Just(Move::Assigned { to: Slug::parse("at-2").unwrap() }),
+            Just(Move::Assigned { to: Slug::parse("at-2").unwrap(), promise_due_at: None }),
             (0..3_u8).prop_map(|i: u8| Move::Opportunity { deal: deal(&i.to_string()), amount: None }),
             (0..3_u8).prop_map(|i: u8| Move::Won { deal: deal(&i.to_string()), amount: None }),
             (0..3_u8).prop_map(|i: u8| Move::Lost { deal: Some(deal(&i.to_string())), reason: None }),

@@ -76,6 +76,12 @@ pub enum Step {
     Disqualify,
     /// A customer left.
     Churn,
+    /// Sales tried to reach it.
+    FollowUp,
+    /// Its owner is reminded of a promise.
+    Remind,
+    /// Its owner let a promise pass.
+    Lapse,
 }
 
 impl Step {
@@ -93,12 +99,19 @@ impl Step {
         ("churned", Self::Churn),
     ];
 
+    /// Every other step.
+    pub const OURS: &'static [Self] =
+        &[Self::Respond, Self::Qualify, Self::FollowUp, Self::Remind, Self::Lapse];
+
     /// Gives the word in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Respond => "responded",
             Self::Qualify => "marketing_qualified",
+            Self::FollowUp => "follow_up",
+            Self::Remind => "promise_due_soon",
+            Self::Lapse => "promise_broken",
             _ => Self::REPORTED.iter().find(|(_, step)| *step == self).map_or("", |(word, _)| word),
         }
     }
@@ -177,6 +190,7 @@ impl Stage {
                 S::MarketingQualified | S::SalesAccepted | S::SalesQualified | S::Opportunity | S::Customer,
                 T::Assign,
             ) => self,
+            (_, T::FollowUp) | (S::MarketingQualified, T::Remind | T::Lapse) => self,
             (_, T::Open) => S::Opportunity,
             (_, T::Win) => S::Customer,
             (S::Customer, T::Lose) => S::Customer,

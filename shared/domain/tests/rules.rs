@@ -52,6 +52,8 @@ mod diff;
 mod drawn;
 #[path = "rules/funnel.rs"]
 mod funnel;
+#[path = "rules/kept.rs"]
+mod kept;
 #[path = "rules/language.rs"]
 mod language;
 #[path = "rules/personas.rs"]

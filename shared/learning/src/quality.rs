@@ -59,7 +59,8 @@ pub(crate) fn answer(facts: &[Incoming], moment: Timestamp) -> Option<Answer> {
                 Some(Answer::Rejected(reason.clone()))
             }
             Move::NotReady { .. } => Some(Answer::NotReady),
-            Move::MarketingQualified { .. } | Move::Assigned { .. } | Move::Churned => None,
+            Move::Assigned { .. } | Move::Churned | Move::FollowedUp => None,
+            Move::MarketingQualified { .. } | Move::PromiseDueSoon | Move::PromiseBroken { .. } => None,
         },
         _ => None,
     };

@@ -813,6 +813,7 @@ mod tests {
     use domain::attribute::{AttributeValue, NewAttribute};
     use domain::change::{Capture, Effect, Entry, Fact, Subject, advance, decide};
     use domain::identity::ExternalId;
+    use domain::promise::People;
     use domain::replay::facts_of;
     use domain::sales::Move;
 
@@ -857,7 +858,11 @@ mod tests {
         let (playbook, mut lead, mut entries) = (playbook(), None::<Lead>, Vec::<Entry>::new());
         let review = |lead: &mut Option<Lead>, entries: &mut Vec<Entry>, until: Timestamp| {
             while let Some((known, due)) = lead.as_ref().and_then(|lead| Some((lead, lead.due_at?))) {
-                let change = if due > until { None } else { advance(known, &playbook, 1, None, due) };
+                let change = if due > until {
+                    None
+                } else {
+                    advance(known, &playbook, 1, None, People::nobody(), due)
+                };
                 let Some(change) = change else { break };
                 entries.extend(change.entries);
                 *lead = Some(change.lead);
@@ -870,7 +875,8 @@ mod tests {
                 None => Subject::New { id: story.id(), playbook_version: 1 },
             };
             let facts = std::slice::from_ref(fact);
-            let change = decide(subject, Vec::new(), &[], facts, &playbook, fact.occurred_at);
+            let change =
+                decide(subject, Vec::new(), &[], facts, &playbook, People::nobody(), fact.occurred_at);
             if !change.is_empty() {
                 entries.extend(change.entries);
                 lead = Some(change.lead);

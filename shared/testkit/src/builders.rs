@@ -10,6 +10,7 @@ use domain::change::{Capture, Change, Entry, Fact, Incoming, Subject, decide, en
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::promise::People;
 use domain::sales::DeliveryId;
 use domain::stage::Team;
 use domain::time::Timestamp;
@@ -197,7 +198,15 @@ pub fn page_view(id: &str, at: Timestamp, path: &str) -> Entry {
 /// Decides what facts change about an existing lead, under the tests' playbook.
 #[must_use]
 pub fn change(lead: &Lead, facts: &[Incoming], now: Timestamp) -> Change {
-    decide(Subject::Existing(Box::new(lead.clone())), Vec::new(), &[], facts, playbook(), now)
+    decide(
+        Subject::Existing(Box::new(lead.clone())),
+        Vec::new(),
+        &[],
+        facts,
+        playbook(),
+        People::nobody(),
+        now,
+    )
 }
 
 /// Starts a new lead, known by nothing and captured at [`NOON`].
@@ -266,7 +275,7 @@ impl LeadBuilder {
         let subject = Subject::New { id: self.id.clone(), playbook_version: 1 };
         let fact = Fact::Captured(Box::new(self.capture.clone()));
         let facts = [delivered(&format!("capture of {}", self.id), self.at, fact)];
-        decide(subject, self.identities.clone(), &[], &facts, playbook(), self.at)
+        decide(subject, self.identities.clone(), &[], &facts, playbook(), People::nobody(), self.at)
     }
 
     /// Gives the lead as it is once it is stored.

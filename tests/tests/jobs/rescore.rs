@@ -4,6 +4,7 @@ use super::setting::Setting;
 use adapters::http::Role;
 use adapters::ports::StoreError;
 use domain::change::{Effect, Fact, advance};
+use domain::promise::People;
 use domain::time::{DAY_MS, HOUR_MS};
 use serde_json::{Value, json};
 use testkit::Failure;
@@ -60,7 +61,10 @@ async fn hourly_ticks_for_sixty_days_leave_what_rescoring_everything_would() {
         changed += setting.handle(json!({"action": "due"})).await["changed"].as_u64().unwrap();
         // What brute force would still change is what the tick missed.
         for lead in setting.store.leads() {
-            assert_eq!(advance(&lead, playbook, lead.playbook_version, None, setting.now()), None);
+            assert_eq!(
+                advance(&lead, playbook, lead.playbook_version, None, People::nobody(), setting.now()),
+                None
+            );
         }
     }
     assert!(changed > 10, "{changed}");

@@ -10,6 +10,7 @@ use domain::change::{Fact, advance, is_ready};
 use domain::evaluation::Evaluation;
 use domain::identity::LeadId;
 use domain::lead::Lead;
+use domain::promise::{People, running};
 use domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -64,7 +65,7 @@ fn lead(n: usize, now: Timestamp, chance: &mut Chance) -> Lead {
     change(&new.lead(), &facts, now).lead
 }
 
-/// Tells whether anything about a lead is not as its facts and the day have it.
+/// Tells whether anything about a lead is not as its facts and the day have it, or has to be said of a promise.
 fn differs(lead: &Lead, now: Timestamp) -> bool {
     let fresh = Evaluation::of(lead, playbook(), now.day());
     fresh.score.label != lead.score.label
@@ -72,6 +73,7 @@ fn differs(lead: &Lead, now: Timestamp) -> bool {
         || fresh.phase != lead.phase
         || fresh.segments != lead.segments
         || is_ready(lead, playbook(), now.day()) != lead.ready
+        || running(lead).is_some_and(|owed| owed.raise(People::nobody(), &playbook().promises, now).is_some())
 }
 
 #[tokio::test]
@@ -90,7 +92,7 @@ async fn hourly_ticks_over_thirty_days_read_what_is_due_and_leave_what_brute_for
         let now = setting.now();
         let mut due_now = 0;
         for lead in copy.values_mut().filter(|lead| differs(lead, now)) {
-            let change = advance(lead, playbook(), lead.playbook_version, None, now);
+            let change = advance(lead, playbook(), lead.playbook_version, None, People::nobody(), now);
             *lead = change.expect("what differs is written").lead;
             due_now += 1;
         }

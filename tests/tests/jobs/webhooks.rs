@@ -618,11 +618,12 @@ fn every_type_is_documented_with_an_example_that_its_schema_allows_and_nothing_e
 
 #[tokio::test]
 async fn what_a_whole_story_sends_is_what_the_schema_allows() {
-    use domain::change::{Change, Fact};
+    use domain::change::{Change, Fact, advance};
     use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
-    use domain::identity::ExternalId;
+    use domain::identity::{ExternalId, Slug};
+    use domain::promise::People;
     use domain::sales::Move;
-    use testkit::builders::{change, delivered};
+    use testkit::builders::{change, delivered, playbook};
     let road = Road::new().await;
     let receiver = Receiver::start(Manner::Answers(200)).await;
     let (id, _) = road.register(&receiver.url).await;
@@ -644,8 +645,22 @@ async fn what_a_whole_story_sends_is_what_the_schema_allows() {
     let won = Move::Won { deal: ExternalId::new("crm", "D-1").unwrap(), amount: None };
     let won = Fact::Sales { what: won, by: None, note: None };
     let mut lead = lead;
+    let to = Slug::parse("at-2").unwrap();
+    let assigned = Fact::Sales { what: Move::Assigned { to, promise_due_at: None }, by: None, note: None };
+    let at = time(NOON).plus(MINUTE_MS);
+    let next = change(&lead, &[delivered("assigned", at, assigned)], at);
+    store.commit(&next).await.unwrap();
+    lead = next.lead;
+    // Nobody answers: until the promise is broken, reviews come as they are due.
+    let mut at = at;
+    while lead.promise_due_at.is_some_and(|promised| promised >= at) {
+        at = lead.due_at.unwrap();
+        let next = advance(&lead, playbook(), lead.playbook_version, None, People::nobody(), at).unwrap();
+        store.commit(&next).await.unwrap();
+        lead = next.lead;
+    }
     for (n, fact) in [won, Fact::Consent(withdrawn)].into_iter().enumerate() {
-        let at = time(NOON).plus((i64::try_from(n).unwrap() + 1) * MINUTE_MS);
+        let at = at.plus((i64::try_from(n).unwrap() + 1) * MINUTE_MS);
         let next = change(&lead, &[delivered(&format!("fact {n}"), at, fact)], at);
         store.commit(&next).await.unwrap();
         lead = next.lead;

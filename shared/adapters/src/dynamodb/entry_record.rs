@@ -646,6 +646,13 @@ fn effect_to_doc(effect: &Effect) -> Doc {
             .with("to", to.as_str())
             .with_slug("territory", territory.as_ref())
             .with_time("promise_due_at", Some(*promise_due_at)),
+        Effect::PromiseDueSoon { owner, due_at } => {
+            doc("promise_due_soon").with("owner", owner.as_str()).with_time("promise_due_at", Some(*due_at))
+        }
+        Effect::PromiseBroken { owner, to } => doc("promise_broken")
+            .with("owner", owner.as_str())
+            .with_slug("to", to.as_ref().map(|(to, _)| to))
+            .with_time("promise_due_at", to.as_ref().map(|(_, due_at)| *due_at)),
         Effect::Held { owner } => doc("held").with("owner", owner.as_str()),
         Effect::PersonaChanged { from, to, because } => doc("persona_changed")
             .with_slug("from", from.as_ref())
@@ -719,6 +726,13 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
             to: a_slug("to")?,
             territory: doc.slug("territory")?,
             promise_due_at: doc.need("promise_due_at", time)?,
+        },
+        "promise_due_soon" => {
+            Effect::PromiseDueSoon { owner: a_slug("owner")?, due_at: doc.need("promise_due_at", time)? }
+        }
+        "promise_broken" => Effect::PromiseBroken {
+            owner: a_slug("owner")?,
+            to: doc.slug("to")?.zip(doc.time("promise_due_at")?),
         },
         "held" => Effect::Held { owner: a_slug("owner")? },
         "persona_changed" => {

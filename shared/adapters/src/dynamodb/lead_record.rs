@@ -96,7 +96,6 @@ mod name {
     pub(super) const DUE_MILLIS: &str = "dm";
     pub(super) const ENGAGEMENT: &str = "e";
     pub(super) const FIT: &str = "f";
-    pub(super) const FOLLOWED_UP_AT: &str = "fu";
     pub(super) const SEGMENTS: &str = "g";
     pub(super) const IDENTITIES: &str = "i";
     pub(super) const LEDGER: &str = "l";
@@ -298,7 +297,6 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
         item.put(name::SALES, Stored::L(facts.collect()));
     }
     item.deliveries(name::WITHDRAWN, &lead.withdrawn);
-    item.since(name::FOLLOWED_UP_AT, lead.followed_up_at, created_at);
     if lead.activities != 0 {
         item.number(name::ACTIVITIES, lead.activities);
     }
@@ -624,7 +622,6 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
             .map(|value| sales_from_stored(value, created_at).map_err(|damage| damage.within(name::SALES)))
             .collect::<Result<_, _>>()?,
         withdrawn: item.deliveries(name::WITHDRAWN)?,
-        followed_up_at: item.since(name::FOLLOWED_UP_AT, created_at)?,
         activities: item.number(name::ACTIVITIES)?.unwrap_or(0),
         ledger: item.ledger(name::LEDGER)?,
         counts_from: item.since(name::COUNTS_FROM, created_at)?,
@@ -779,7 +776,7 @@ pub(super) fn of_words<T: Copy>(words: &[(&str, T)], text: &str) -> Option<T> {
 
 /// Reads the word of a step.
 pub(super) fn step(text: &str) -> Option<Step> {
-    let ours = [Step::Respond, Step::Qualify].into_iter().find(|step| step.as_str() == text);
+    let ours = Step::OURS.iter().copied().find(|step| step.as_str() == text);
     ours.or_else(|| of_words(Step::REPORTED, text))
 }
 
@@ -805,14 +802,22 @@ impl MoveFields {
             Move::MarketingQualified { owner, promise_due_at } => {
                 Self { whom: Some(owner), until: Some(promise_due_at), ..none }
             }
-            Move::Assigned { to } => Self { whom: Some(to), ..none },
+            Move::Assigned { to, promise_due_at } => Self { whom: Some(to), until: promise_due_at, ..none },
+            Move::PromiseBroken { to: Some((to, due_at)) } => {
+                Self { whom: Some(to), until: Some(due_at), ..none }
+            }
             Move::Rejected { reason } | Move::Disqualified { reason } => Self { reason, ..none },
             Move::NotReady { reason, not_before } => Self { reason, until: not_before, ..none },
             Move::Opportunity { deal, amount } | Move::Won { deal, amount } => {
                 Self { deal: Some(deal), amount, ..none }
             }
             Move::Lost { deal, reason } => Self { deal, reason, ..none },
-            Move::Accepted | Move::Qualified | Move::Churned => none,
+            Move::Accepted
+            | Move::Qualified
+            | Move::Churned
+            | Move::FollowedUp
+            | Move::PromiseDueSoon
+            | Move::PromiseBroken { to: None } => none,
         }
     }
 
@@ -825,7 +830,10 @@ impl MoveFields {
             Step::Reject => Move::Rejected { reason },
             Step::NotReady => Move::NotReady { reason, not_before: until },
             Step::SalesQualify => Move::Qualified,
-            Step::Assign => Move::Assigned { to: whom? },
+            Step::Assign => Move::Assigned { to: whom?, promise_due_at: until },
+            Step::FollowUp => Move::FollowedUp,
+            Step::Remind => Move::PromiseDueSoon,
+            Step::Lapse => Move::PromiseBroken { to: whom.zip(until) },
             Step::Open => Move::Opportunity { deal: deal?, amount },
             Step::Win => Move::Won { deal: deal?, amount },
             Step::Lose => Move::Lost { deal, reason },

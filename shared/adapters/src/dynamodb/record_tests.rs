@@ -185,13 +185,21 @@ pub(crate) mod generators {
             (of(text()), of(any_time()))
                 .prop_map(|(reason, not_before)| Move::NotReady { reason, not_before }),
             Just(Move::Qualified),
-            slug().prop_map(|to| Move::Assigned { to }),
+            (slug(), of(any_time())).prop_map(|(to, promise_due_at)| Move::Assigned { to, promise_due_at }),
+            Just(Move::FollowedUp),
+            Just(Move::PromiseDueSoon),
+            of((slug(), any_time())).prop_map(|to| Move::PromiseBroken { to }),
             (external_id(), of(money())).prop_map(|(deal, amount)| Move::Opportunity { deal, amount }),
             (external_id(), of(money())).prop_map(|(deal, amount)| Move::Won { deal, amount }),
             (of(external_id()), of(text())).prop_map(|(deal, reason)| Move::Lost { deal, reason }),
             of(text()).prop_map(|reason| Move::Disqualified { reason }),
             Just(Move::Churned),
         ]
+    }
+
+    /// Every move that is a fact of its own.
+    fn a_told_move() -> impl Strategy<Value = Move> {
+        a_move().prop_filter("a follow-up is another fact", |what| *what != Move::FollowedUp)
     }
 
     fn sales_fact() -> impl Strategy<Value = SalesFact> {
@@ -261,8 +269,8 @@ pub(crate) mod generators {
                 btree_map(purpose(), consent_state(), 0..4),
             ),
             touches in touches(),
-            (created_at, responded_at, followed_up_at, counts_from, since, promise_due_at, due_at) in
-                (any_time(), of(any_time()), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time())),
+            (created_at, responded_at, counts_from, since, promise_due_at, due_at) in
+                (any_time(), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time())),
             (was_customer, ready, stage, score, person, held_for) in
                 (any::<bool>(), any::<bool>(), stage(), score(), of(slug()), of(slug())),
             (sales, withdrawn, recent, ledger, ledger_since) in
@@ -279,7 +287,7 @@ pub(crate) mod generators {
                 id, version, playbook_version, identities, company, attributes,
                 consents: Consents(consents),
                 touches,
-                created_at, responded_at, was_customer, sales, withdrawn, followed_up_at, activities, ledger,
+                created_at, responded_at, was_customer, sales, withdrawn, activities, ledger,
                 counts_from, ledger_since, score, ready, stage,
                 held_for: held_for.filter(|_| !stage.in_inbox()),
                 stage_since: since.unwrap_or(created_at),
@@ -328,7 +336,7 @@ pub(crate) mod generators {
         prop_oneof![
             3 => capture().prop_map(|capture| Fact::Captured(Box::new(capture))),
             2 => activity().prop_map(Fact::Activity),
-            3 => (a_move(), of(slug()), of(text())).prop_map(|(what, by, note)| Fact::Sales { what, by, note }),
+            3 => (a_told_move(), of(slug()), of(text())).prop_map(|(what, by, note)| Fact::Sales { what, by, note }),
             1 => (text(), of(text()), of(slug()), of(text()))
                 .prop_map(|(channel, result, by, note)| Fact::FollowUp { channel, result, by, note }),
             1 => (feedback, of(slug()), of(text()))
@@ -364,6 +372,8 @@ pub(crate) mod generators {
                 territory,
                 promise_due_at
             }),
+            (slug(), any_time()).prop_map(|(owner, due_at)| Effect::PromiseDueSoon { owner, due_at }),
+            (slug(), of((slug(), any_time()))).prop_map(|(owner, to)| Effect::PromiseBroken { owner, to }),
             slug().prop_map(|owner| Effect::Held { owner }),
             (of(slug()), of(slug()), instead()).prop_map(|(from, to, because)| Effect::PersonaChanged {
                 from,
@@ -642,7 +652,6 @@ pub(crate) fn typical_lead() -> Lead {
         was_customer: false,
         sales: Vec::new(),
         withdrawn: Vec::new(),
-        followed_up_at: None,
         activities: 10,
         ledger,
         counts_from: None,
@@ -786,7 +795,7 @@ fn a_lead_with_much_sales_history_stays_within_4_kb() {
             0 => Move::Accepted,
             1 => Move::Opportunity { deal: deal.clone(), amount: None },
             2 => Move::Lost { deal: Some(deal.clone()), reason: Some("price".into()) },
-            _ => Move::Assigned { to: slug("at-2") },
+            _ => Move::Assigned { to: slug("at-2"), promise_due_at: None },
         };
         lead.sales.push(SalesFact {
             at: lead.created_at.plus(n * DAY_MS),

@@ -6,9 +6,10 @@ use crate::identity::Slug;
 use crate::lead::Lead;
 use crate::persona::persona;
 use crate::playbook::{LeadWhen, Playbook};
+use crate::promise::{People, running};
 use crate::score::{Engagement, score};
 use crate::stage::Stage;
-use crate::time::{Day, Timestamp};
+use crate::time::{Day, SECOND_MS, Timestamp};
 
 /// How many days ahead a score is looked at to find when it changes by itself.
 pub const LOOK_AHEAD_DAYS: i32 = 400;
@@ -53,9 +54,16 @@ fn mirrors<'a>(lead: &Lead, playbook: &'a Playbook, today: Day) -> Option<&'a Sl
 }
 
 /// Finds the first day on which the label, the persona, the phase, the segments, the readiness or whether it is a lead at
-/// all differ with nothing happening.
+/// all differ with nothing happening, or the moment before at which something has to be said of a promise.
 #[must_use]
-pub fn next_review(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
+pub fn next_review(lead: &Lead, playbook: &Playbook, people: &People, now: Timestamp) -> Option<Timestamp> {
+    let owed = running(lead).and_then(|clock| clock.next_at(people, &playbook.promises));
+    // The index knows whole seconds.
+    let owed = owed.map(|at| Timestamp::from_secs(at.plus(SECOND_MS - 1).secs()));
+    owed.into_iter().chain(next_difference(lead, playbook, now)).min()
+}
+
+fn next_difference(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
     let today = now.day();
     let end = today.plus(LOOK_AHEAD_DAYS);
     let fades_on = quiet_from(lead, playbook).is_some_and(|quiet| quiet > end);

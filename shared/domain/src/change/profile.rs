@@ -40,7 +40,10 @@ pub(super) fn capture_into(
         lead.responded_at =
             Some(lead.responded_at.map_or(incoming.occurred_at, |at| at.min(incoming.occurred_at)));
     }
-    if capture.customer && lead.responded_at.is_none() && lead.sales.is_empty() {
+    if capture.customer
+        && lead.responded_at.is_none()
+        && lead.sales.iter().all(|fact| fact.what.moves_nothing())
+    {
         lead.was_customer = true;
     }
     // A form is something that the lead did, also when it says nothing new.

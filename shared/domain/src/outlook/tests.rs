@@ -5,6 +5,7 @@ use crate::activity::Activity;
 use crate::attribute::NewAttribute;
 use crate::change::{Capture, Fact, Incoming, Subject, decide};
 use crate::identity::LeadId;
+use crate::promise::People;
 use crate::sales::{DeliveryId, Move};
 use crate::time::Timestamp;
 use proptest::prelude::*;
@@ -103,8 +104,18 @@ fn lead(playbook: &Playbook, facts: &[(i64, Fact)]) -> Lead {
     let mut lead: Option<Lead> = None;
     for (n, (ago, fact)) in facts.iter().enumerate() {
         let at = now().plus(-ago * DAY_MS);
-        let lead = lead
-            .insert(decide(subject, Vec::new(), &[], &[incoming(n, at, fact.clone())], playbook, at).lead);
+        let lead = lead.insert(
+            decide(
+                subject,
+                Vec::new(),
+                &[],
+                &[incoming(n, at, fact.clone())],
+                playbook,
+                People::nobody(),
+                at,
+            )
+            .lead,
+        );
         subject = Subject::Existing(Box::new(lead.clone()));
     }
     lead.unwrap()

@@ -5,6 +5,7 @@
 
 use domain::activity::Activity;
 use domain::attribute::{read_attributes, read_properties};
+use domain::calendar::{Schedule, Week};
 use domain::change::{Capture, Change, Effect, Fact, Incoming, Outcome, Subject, advance, decide};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::fault::Faults;
@@ -13,6 +14,7 @@ use domain::lead::{Company, Lead, Touch};
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
 use domain::playbook::Playbook;
+use domain::promise::{People, Person};
 use domain::reader::Node;
 use domain::sales::{DeliveryId, Move};
 use domain::score::{LineKind, Part, explain, score};
@@ -36,6 +38,9 @@ pub(crate) struct File {
     _about: String,
     /// The playbook of all cases.
     playbook: Value,
+    /// People's records, by their ids.
+    #[serde(default)]
+    people: BTreeMap<String, Value>,
     cases: Vec<Case>,
 }
 
@@ -127,6 +132,8 @@ struct Expect {
     cycle: Option<u32>,
     ready: Option<bool>,
     promise_due_at: Option<String>,
+    /// When something about it changes by itself.
+    due_at: Option<String>,
     responded_at: Option<String>,
     segments: Option<Vec<String>>,
     consent: Option<BTreeMap<String, String>>,
@@ -220,7 +227,7 @@ pub(crate) fn lead_id(n: u8) -> LeadId {
     LeadId::from_bytes([n; 16])
 }
 
-fn slug(text: &str) -> Slug {
+pub(crate) fn slug(text: &str) -> Slug {
     Slug::parse(text).unwrap()
 }
 
@@ -303,7 +310,7 @@ fn sales(value: &Value) -> Move {
         "rejected" => Move::Rejected { reason },
         "not_ready" => Move::NotReady { reason, not_before: text("not_before").map(|text| time(&text)) },
         "qualified" => Move::Qualified,
-        "assigned" => Move::Assigned { to: slug(&text("to").unwrap()) },
+        "assigned" => Move::Assigned { to: slug(&text("to").unwrap()), promise_due_at: None },
         "opportunity" => Move::Opportunity { deal: deal(), amount: amount() },
         "won" => Move::Won { deal: deal(), amount: amount() },
         "lost" => Move::Lost { deal: rest.get("deal").map(|_| deal()), reason },
@@ -364,9 +371,31 @@ impl Step {
     }
 }
 
+/// Reads what a person's record says of when they work.
+pub(crate) fn schedule(record: &Value) -> Schedule {
+    let faults = Faults::new();
+    let object = Node::root(record, &faults).object().unwrap();
+    let schedule = Schedule::read(&object);
+    object.finish();
+    faults.into_result(schedule).unwrap_or_else(|faults| panic!("{record}: {faults:?}"))
+}
+
+/// Makes people of their records; `usual` are the hours of those who have none.
+pub(crate) fn people(records: &BTreeMap<String, Value>, usual: Option<&Week>) -> People {
+    let one = |(id, record): (&String, &Value)| {
+        let mut record = record.clone();
+        let mut other =
+            |key: &str| record.as_object_mut().unwrap().remove(key).map(|id| slug(id.as_str().unwrap()));
+        let (deputy, manager) = (other("deputy"), other("manager"));
+        (slug(id), Person { calendar: schedule(&record).calendar(usual), deputy, manager })
+    };
+    records.iter().map(one).collect()
+}
+
 /// A lead while its facts arrive.
 pub(crate) struct Play<'a> {
     playbook: &'a Playbook,
+    people: People,
     id: LeadId,
     lead: Option<Lead>,
     now: Timestamp,
@@ -380,6 +409,7 @@ impl<'a> Play<'a> {
     pub(crate) fn new(playbook: &'a Playbook, id: LeadId) -> Self {
         Self {
             playbook,
+            people: People::default(),
             id,
             lead: None,
             now: Timestamp::default(),
@@ -388,6 +418,12 @@ impl<'a> Play<'a> {
             events: Vec::new(),
             effects: Vec::new(),
         }
+    }
+
+    /// Lets people with records answer for the lead.
+    fn by(self, people: &BTreeMap<String, Value>) -> Self {
+        let people = self::people(people, self.playbook.promises.working_hours.as_ref());
+        Self { people, ..self }
     }
 
     pub(crate) fn lead(&self) -> &Lead {
@@ -399,7 +435,7 @@ impl<'a> Play<'a> {
         self.now = step.arrives();
         self.number += 1;
         if let Some(version) = step.review {
-            match advance(self.lead(), self.playbook, version, None, self.now) {
+            match advance(self.lead(), self.playbook, version, None, &self.people, self.now) {
                 Some(change) => self.take(change, "reviewed"),
                 None => {
                     self.outcomes.push("unchanged".to_owned());
@@ -414,7 +450,7 @@ impl<'a> Play<'a> {
         };
         let claims = step.identity.iter().map(|text| identity(text)).collect();
         let incoming = step.incoming(self.number);
-        let change = decide(subject, claims, &[], &[incoming], self.playbook, self.now);
+        let change = decide(subject, claims, &[], &[incoming], self.playbook, &self.people, self.now);
         let outcome = match change.outcomes.first().unwrap() {
             Outcome::Created { .. } => "created".to_owned(),
             Outcome::Updated { .. } => "updated".to_owned(),
@@ -466,6 +502,7 @@ impl<'a> Play<'a> {
             moment(&expect.promise_due_at),
             none(lead.promise_due_at.map(|at| at.to_string())),
         );
+        same("due_at", moment(&expect.due_at), none(lead.due_at.map(|at| at.to_string())));
         same("responded_at", moment(&expect.responded_at), none(lead.responded_at.map(|at| at.to_string())));
         let is = |id: &str| lead.segments.contains(&slug(id));
         let is = if is(MET) {
@@ -547,6 +584,11 @@ fn shown(effect: &Effect) -> Option<String> {
         }
         Effect::HandedOff { to, territory: Some(territory), .. } => format!("handed to {to} for {territory}"),
         Effect::HandedOff { to, territory: None, .. } => format!("handed to {to}"),
+        Effect::PromiseDueSoon { owner, due_at } => format!("{owner} owes it an answer by {due_at}"),
+        Effect::PromiseBroken { owner, to: None } => format!("{owner} let it pass"),
+        Effect::PromiseBroken { owner, to: Some((to, due_at)) } => {
+            format!("{owner} let it pass to {to} by {due_at}")
+        }
         Effect::Held { owner } => format!("held for {owner}"),
         Effect::PersonaChanged { from, to, .. } => {
             let name = |id: &Option<Slug>| id.as_ref().map_or("none".to_owned(), ToString::to_string);
@@ -582,7 +624,7 @@ pub(crate) fn play_with(name: &str, document: &Value) {
     let mut wrong = Vec::new();
     for (case, (_, document)) in file.cases.iter().zip(file.playbooks(document)) {
         let playbook = playbook(&document);
-        let mut play = Play::new(&playbook, lead_id(1));
+        let mut play = Play::new(&playbook, lead_id(1)).by(&file.people);
         let mut found = Vec::new();
         for (at, step) in case.given.iter().chain(&case.facts).enumerate() {
             if at == case.given.len() {

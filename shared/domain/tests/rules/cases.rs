@@ -6,6 +6,7 @@ use domain::identity::Identity;
 use domain::lead::Lead;
 use domain::money::{Currency, Money};
 use domain::playbook::Playbook;
+use domain::promise::People;
 use domain::report::{Basis, Campaigns, Question, Row};
 use domain::resolve::resolve;
 use serde::Deserialize;
@@ -66,6 +67,11 @@ fn a_lead_is_due_on_the_first_day_on_which_time_alone_changes_an_answer() {
 #[test]
 fn a_ready_lead_is_handed_to_the_one_person_who_qualifies_its_country() {
     case::play("hand-off.yaml");
+}
+
+#[test]
+fn a_promise_is_dated_in_working_hours_and_raised_once_when_it_is_due_soon_or_broken() {
+    case::play_with("promised.yaml", &case::read::<serde_json::Value>("hand-off.yaml")["playbook"]);
 }
 
 #[test]
@@ -177,7 +183,7 @@ fn lead_known_by(playbook: &Playbook, n: u8, known: &[Identity]) -> Lead {
         fact: Fact::Captured(Box::new(Capture { responded: true, ..Capture::default() })),
     };
     let subject = Subject::New { id: lead_id(n), playbook_version: 1 };
-    decide(subject, known.to_vec(), &[], &[fact], playbook, time("2026-03-02")).lead
+    decide(subject, known.to_vec(), &[], &[fact], playbook, People::nobody(), time("2026-03-02")).lead
 }
 
 #[derive(Deserialize)]

@@ -3,15 +3,13 @@
 //! A calendar is held to a second reader of its document, which knows nothing but what a clock on the wall shows: it looks
 //! at every minute by itself and counts those on which somebody works.
 
-use crate::case::{Play, lead_id, patched, playbook, read, time, yaml};
+use crate::case::{Play, lead_id, patched, people, playbook, read, schedule, slug, time, yaml};
 use crate::starter::document;
 use domain::calendar::{Calendar, Schedule, Week};
 use domain::fault::Faults;
 use domain::identity::Slug;
 use domain::lead::Lead;
-use domain::promise::{
-    Clock, Delivery, People, Person, State, Tally, Turn, Verdict, clocks, promised, turns,
-};
+use domain::promise::{Clock, Delivery, People, State, Tally, Turn, Verdict, clocks, promised, turns};
 use domain::reader::Node;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use proptest::prelude::*;
@@ -49,14 +47,6 @@ struct Row {
     at: Option<String>,
     works: Option<bool>,
     next: Option<String>,
-}
-
-fn schedule(record: &Value) -> Schedule {
-    let faults = Faults::new();
-    let object = Node::root(record, &faults).object().unwrap();
-    let schedule = Schedule::read(&object);
-    object.finish();
-    faults.into_result(schedule).unwrap_or_else(|faults| panic!("{record}: {faults:?}"))
 }
 
 fn week(hours: &Value) -> Week {
@@ -413,21 +403,6 @@ struct Raised {
     what: String,
 }
 
-fn slug(text: &str) -> Slug {
-    Slug::parse(text).unwrap()
-}
-
-fn people(records: &BTreeMap<String, Value>, usual: Option<&Week>) -> People {
-    let one = |(id, record): (&String, &Value)| {
-        let mut record = record.clone();
-        let mut other =
-            |key: &str| record.as_object_mut().unwrap().remove(key).map(|id| slug(id.as_str().unwrap()));
-        let (deputy, manager) = (other("deputy"), other("manager"));
-        (slug(id), Person { calendar: schedule(&record).calendar(usual), deputy, manager })
-    };
-    records.iter().map(one).collect()
-}
-
 /// The wiring in miniature: facts that come in, and a scheduler.
 struct Desk {
     people: People,
@@ -615,34 +590,42 @@ fn a_lead_s_facts_turn_its_clock_but_for_what_was_withdrawn_or_made_no_sense() {
         play.step(&serde_json::from_value(yaml(text)).unwrap());
         play.lead().clone()
     };
-    let clock = |lead: &Lead, more: Vec<(Timestamp, Turn)>| clocks(turns(lead, tries, more)).pop().unwrap();
+    let clock = |lead: &Lead| clocks(turns(lead, tries)).pop().unwrap();
     let now = time("2026-03-02T15:00:00Z");
 
     let asked =
         "{at: 2026-03-02T10:00:00Z, captured: {attributes: {country: AT}, activity: contact_requested}}";
     let lead = step(asked);
-    let running = clock(&lead, Vec::new());
+    let running = clock(&lead);
     assert_eq!((running.owner.as_str(), running.state(now)), ("at-1", State::Running));
     assert_eq!(Some(running.due_at), lead.promise_due_at);
 
     let returned = "{at: 2026-03-02T12:00:00Z, id: gone, sales: {kind: not_ready, reason: not_reached}}";
-    let given_up = clock(&step(returned), Vec::new());
+    let given_up = clock(&step(returned));
     assert_eq!((given_up.state(now), given_up.accepted), (State::Kept, Some(false)));
     assert_eq!(given_up.tries(tries.unwrap()), Verdict::Broken);
 
     let lead = step("{at: 2026-03-02T13:00:00Z, withdrawn: gone}");
-    assert_eq!(clock(&lead, Vec::new()), running, "it never stopped");
+    assert_eq!(clock(&lead), running, "it never stopped");
     // Nobody leaves who never bought: skipped by the stages, and by the clock.
     let lead = step("{at: 2026-03-02T13:30:00Z, sales: churned}");
-    assert_eq!(clock(&lead, Vec::new()), running);
+    assert_eq!(clock(&lead), running);
     let lead = step("{at: 2026-03-02T14:00:00Z, by: at-1, sales: {kind: assigned, to: at-2}}");
-    let assigned = clock(&lead, Vec::new());
+    let assigned = clock(&lead);
     assert_eq!((assigned.owner.as_str(), assigned.due_at), ("at-2", running.due_at));
+    assert_eq!(
+        (lead.person.as_ref().map(Slug::as_str), lead.promise_due_at),
+        (Some("at-2"), Some(running.due_at))
+    );
 
     let called = time("2026-03-02T14:30:00Z");
-    let answered = clock(&lead, vec![(called, Turn::FollowedUp)]);
+    let lead = step("{at: 2026-03-02T14:30:00Z, id: call, follow_up: phone}");
+    let answered = clock(&lead);
     assert_eq!((answered.state(now), answered.answered_at), (State::Kept, Some(called)));
-    let taken = clock(&step("{at: 2026-03-02T14:45:00Z, sales: accepted}"), Vec::new());
+    assert_eq!(lead.promise_due_at, None);
+    let lead = step("{at: 2026-03-02T14:40:00Z, withdrawn: call}");
+    assert_eq!((clock(&lead), lead.promise_due_at), (assigned, Some(running.due_at)), "it was somebody else");
+    let taken = clock(&step("{at: 2026-03-02T14:45:00Z, sales: accepted}"));
     assert_eq!((taken.state(now), taken.accepted), (State::Kept, Some(true)));
     assert_eq!(taken.tries(tries.unwrap()), Verdict::Open);
 }

@@ -6,12 +6,13 @@ use domain::change::{LOOK_AHEAD_DAYS, advance};
 use domain::evaluation::Evaluation;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
+use domain::promise::People;
 use domain::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 
 /// Reviews a lead and tells whether that changed what it is rather than only when it is due.
 fn reviewed(lead: &mut Lead, playbook: &Playbook, now: Timestamp) -> bool {
-    match advance(lead, playbook, 1, None, now) {
+    match advance(lead, playbook, 1, None, People::nobody(), now) {
         Some(change) => {
             *lead = change.lead;
             !change.entries.is_empty()

@@ -12,6 +12,7 @@ use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::identity::{ExternalId, Slug};
 use domain::lead::{Company, Lead, Touch};
 use domain::playbook::Playbook;
+use domain::promise::People;
 use domain::sales::{DeliveryId, Move};
 use domain::stage::Stage;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
@@ -177,7 +178,7 @@ fn a_move() -> impl Strategy<Value = Move> {
             not_before: days.map(|days| start().plus(days * DAY_MS)),
         }),
         Just(Move::Qualified),
-        Just(Move::Assigned { to: slug("at-2") }),
+        Just(Move::Assigned { to: slug("at-2"), promise_due_at: None }),
         (0_u8..2).prop_map(move |n| Move::Opportunity { deal: deal(n), amount: None }),
         (0_u8..2).prop_map(move |n| Move::Won { deal: deal(n), amount: None }),
         (prop::option::of(0_u8..2), prop::option::of(Just("gone".to_owned())))
@@ -233,7 +234,7 @@ pub(crate) fn subject(lead: Option<Lead>) -> Subject {
 }
 
 pub(crate) fn deliver(lead: Option<Lead>, fact: &Incoming, playbook: &Playbook, now: Timestamp) -> Change {
-    decide(subject(lead), Vec::new(), &[], std::slice::from_ref(fact), playbook, now)
+    decide(subject(lead), Vec::new(), &[], std::slice::from_ref(fact), playbook, People::nobody(), now)
 }
 
 /// Lets facts arrive one by one and gives the lead, with the time of the last arrival.

@@ -9,6 +9,7 @@ use domain::identity::Slug;
 use domain::lead::{HadBy, Lead, MOST_CONTENT, MOST_CONTENT_BYTES, MOST_TOLD};
 use domain::phase::Phase;
 use domain::playbook::diff::{Agree, condition_of, diff, needs_sales, reasons_in_words};
+use domain::promise::People;
 use domain::reason::Reason;
 use domain::sales::DeliveryId;
 use domain::time::{DAY_MS, Timestamp};
@@ -75,7 +76,15 @@ impl World {
             None => Subject::New { id: lead_id(1), playbook_version: 1 },
         };
         let fact = incoming(self.n, fact);
-        let change = decide(subject, Vec::new(), &[], &[fact], &playbook(&self.document), at(self.n));
+        let change = decide(
+            subject,
+            Vec::new(),
+            &[],
+            &[fact],
+            &playbook(&self.document),
+            People::nobody(),
+            at(self.n),
+        );
         self.n += 1;
         self.said(change)
     }
@@ -84,7 +93,7 @@ impl World {
     fn wait(&mut self, days: i64) -> Vec<String> {
         self.n += days;
         let lead = self.lead.as_ref().unwrap();
-        let change = advance(lead, &playbook(&self.document), 1, None, at(self.n)).unwrap();
+        let change = advance(lead, &playbook(&self.document), 1, None, People::nobody(), at(self.n)).unwrap();
         self.said(change)
     }
 
@@ -302,7 +311,8 @@ fn told(world: &mut World, by: &str, content: &str, kind: &str) {
     ]);
     let subject = Subject::Existing(Box::new(world.lead.take().unwrap()));
     let fact = Incoming { by: by.to_owned(), ..incoming(world.n, had(content, kind)) };
-    let change = decide(subject, Vec::new(), &[], &[fact], &playbook(&world.document), at(world.n));
+    let change =
+        decide(subject, Vec::new(), &[], &[fact], &playbook(&world.document), People::nobody(), at(world.n));
     world.n += 1;
     world.lead = Some(change.lead);
 }

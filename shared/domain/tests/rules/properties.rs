@@ -11,6 +11,7 @@ use domain::consent::Purpose;
 use domain::identity::ExternalId;
 use domain::lead::{Lead, Touch};
 use domain::playbook::{EngagementRule, How, Playbook};
+use domain::promise::People;
 use domain::report::{Campaigns, Question, Row, WonDeal};
 use domain::sales::{DeliveryId, Standing, stays};
 use domain::score::{Part, explain, score};
@@ -140,7 +141,7 @@ proptest! {
         prop_assert_eq!(&a, &b);
         for ahead in [1, 2, 10] {
             let later = now.plus(ahead * DAY_MS);
-            let review = |lead, playbook| advance(lead, playbook, 1, None, later).map(unreasoned);
+            let review = |lead, playbook| advance(lead, playbook, 1, None, People::nobody(), later).map(unreasoned);
             prop_assert_eq!(review(&a, &there), review(&b, &here));
         }
     }
@@ -160,7 +161,7 @@ proptest! {
             lead = Some(known);
         }
         let (lead, now) = (lead.unwrap(), facts.last().unwrap().0.plus(ahead * DAY_MS));
-        let later = advance(&lead, &playbook, 1, None, now).map_or(lead, |change| change.lead);
+        let later = advance(&lead, &playbook, 1, None, People::nobody(), now).map_or(lead, |change| change.lead);
         prop_assert!(!later.stage.in_inbox() || later.person.is_some());
     }
 
@@ -198,7 +199,7 @@ proptest! {
         let playbook = brisk();
         let now = facts.last().unwrap().0;
         let all: Vec<Incoming> = facts.into_iter().map(|(_, fact)| fact).collect();
-        let mut together = decide(subject(None), Vec::new(), &[], &all, &playbook, now);
+        let mut together = decide(subject(None), Vec::new(), &[], &all, &playbook, People::nobody(), now);
         let at_once: Vec<(Timestamp, Incoming)> = all.into_iter().map(|fact| (now, fact)).collect();
         let (one_by_one, _) = arrive(&at_once, &playbook);
         // A fact that says nothing new still tells, together with others, since when the lead is known.
@@ -214,11 +215,11 @@ proptest! {
         let (lead, now) = arrive(&facts, &brisk());
         let now = now.plus(days * DAY_MS);
         let playbook = if version == 1 { brisk() } else { playbook(&rules) };
-        if let Some(change) = advance(&lead, &playbook, version, None, now) {
+        if let Some(change) = advance(&lead, &playbook, version, None, People::nobody(), now) {
             prop_assert_eq!(change.expected, Some(lead.version));
             prop_assert_eq!(change.lead.version, lead.version + 1);
             prop_assert!(!change.is_empty());
-            prop_assert_eq!(advance(&change.lead, &playbook, version, None, now), None);
+            prop_assert_eq!(advance(&change.lead, &playbook, version, None, People::nobody(), now), None);
         }
     }
 
@@ -250,7 +251,7 @@ proptest! {
             if due.is_some_and(|due| day >= due) {
                 break;
             }
-            prop_assert_eq!(advance(&lead, &playbook, 1, None, day.start()), None, "on {}", day);
+            prop_assert_eq!(advance(&lead, &playbook, 1, None, People::nobody(), day.start()), None, "on {}", day);
         }
     }
 
@@ -290,7 +291,7 @@ proptest! {
             now = now.plus(days * DAY_MS);
             let pace = paces[usize::from(pace)];
             let waited = lead.held_for.clone();
-            let Some(change) = review(&lead, &playbook, 2, None, pace, now) else { continue };
+            let Some(change) = review(&lead, &playbook, 2, None, pace, People::nobody(), now) else { continue };
             let after = &change.lead;
             let handed = after.stage == Stage::MarketingQualified && lead.stage != Stage::MarketingQualified;
             prop_assert!(
@@ -304,7 +305,7 @@ proptest! {
                 Pace::Release => prop_assert!(!handed || waited.is_some(), "only whose turn it is"),
             }
             prop_assert!(!handed || after.person.as_ref() == Some(owner) && after.held_for.is_none());
-            let again = review(after, &playbook, 2, None, Pace::Release, now);
+            let again = review(after, &playbook, 2, None, Pace::Release, People::nobody(), now);
             let released = again.as_ref().is_some_and(|change| change.lead.stage == Stage::MarketingQualified);
             prop_assert!(!released || after.stage == Stage::MarketingQualified || after.held_for.is_some());
             prop_assert!(after.held_for.is_none() || released, "its turn hands it off");
@@ -353,7 +354,7 @@ proptest! {
             let change = deliver(lead, fact, &playbook, *now);
             timeline.extend(change.entries);
             // A review drops the days that no rule looks at any more.
-            let reviewed = advance(&change.lead, &playbook, 1, None, *now).filter(|_| review);
+            let reviewed = advance(&change.lead, &playbook, 1, None, People::nobody(), *now).filter(|_| review);
             lead = Some(reviewed.map_or(change.lead, |change| change.lead));
         }
         let stored = lead.unwrap();
@@ -361,7 +362,7 @@ proptest! {
         let mut again = None;
         for entries in timeline.chunks(batch) {
             let facts: Vec<Incoming> = entries.iter().map(delivered).collect();
-            again = Some(decide(subject(again), Vec::new(), &[], &facts, &playbook, now).lead);
+            again = Some(decide(subject(again), Vec::new(), &[], &facts, &playbook, People::nobody(), now).lead);
         }
         let again = again.unwrap();
         let activities = timeline.iter().filter_map(|entry| match &entry.fact {

@@ -11,6 +11,7 @@ use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::identity::{ExternalId, Identity};
 use domain::lead::{Company, Touch};
 use domain::money::{Currency, Money};
+use domain::promise::People;
 use domain::sales::{DeliveryId, Move};
 use domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use futures::future::join_all;
@@ -94,7 +95,7 @@ fn every_kind(at: Timestamp) -> Vec<Incoming> {
         Fact::Captured(Box::new(capture)),
         Fact::Activity(activity("page_viewed", &[("path", "/pricing")])),
         sales(Move::Qualified),
-        sales(Move::Assigned { to: slug("de-1") }),
+        sales(Move::Assigned { to: slug("de-1"), promise_due_at: None }),
         sales(Move::Opportunity { deal: deal("D-1"), amount: eur("0.01") }),
         Fact::FollowUp { channel: "phone".to_owned(), result: None, by: by.clone(), note: note.clone() },
         sales(Move::Won { deal: deal("D-1"), amount: eur("1200.50") }),
@@ -180,7 +181,15 @@ async fn two_changes(ports: &Ports) -> (Change, Change) {
         let fact = Fact::Activity(activity("page_viewed", &[("path", "/pricing")]));
         let subject = Subject::Existing(Box::new(lead.clone()));
         let claims = vec![external("crm", id)];
-        decide(subject, claims, &[], &[delivered(id, now, fact)], crate::builders::playbook(), now)
+        decide(
+            subject,
+            claims,
+            &[],
+            &[delivered(id, now, fact)],
+            crate::builders::playbook(),
+            People::nobody(),
+            now,
+        )
     };
     (view("one"), view("other"))
 }

@@ -122,7 +122,13 @@ pub async fn an_inbox_has_its_persons_leads_in_the_order_of_their_promises(ports
     let other = handed(ports, "other@b.example", 2).await;
     let now = time(NOON).plus(6 * HOUR_MS);
     ports.happen(&kept, &[delivered("taken", now, sales(Move::Accepted))], now).await;
-    ports.happen(&other, &[delivered("given", now, sales(Move::Assigned { to: slug("de-1") }))], now).await;
+    ports
+        .happen(
+            &other,
+            &[delivered("given", now, sales(Move::Assigned { to: slug("de-1"), promise_due_at: None }))],
+            now,
+        )
+        .await;
     let lines = inbox(ports, "at-1", 100).await;
     let promised = |lead: &Lead| lead.promise_due_at.unwrap();
     assert_eq!(lines[0], InboxLine { promise_due_at: promised(&soon), lead: soon.id });
