@@ -5,8 +5,9 @@
 
 It starts its own servers in folders of its own and needs only Python's standard library.
 
-1. History: all leads and the deals they became are imported; the campaigns report by channel and by landing page
-   equals the query, to the last lead and cent.
+1. History: all leads and the deals they became are imported; the campaigns report by origin and landing page, and the
+   funnel by origin, landing page, month and person, both as cohorts and in periods, equal the query, to the last lead, cent
+   and hour of a median.
 2. Live: the first 500 leads, first contact moved to the last days, a country each: labels, stages and the inbox of
    each qualifier equal the query; the import run again changes no number.
 3. Killed: the server is killed (SIGKILL) in mid-import and started again; the import run again ends in the state of 2.
@@ -103,22 +104,42 @@ def amount(row):
     return int(hashlib.sha256((row["seller_id"] + row["mql_id"]).encode()).hexdigest()[:6], 16)
 
 
+def moment(text):
+    """A time of the files: a day, or a time in UTC."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "")).replace(tzinfo=datetime.timezone.utc)
+
+
+def way(came, deal):
+    """The files know the first contact and the win only: a lead is qualified half-way, and becomes an opportunity at
+    three quarters of it."""
+    start, won = moment(came), moment(deal["won_date"])
+    seconds = max(0, int((won - start).total_seconds()))
+    at = lambda part: won - datetime.timedelta(seconds=seconds - seconds * part // 4)
+    return at(2), at(3), won
+
+
 def history(args, leads, deals, work):
     print("1. history: all leads, and the deals they became")
-    deals_file = work / "deals.csv"
+    deals_file, facts = work / "deals.csv", 0
+    came = {lead["mql_id"]: lead["first_contact_date"] for lead in leads}
     with open(deals_file, "w", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow(["mql_id", "seller_id", "won_date", "amount"])
+        writer.writerow(["mql_id", "kind", "at", "by", "to", "deal", "amount.amount", "amount.currency"])
         for deal in deals:
-            cents = amount(deal)
-            writer.writerow([deal["mql_id"], deal["seller_id"], deal["won_date"], f"{cents // 100}.{cents % 100:02}"])
+            qualified, opened, won = way(came[deal["mql_id"]], deal)
+            cents, lead, sdr, sr = amount(deal), deal["mql_id"], deal["sdr_id"], deal["sr_id"]
+            rows = [("qualified", qualified, sdr, "", "", "", ""), ("assigned", opened, sdr, sr, "", "", ""),
+                    ("opportunity", opened, sr, "", deal["seller_id"], "", ""),
+                    ("won", won, sr, "", deal["seller_id"], f"{cents // 100}.{cents % 100:02}", "BRL")]
+            for kind, at, *rest in rows:
+                writer.writerow([lead, kind, at.strftime("%Y-%m-%dT%H:%M:%SZ"), *rest])
+                facts += 1
     server = Server(args.leadloop, work / "history", HERE / "playbook.yaml")
     try:
         lead_flags = ["--mode", "history", "--map", "mql_id=external_id:olist", "--map", "first_contact_date=occurred_at",
                       "--map", "origin=source.channel", "--map", "landing_page_id=source.landing_page"]
-        deal_flags = ["--mode", "history", "--map", "mql_id=lead.external_id:olist", "--map", "won_date=occurred_at",
-                      "--map", "seller_id=deal:olist", "--map", "amount=amount.amount",
-                      "--set", "kind=won", "--set", "amount.currency=BRL"]
+        deal_flags = ["--mode", "history", "--map", "mql_id=lead.external_id:olist", "--map", "at=occurred_at",
+                      "--map", "deal=deal:olist"]
         _, seconds = server.imported("leads", args.leads, *lead_flags)
         server.imported("feedback", deals_file, *deal_flags)
         reports = compare_reports(server, leads, deals)
@@ -126,7 +147,7 @@ def history(args, leads, deals, work):
         out, _ = server.imported("leads", args.leads, *lead_flags)
         check("leads imported again: all unchanged", f" {len(leads)} unchanged" in out, True)
         out, _ = server.imported("feedback", deals_file, *deal_flags)
-        check("deals imported again: all unchanged", f" {len(deals)} unchanged" in out, True)
+        check("deals imported again: all unchanged", f" {facts} unchanged" in out, True)
         check("the reports are the same after the second import", compare_reports(server, leads, deals), reports)
         server.stop()
         server.start()
@@ -135,14 +156,182 @@ def history(args, leads, deals, work):
         server.stop()
 
 
-def compare_reports(server, leads, deals):
+MODELS = ["first_touch", "last_touch", "linear", "u_shaped", "w_shaped", "time_decay"]
+PATH = ["inquiry", "marketing_qualified", "sales_accepted", "sales_qualified", "opportunity", "customer"]
+
+
+def database(leads, deals):
+    """The files in tables; times are seconds."""
     db = sqlite3.connect(":memory:")
-    db.execute("create table leads (id primary key, day, page, origin)")
-    db.executemany("insert into leads values (?,?,?,?)", [
-        (r["mql_id"], r["first_contact_date"], r["landing_page_id"], r["origin"]) for r in leads])
-    db.execute("create table deals (lead, deal, cents)")
-    db.executemany("insert into deals values (?,?,?)", [(r["mql_id"], r["seller_id"], amount(r)) for r in deals])
+    seconds = lambda at: int(at.timestamp())
+    db.execute("create table leads (id primary key, day, first, page, origin)")
+    db.executemany("insert into leads values (?,?,?,?,?)", [
+        (r["mql_id"], r["first_contact_date"], seconds(moment(r["first_contact_date"])), r["landing_page_id"], r["origin"])
+        for r in leads])
+    came = {lead["mql_id"]: lead["first_contact_date"] for lead in leads}
+    db.execute("create table deals (lead primary key, deal, cents, person, qualified, opened, won)")
+    db.executemany("insert into deals values (?,?,?,?,?,?,?)", [
+        (r["mql_id"], r["seller_id"], amount(r), r["sr_id"], *map(seconds, way(came[r["mql_id"]], r))) for r in deals])
+    db.execute("""create view rows as select l.id, l.first, l.origin, l.page, substr(l.day, 1, 7) as month,
+        d.person, d.cents, d.qualified, d.opened, d.won from leads l left join deals d on d.lead = l.id""")
+    # Where each lead stood from when to when; nobody was handed over, so nobody was accepted.
+    db.execute("""create view stays as
+        select id, 0 as stage, first as since, qualified as until, null as before from rows
+        union all select id, 3, qualified, opened, null from rows where won is not null
+        union all select id, 4, opened, won, qualified from rows where won is not null
+        union all select id, 5, won, null, opened from rows where won is not null""")
+    return db
+
+
+def bounds(start, end):
+    return [None if day is None else int(moment(day).timestamp()) for day in (start, end)]
+
+
+def compare_campaigns_in_periods(db, server, group, column, start, end):
+    """Of the campaigns report, leads that were won in the time, and what they brought."""
+    theirs = {name: (n, n, cents) for name, n, cents in db.execute(f"""
+        select nullif({column}, ''), count(*), sum(cents) from rows
+        where won is not null and (?1 is null or won >= ?1) and (?2 is null or won < ?2) group by 1""", bounds(start, end))}
+    path = f"/v1/reports/campaigns?group_by={group}&basis=period"
+    path += (f"&from={start}" if start else "") + (f"&to={end}" if end else "")
+    ours = {}
+    # A row that only models credit has no leads.
+    for row in (row for row in server.call("GET", path)["rows"] if row["leads"]):
+        cents = sum(int(money["amount"].replace(".", "")) for money in row["revenue"])
+        ours[row[group]] = (row["leads"], row["won"], cents)
+        assert row["qualified"] == row["accepted"] == row["won"] and row["open"] == row["lost"] == 0, row
+    check(f"campaigns by {group} in the period from {start} to {end}: {sum(n for n, _, _ in ours.values())} won", ours, theirs)
+    return ours
+
+
+def compare_credits(db, group, column, start, end, rows):
+    """One touch each: every model gives it the whole deal, but for a win before the touch, which nothing explains."""
+    theirs = dict(((name), (n, cents)) for name, n, cents in db.execute(f"""
+        select case when won >= first then nullif({column}, '') end, count(*), sum(cents) from rows
+        where won is not null and (?1 is null or first >= ?1) and (?2 is null or first < ?2) group by 1""", bounds(start, end)))
+    for model in MODELS:
+        ours = {}
+        for row in rows:
+            credit = row["models"][model]
+            if credit["deals"]:
+                ours[row[group]] = (credit["deals"], sum(int(money["amount"].replace(".", "")) for money in credit["revenue"]))
+        if ours != theirs:
+            check(f"credits of {model} by {group}, from {start} to {end}", ours, theirs)
+
+
+def place(seconds):
+    """A duration as the funnel keeps it, in hours: to the hour up to 30 days, to the day beyond."""
+    return f"""(case when max(0, {seconds}) < 720 * 3600 then max(0, {seconds}) / 3600
+        else min(26280, {seconds} / 86400 * 24) end)"""
+
+
+def quantiles(db, group, took, counted, span):
+    """By group and stage: how many, the median and the 90th percentile by nearest rank."""
+    found = {}
+    for name, stage, n, half, most in db.execute(f"""
+        with durations as (select nullif({group}, '') as name, stage, {place(took)} as hours from stays join rows using (id)
+            where {took} is not null and {counted}),
+        ranked as (select *, row_number() over (partition by name, stage order by hours) as rank,
+            count(*) over (partition by name, stage) as n from durations)
+        select name, stage, n, max(case when rank = (n * 50 + 99) / 100 then hours end),
+            max(case when rank = (n * 90 + 99) / 100 then hours end) from ranked group by 1, 2, 3""", span):
+        found[name, stage] = {"of": n, "median": half, "p90": most}
+    return found
+
+
+NOTHING = {"of": 0, "median": None, "p90": None}
+
+
+def query_funnel(db, basis, group, span):
+    """What the funnel is to say, in SQL of its own: by group the leads and won, and of each stage its figures."""
+    within = lambda at: f"{at} is not null and (?1 is null or {at} >= ?1) and (?2 is null or {at} < ?2)"
+    theirs = {}
+    if basis == "cohort":
+        chosen = within("first")
+        for name, n, won in db.execute(
+                f"select nullif({group}, ''), count(*), count(won) from rows where {chosen} group by 1", span):
+            theirs[name] = {"leads": n, "won": won}
+        entered = dict(((name, stage), n) for name, stage, n in db.execute(f"""
+            select nullif({group}, ''), stage, count(*) from stays join rows using (id) where {chosen} group by 1, 2""", span))
+        took = quantiles(db, group, "(since - before)", chosen, span)
+        first = quantiles(db, group, "(since - first)", chosen, span)
+        for name, row in theirs.items():
+            for stage in range(6):
+                reached = row["leads"] if stage == 0 else row["won"]
+                row[PATH[stage]] = (reached, entered.get((name, stage), 0), row["leads"] - row["won"] if stage == 0 else 0,
+                                    took.get((name, stage), NOTHING), first.get((name, stage), NOTHING))
+    else:
+        moved = f"""id in (select id from stays where {within("since")})"""
+        for name, n, won in db.execute(f"""select nullif({group}, ''), count(*), sum({within("won")}) from rows
+                where {moved} group by 1""", span):
+            theirs[name] = {"leads": n, "won": won}
+        counts = lambda at: dict(((name, stage), n) for name, stage, n in db.execute(f"""
+            select nullif({group}, ''), stage, count(*) from stays join rows using (id) where {within(at)} group by 1, 2""", span))
+        entered, left = counts("since"), counts("until")
+        took = quantiles(db, group, "(until - since)", within("until"), span)
+        first = quantiles(db, group, "(since - first)", within("since"), span)
+        for name, row in theirs.items():
+            for stage in range(6):
+                row[PATH[stage]] = (entered.get((name, stage), 0), left.get((name, stage), 0), left.get((name, stage), 0),
+                                    took.get((name, stage), NOTHING), first.get((name, stage), NOTHING))
+    return theirs
+
+
+def compare_funnels(db, server):
+    """The funnel by origin, landing page, month and person; of landing pages those with most leads have rows."""
     reports = {}
+    spans = [(None, None), ("2018-01-15", "2018-03-01"), ("2018-02-01", None)]
+    groups = (("channel", "origin"), ("landing_page", "page"), ("first_contact_month", "month"), ("person", "person"))
+    for basis in ("cohort", "period"):
+        for group, column in groups:
+            for start, end in spans:
+                path = f"/v1/reports/funnel?group_by={group}&basis={basis}"
+                path += (f"&from={start}" if start else "") + (f"&to={end}" if end else "")
+                report, ours = server.call("GET", path), {}
+                theirs = query_funnel(db, basis, column, bounds(start, end))
+                told_apart = [row for row in report["rows"] if not row.get("others")]
+                for row in told_apart:
+                    assert row["open"] == row["leads"] - row["won"] and row["lost"] == 0, row
+                    one = {"leads": row["leads"], "won": row["won"]}
+                    for stage in row["stages"]:
+                        if stage["stage"] not in PATH:
+                            assert not stage["entered"], "nobody was given back"
+                            continue
+                        names = ("reached", "entered", "open", "hours_from_previous") if basis == "cohort" else (
+                            "entered", "left", "advanced", "hours_in_stage")
+                        one[stage["stage"]] = tuple(stage[name] for name in (*names, "hours_since_first_contact"))
+                    ours[row[group]] = one
+                if len(theirs) > 200:
+                    assert len(told_apart) == 200 and report["rows"][200]["others"], len(told_apart)
+                    assert report["rows"][200]["leads"] == sum(
+                        row["leads"] for name, row in theirs.items() if name not in ours), "the others"
+                    fewest = min(row["leads"] for row in ours.values())
+                    assert all(row["leads"] <= fewest for name, row in theirs.items() if name not in ours)
+                    theirs = {name: row for name, row in theirs.items() if name in ours}
+                check(f"funnel by {group}, {basis} from {start} to {end}: {len(ours)} rows, {report['total']['leads']} leads,"
+                      f" {report['total']['won']} won", ours, theirs)
+                reports[basis, group, start, end] = ours
+    return reports
+
+
+def compare_leads_behind(db, server):
+    """Who stands behind a figure: the very leads that the query names."""
+    ids, cursor = set(), ""
+    path = "/v1/reports/funnel/leads?group_by=channel&row=email&figure=entered&stage=customer&basis=period&from=2018-02-01"
+    while cursor is not None:
+        page = server.call("GET", path + (f"&cursor={cursor}" if cursor else ""))
+        ids |= {item["lead_id"] for item in page["items"]}
+        cursor = page["next_cursor"]
+    theirs = [id for (id,) in db.execute("select id from rows where origin = 'email' and won >= ?", bounds("2018-02-01", None)[:1])]
+    lookup = lambda id: server.call("POST", "/v1/leads/lookup", {"external_id": {"system": "olist", "id": id}})["items"]
+    check(f"the {len(theirs)} leads of origin email that were won from February on", ids, {
+        item["lead_id"] for id in theirs for item in lookup(id)})
+
+
+def compare_reports(server, leads, deals):
+    db = database(leads, deals)
+    reports = compare_funnels(db, server)
+    compare_leads_behind(db, server)
     months = [(None, None)] + [("2018-01-01", "2018-02-01"), ("2018-02-01", "2018-03-01"), ("2018-02-15", None)]
     for group, column in (("channel", "origin"), ("landing_page", "page")):
         for start, end in months:
@@ -155,7 +344,8 @@ def compare_reports(server, leads, deals):
             path += (f"&from={start}" if start else "") + (f"&to={end}" if end else "")
             rows = server.call("GET", path)["rows"]
             ours = {}
-            for row in rows:
+            compare_credits(db, group, column, start, end, rows)
+            for row in (row for row in rows if row["leads"]):
                 revenue = {money["currency"]: money["amount"] for money in row["revenue"]}
                 assert set(revenue) <= {"BRL"}, revenue
                 cents = int(revenue.get("BRL", "0.00").replace(".", ""))
@@ -163,8 +353,10 @@ def compare_reports(server, leads, deals):
                 assert row["open"] == row["leads"] - row["won"] and row["lost"] == 0, row
                 assert abs(row["conversion_rate"] - row["won"] / row["leads"]) < 1e-12, row
                 assert row["win_rate"] == (1.0 if row["won"] else None), row
+                assert row["qualified"] == row["accepted"] == row["won"], row
             check(f"report by {group}, from {start} to {end}: {len(ours)} rows, {sum(n for n, _, _ in ours.values())} leads", ours, theirs)
             reports[(group, start, end)] = ours
+            reports[("period", group, start, end)] = compare_campaigns_in_periods(db, server, group, column, start, end)
     return reports
 
 

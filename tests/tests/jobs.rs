@@ -18,6 +18,7 @@ mod jobs {
     pub(crate) mod content;
     pub(crate) mod crm;
     pub(crate) mod export;
+    pub(crate) mod funnel;
     pub(crate) mod kept;
     pub(crate) mod learning;
     pub(crate) mod mail;

@@ -2,8 +2,9 @@
 //!
 //! A field is written as in the API, with dots: `email`, `source.channel`, `attributes.company_size`,
 //! `amount.currency`. An id names its system: `external_id:olist`, `deal:crm`. For feedback, `lead.email`,
-//! `lead.phone`, `lead.lead_id` and `lead.external_id:SYSTEM` say who is meant. `consent.marketing` takes yes or no. A row
-//! about a campaign has one month's cost: `month`, `cost.amount`, `cost.currency`.
+//! `lead.phone`, `lead.lead_id` and `lead.external_id:SYSTEM` say who is meant, and so they do for activities, whose details
+//! are `properties.NAME`. `consent.marketing` takes yes or no. A row about a campaign has one month's cost: `month`,
+//! `cost.amount`, `cost.currency`.
 
 use super::Fields;
 use domain::time::Timestamp;
@@ -41,6 +42,8 @@ const FEEDBACK_FIELDS: &str = "lead.lead_id, lead.email, lead.phone, lead.extern
     id, note, reason, deal:SYSTEM, amount.amount, amount.currency, channel, result, to, not_before, purpose, \
     about.campaign, about.content, sentiment, quote";
 
+const ACTIVITY_FIELDS: &str = "lead.lead_id, lead.email, lead.phone, lead.external_id:SYSTEM, kind, occurred_at, id, \
+    properties.NAME";
 const CAMPAIGN_FIELDS: &str = "id, name, channel, month, cost.amount, cost.currency";
 
 /// What the rows are about.
@@ -50,6 +53,8 @@ pub enum Rows {
     Leads,
     /// What sales reported.
     Feedback,
+    /// What leads did.
+    Activities,
     /// Campaigns.
     Campaigns,
 }
@@ -59,6 +64,7 @@ impl Rows {
         match self {
             Self::Leads => LEAD_FIELDS,
             Self::Feedback => FEEDBACK_FIELDS,
+            Self::Activities => ACTIVITY_FIELDS,
             Self::Campaigns => CAMPAIGN_FIELDS,
         }
     }
@@ -85,6 +91,7 @@ fn field(name: &str, rows: Rows) -> Option<Field> {
         let known: &[&str] = match rows {
             Rows::Leads => &["external_id", "company.external_id"],
             Rows::Feedback => &["lead.external_id", "deal"],
+            Rows::Activities => &["lead.external_id"],
             Rows::Campaigns => &[],
         };
         return (known.contains(&name) && !system.is_empty())
@@ -121,6 +128,7 @@ fn field(name: &str, rows: Rows) -> Option<Field> {
             "sentiment",
             "quote",
         ],
+        Rows::Activities => &["lead.lead_id", "lead.email", "lead.phone", "kind", "id"],
         Rows::Campaigns => &["id", "name", "channel", "month", "cost.amount", "cost.currency"],
     };
     match name {
@@ -128,6 +136,11 @@ fn field(name: &str, rows: Rows) -> Option<Field> {
         "not_before" if rows == Rows::Feedback => Some(Field::Time(path(name))),
         _ if texts.contains(&name) => Some(Field::Text(path(name))),
         _ if rows == Rows::Leads && name.starts_with("attributes.") => Some(Field::Free(path(name))),
+        // The name of a property may hold a dot: it is one name all the same.
+        _ if rows == Rows::Activities => {
+            let property = name.strip_prefix("properties.").filter(|property| !property.is_empty())?;
+            Some(Field::Free(vec!["properties".to_owned(), property.to_owned()]))
+        }
         _ if rows == Rows::Leads => {
             name.strip_prefix("consent.").map(|purpose| Field::Consent(purpose.to_owned()))
         }
@@ -202,7 +215,7 @@ impl Mapping {
             Field::Text(path) | Field::Id(path, _) => {
                 let known: &[&str] = match rows {
                     Rows::Leads => &["email", "phone", "external_id"],
-                    Rows::Feedback => &["lead"],
+                    Rows::Feedback | Rows::Activities => &["lead"],
                     Rows::Campaigns => &["id"],
                 };
                 path.first().is_some_and(|first| known.contains(&first.as_str()))
@@ -212,7 +225,9 @@ impl Mapping {
         if !columns.iter().any(|(_, field)| names_somebody(field)) {
             return Err(MappingError::Nobody(match rows {
                 Rows::Leads => "email, phone or external_id:SYSTEM",
-                Rows::Feedback => "lead.email, lead.phone, lead.lead_id or lead.external_id:SYSTEM",
+                Rows::Feedback | Rows::Activities => {
+                    "lead.email, lead.phone, lead.lead_id or lead.external_id:SYSTEM"
+                }
                 Rows::Campaigns => "id",
             }));
         }
@@ -385,6 +400,25 @@ mod tests {
     }
 
     #[test]
+    fn a_row_becomes_an_activity_with_its_properties() {
+        let mapping = mapping(
+            Rows::Activities,
+            &["Attendee", "Joined", "Status", "properties.minutes"],
+            &["Attendee=lead.email", "Joined=occurred_at", "Status=properties.status"],
+            &["kind=campaign_member", "properties.campaign=webinar"],
+        )
+        .unwrap();
+        let cells = vec!["a@b.example", "2026-02-01 18:00", "attended", "42"];
+        assert_eq!(
+            mapping.item(&csv::StringRecord::from(cells)).unwrap(),
+            json!({
+                "lead": {"email": "a@b.example"}, "occurred_at": "2026-02-01T17:00:00Z", "kind": "campaign_member",
+                "properties": {"status": "attended", "minutes": 42, "campaign": "webinar"}
+            })
+        );
+    }
+
+    #[test]
     fn an_empty_cell_says_nothing() {
         let mapping = mapping(Rows::Leads, &["email", "source.channel"], &[], &[]).unwrap();
         let item = mapping.item(&csv::StringRecord::from(vec!["a@b.example", " "]));
@@ -402,6 +436,9 @@ mod tests {
         ));
         assert!(matches!(mapping(Rows::Feedback, &["email"], &[], &[]), Err(MappingError::Nobody(..))));
         assert!(matches!(mapping(Rows::Campaigns, &["name"], &[], &[]), Err(MappingError::Nobody(..))));
+        assert!(matches!(mapping(Rows::Activities, &["kind"], &[], &[]), Err(MappingError::Nobody(..))));
+        let by = mapping(Rows::Activities, &["lead.email", "x"], &["x=by"], &[]);
+        assert!(matches!(by, Err(MappingError::Field(..))), "who tells is whose token it is");
         assert!(matches!(
             mapping(Rows::Campaigns, &["id", "x"], &["x=email"], &[]),
             Err(MappingError::Field(..))

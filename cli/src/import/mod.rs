@@ -1,9 +1,9 @@
-//! Leads, feedback, campaigns, evidence and content from files, through the API, so that an import passes the same
+//! Leads, feedback, activities, campaigns, evidence and content from files, through the API, so that an import passes the same
 //! checks as everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
-//! its own time is recognised by its content, feedback by an id made from its content, evidence by what it says, and a
+//! its own time is recognised by its content, feedback and activities by an id made from their content, evidence by what it says, and a
 //! campaign's months are what they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
 //!
 //! # Layout
@@ -41,6 +41,8 @@ pub enum What {
     Leads(Arguments),
     /// What sales reported, for POST /v1/feedback/batch.
     Feedback(Arguments),
+    /// What leads did, or how they stand to a campaign (`kind=campaign_member`), for POST /v1/activities.
+    Activities(Arguments),
     /// Campaigns with a month's cost in each row, for POST /v1/campaigns.
     Campaigns(Arguments),
     /// What a persona stands on, for POST /v1/personas/{id}/evidence: JSON Lines, or keywords as Google Ads exports them.
@@ -109,6 +111,8 @@ const LEADS: Kind<'static> =
     Kind { route: "/v1/leads/batch", list: "leads", role: "marketing", noun: "leads" };
 const FEEDBACK: Kind<'static> =
     Kind { route: "/v1/feedback/batch", list: "feedback", role: "sales", noun: "facts" };
+const ACTIVITIES: Kind<'static> =
+    Kind { route: "/v1/activities", list: "activities", role: "capture", noun: "activities" };
 const CAMPAIGNS: Kind<'static> =
     Kind { route: "/v1/campaigns", list: "campaigns", role: "marketing", noun: "campaigns" };
 
@@ -121,6 +125,7 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
     let (kind, about, arguments) = match what {
         What::Leads(arguments) => (LEADS, Rows::Leads, arguments),
         What::Feedback(arguments) => (FEEDBACK, Rows::Feedback, arguments),
+        What::Activities(arguments) => (ACTIVITIES, Rows::Activities, arguments),
         What::Campaigns(arguments) => (CAMPAIGNS, Rows::Campaigns, arguments),
         What::Evidence(arguments) => return evidence::run(&arguments, environment).await,
         What::Content(arguments) => {
@@ -179,6 +184,15 @@ async fn import(kind: Kind<'_>, about: Rows, arguments: &Arguments, api: &Api) -
         let mut row = row?;
         match (about, &mut row.item) {
             (Rows::Feedback, Ok(item)) => identify(item, &mut seen),
+            (Rows::Activities, Ok(item)) => match item.get("occurred_at") {
+                // By its time it is found among all that a lead ever did; by its id among the latest only.
+                None => {
+                    row.item =
+                        Err("/occurred_at is required: without it a second run would count it again"
+                            .to_owned())
+                }
+                Some(_) => identify(item, &mut seen),
+            },
             (Rows::Campaigns, Ok(item)) => list_cost(item),
             _ => {}
         }
@@ -188,7 +202,9 @@ async fn import(kind: Kind<'_>, about: Rows, arguments: &Arguments, api: &Api) -
     let body = |items: Vec<&Value>| match about {
         // What a campaign cost starts nothing, so there is no history to tell from the present.
         Rows::Campaigns => json!({ (kind.list): items }),
-        Rows::Leads | Rows::Feedback => json!({ "mode": arguments.mode, (kind.list): items }),
+        Rows::Leads | Rows::Feedback | Rows::Activities => {
+            json!({ "mode": arguments.mode, (kind.list): items })
+        }
     };
     send(kind, files, rows, body, api).await
 }

@@ -18,11 +18,12 @@
 //! A [`Tally`] sees every lead once and says what is to be kept: write one, and add it to `tallies`. All that is kept in
 //! one night has to fit into a transaction of 100 records and 4 MB.
 
+use crate::campaigns::Counted;
 use crate::funnel::figures::Figures;
 use crate::request::{self, CampaignsAsked, FunnelAsked, TrendAsked, TrendQuery};
-use crate::response::{self, Costs};
+use crate::response;
 use crate::walk::every_lead;
-use crate::{App, alive, campaigns, in_time, run_job};
+use crate::{App, alive, in_time, run_job};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
 use adapters::jobs::{Job, JobKind};
@@ -30,15 +31,17 @@ use adapters::ports::{CatalogKind, Put, Record, StoreError};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::campaign::Campaign;
 use domain::condition::TouchField;
 use domain::funnel::{self, Funnel, GroupBy};
 use domain::lead::Lead;
-use domain::report::{self, Basis, Campaigns};
+use domain::report::{self, Basis};
 use domain::similar::LatestWon;
 use domain::time::{DAY_MS, Day, Timestamp};
 use futures::{StreamExt, TryStreamExt};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How many rows of a report are kept, those with most leads; those of the funnel beyond are counted together.
 const MOST_ROWS: usize = 25;
@@ -136,33 +139,37 @@ impl Tally for Funnels {
 }
 
 /// The campaigns report by each field of a touch.
-struct Touched(Vec<(CampaignsAsked, Campaigns, Costs)>);
+struct Touched {
+    declared: BTreeMap<String, Campaign>,
+    all: Vec<(CampaignsAsked, Counted)>,
+}
 
 impl Touched {
     async fn new(app: &App, night: &Night) -> Result<Self, StoreError> {
         let tz = night.zone.iana_name().unwrap_or("UTC");
-        let mut all = Vec::new();
-        for (_, group_by) in TouchField::WORDS {
-            for (basis, from, to) in night.questions() {
-                let question = report::Question { group_by: *group_by, basis, from, to };
-                let asked = CampaignsAsked::new(question, tz.to_owned());
-                let costs = campaigns::costs(app, &asked, night.now).await?;
-                all.push((asked, Campaigns::default(), costs));
-            }
-        }
-        Ok(Self(all))
+        let asked = |group_by: TouchField| {
+            night.questions().map(|(basis, from, to)| {
+                let question = report::Question { group_by, basis, from, to };
+                (CampaignsAsked::new(question, tz.to_owned()), Counted::default())
+            })
+        };
+        let all = TouchField::WORDS.iter().flat_map(|(_, group_by)| asked(*group_by)).collect();
+        Ok(Self { declared: adapters::campaigns::all(app.catalog.as_ref()).await?, all })
     }
 }
 
 impl Tally for Touched {
     fn add(&mut self, lead: &Lead) {
-        let Some(row) = report::Row::of(lead) else { return };
-        self.0.iter_mut().for_each(|(asked, campaigns, _)| campaigns.add(&asked.question, &row));
+        let row = report::Row::of(lead);
+        for (CampaignsAsked { question, .. }, counted) in &mut self.all {
+            row.iter().for_each(|row| counted.campaigns.add(question, row));
+            counted.members_of(question, &self.declared, lead);
+        }
     }
 
     fn finish(self: Box<Self>, night: &Night) -> Vec<Put> {
-        let kept = self.0.into_iter().map(|(asked, campaigns, costs)| {
-            let report = response::report(&asked, campaigns, costs, night.now);
+        let kept = self.all.into_iter().map(|(asked, counted)| {
+            let report = response::report(&asked, counted, &self.declared, night.now);
             let rows = report.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
             let left_out = rows.len().saturating_sub(MOST_ROWS);
             let rows: Vec<Value> = rows.into_iter().take(MOST_ROWS).collect();

@@ -1,17 +1,21 @@
 //! What reports and suggestions answer.
 
+use crate::campaigns::Counted;
 use crate::request::{CampaignsAsked, LeadsAsked, Place, SegmentsAsked};
 use adapters::http::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::attribution::{CREDIT, Model};
-use domain::campaign::each;
+use domain::campaign::{Campaign, Status, each};
+use domain::condition::TouchField;
+use domain::lead::Lead;
 use domain::money::{Currency, Money};
-use domain::report::{Campaigns, Credit, Line, Row};
+use domain::report::{Credit, Line, Row};
 use domain::sales::Outcome;
 use domain::score::Part;
 use domain::segment::harmless_cell;
 use domain::time::Timestamp;
+use jiff::tz::TimeZone;
 use learning::characteristics::{Characteristics, Leak, Trait};
 use learning::measure::{rounded, wilson};
 use learning::suggest::Card;
@@ -19,7 +23,26 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What each row cost, by currency in minor units.
-pub type Costs = BTreeMap<Option<String>, BTreeMap<Currency, i64>>;
+type Costs = BTreeMap<Option<String>, BTreeMap<Currency, i64>>;
+
+/// Gives what each row cost. A landing page has no cost of its own; a campaign without a channel stands in the unnamed one.
+fn costs(asked: &CampaignsAsked, declared: &BTreeMap<String, Campaign>, now: Timestamp) -> Costs {
+    let mut costs = Costs::new();
+    if asked.question.group_by == TouchField::LandingPage {
+        return costs;
+    }
+    let zone = TimeZone::get(&asked.tz).unwrap_or(TimeZone::UTC);
+    for (id, campaign) in declared {
+        let spent = campaign.spent(asked.question.from, asked.question.to, &zone, now);
+        let by_campaign = asked.question.group_by == TouchField::Campaign;
+        let row = if by_campaign { Some(id.clone()) } else { campaign.channel.clone() };
+        for (currency, minor) in spent {
+            let sum = costs.entry(row.clone()).or_default().entry(currency).or_default();
+            *sum = sum.saturating_add(minor);
+        }
+    }
+    costs
+}
 
 pub use adapters::http::page;
 
@@ -29,12 +52,18 @@ pub(crate) fn rate(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// Gives the whole report as JSON.
-#[must_use]
-pub fn report(asked: &CampaignsAsked, campaigns: Campaigns, mut costs: Costs, now: Timestamp) -> Value {
+pub(crate) fn report(
+    asked: &CampaignsAsked,
+    counted: Counted,
+    declared: &BTreeMap<String, Campaign>,
+    now: Timestamp,
+) -> Value {
+    let mut costs = costs(asked, declared, now);
+    let Counted { campaigns, members } = counted;
     let mut lines = campaigns.finish();
-    // What cost money and brought nobody is a row too.
-    for name in costs.keys() {
-        lines.entry(name.clone()).or_default();
+    // What cost money and brought nobody is a row too, and so is what has members who did not respond.
+    for name in costs.keys().cloned().chain(members.0.keys().cloned().map(Some)) {
+        lines.entry(name).or_default();
     }
     let mut lines: Vec<(Option<String>, Line)> = lines.into_iter().collect();
     lines.sort_by(|(a_name, a), (b_name, b)| b.leads.cmp(&a.leads).then_with(|| a_name.cmp(b_name)));
@@ -42,7 +71,12 @@ pub fn report(asked: &CampaignsAsked, campaigns: Campaigns, mut costs: Costs, no
         .iter()
         .map(|(name, line)| {
             let cost = costs.remove(name).unwrap_or_default();
-            row(asked.group_by, name.as_deref(), line, &cost)
+            let mut row = row(asked.group_by, name.as_deref(), line, &cost);
+            if asked.question.group_by == TouchField::Campaign {
+                let id = name.as_deref().unwrap_or_default();
+                row.extend(members_of(members.0.get(id), declared.get(id)));
+            }
+            row.into()
         })
         .collect();
     let mut report = asked.to_json();
@@ -58,7 +92,12 @@ fn sums(sums: &BTreeMap<Currency, i64>) -> Value {
     sums.iter().map(|sum| adapters::wire::money_json(&money(sum))).collect()
 }
 
-fn row(group_by: &str, name: Option<&str>, line: &Line, cost: &BTreeMap<Currency, i64>) -> Value {
+fn row(
+    group_by: &str,
+    name: Option<&str>,
+    line: &Line,
+    cost: &BTreeMap<Currency, i64>,
+) -> Map<String, Value> {
     let ended = line.won + line.lost;
     let interval = interval(line.won, ended);
     let per = |count: u64| -> Value {
@@ -74,6 +113,8 @@ fn row(group_by: &str, name: Option<&str>, line: &Line, cost: &BTreeMap<Currency
     let mut row = Map::new();
     row.insert(group_by.to_owned(), json!(name));
     row.insert("leads".to_owned(), line.leads.into());
+    row.insert("qualified".to_owned(), line.qualified.into());
+    row.insert("accepted".to_owned(), line.accepted.into());
     row.insert("won".to_owned(), line.won.into());
     row.insert("lost".to_owned(), line.lost.into());
     row.insert("open".to_owned(), line.open.into());
@@ -85,7 +126,34 @@ fn row(group_by: &str, name: Option<&str>, line: &Line, cost: &BTreeMap<Currency
     row.insert("cost".to_owned(), sums(cost));
     row.insert("cost_per_lead".to_owned(), per(line.leads));
     row.insert("cost_per_won".to_owned(), per(line.won));
-    row.into()
+    row
+}
+
+/// Gives the members of a campaign by the statuses that it declares, in their order.
+fn members_of(counts: Option<&BTreeMap<String, u64>>, campaign: Option<&Campaign>) -> Map<String, Value> {
+    let of = |status: &Status| counts.and_then(|counts| counts.get(&status.name)).copied().unwrap_or(0);
+    let statuses = campaign.map(|campaign| campaign.statuses.as_slice()).unwrap_or_default();
+    let all: u64 = statuses.iter().map(of).sum();
+    let responded: u64 = statuses.iter().filter(|status| status.responded).map(of).sum();
+    let shown = statuses
+        .iter()
+        .map(|status| json!({ "status": status.name, "responded": status.responded, "leads": of(status) }));
+    let shown: Vec<Value> = shown.collect();
+    [("members", json!(all)), ("responded", json!(responded)), ("statuses", shown.into())]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Gives a member of a campaign.
+pub(crate) fn member(lead: &Lead, campaign: &str, status: &Status) -> Value {
+    json!({
+        "lead_id": lead.id.as_str(),
+        "responded_at": lead.responded_at.map(|at| at.to_string()),
+        "status": status.name,
+        "status_at": lead.members.0.get(campaign).and_then(|told| told.get(&status.name)).map(ToString::to_string),
+        "member_since": lead.members.since(campaign).map(|at| at.to_string()),
+    })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of leads stay far below 2^53")]
@@ -132,6 +200,7 @@ pub fn leads_behind(asked: &LeadsAsked, items: Vec<Value>, next: Option<Place>) 
     if let Some(map) = answer.as_object_mut() {
         map.insert("figure".to_owned(), asked.figure_word.into());
         map.insert("row".to_owned(), json!(asked.row.clone().flatten()));
+        map.insert("status".to_owned(), json!(asked.status));
         map.insert("items".to_owned(), items.into());
         map.insert("next_cursor".to_owned(), json!(next.map(|place| place.to_string())));
     }
@@ -182,6 +251,12 @@ fn columns(rows: &[Value]) -> Vec<Column> {
     }
     for name in ["cost", "cost_per_lead", "cost_per_won"] {
         columns.extend(money(name, name));
+    }
+    for name in ["qualified", "accepted"] {
+        columns.push(number(name, name));
+    }
+    if rows.iter().any(|row| row.get("members").is_some()) {
+        columns.extend(["members", "responded"].map(|name| number(name, name)));
     }
     columns
 }

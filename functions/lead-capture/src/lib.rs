@@ -14,6 +14,7 @@
 
 pub mod config;
 pub mod forms;
+pub(crate) mod members;
 pub mod request;
 pub mod response;
 
@@ -51,7 +52,7 @@ pub struct App {
     pub visitors: Arc<dyn Visitors>,
     /// Leads.
     pub leads: Arc<dyn LeadStore>,
-    /// People.
+    /// People, and what they declared.
     pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
@@ -177,7 +178,9 @@ async fn preflight_page_activity(
 
 /// Takes one activity, or up to 100 as `{"activities": […]}`, each with its own result.
 ///
-/// For somebody unknown it creates the contact. Roles: capture, admin.
+/// For somebody unknown it creates the contact. Of kind `campaign_member`, with `campaign` and `status` among its properties, it
+/// tells how a lead stands to a campaign: by one of the statuses that the campaign declares, which also say whether it
+/// is a response. Roles: capture, admin.
 #[utoipa::path(post, path = "/v1/activities", tag = "capture", security(("token" = ["capture"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Marks a repeat of the whole request")),
     request_body(content = Value, content_type = "application/json", example = json!({"lead": {"email": "ada@company.example"},
@@ -192,6 +195,7 @@ async fn activities(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let items = request::activities(&body, &headers, caller.name(), app.clock.now())?;
+    let items = members::declared(app.catalog.as_ref(), items).await?;
     answer(&app, items).await
 }
 

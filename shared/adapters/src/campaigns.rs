@@ -4,7 +4,8 @@
 
 use crate::ports::{Catalog, CatalogKind, StoreError};
 use crate::wire;
-use domain::campaign::{Campaign, MOST_COSTS, Month};
+use domain::activity::parse_kind;
+use domain::campaign::{Campaign, MOST_COSTS, MOST_STATUSES, Month, Status};
 use domain::money::Money;
 use domain::reader::{Node, Object};
 use domain::touch::LONGEST_SOURCE;
@@ -34,7 +35,8 @@ pub fn id(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads what is said of a campaign: its name, its channel, its costs. Each month once in each currency.
+/// Reads what is said of a campaign: its name, its channel, its costs and its members' statuses. Each month once in each
+/// currency, each status once.
 #[must_use]
 pub fn said(object: &Object<'_>) -> Option<Campaign> {
     let text =
@@ -60,10 +62,53 @@ pub fn said(object: &Object<'_>) -> Option<Campaign> {
             }
         }
     }
+    let statuses = match object.optional("statuses") {
+        Some(node) => statuses(&node),
+        None => Some(Vec::new()),
+    };
     // Given and not readable is a fault, which stands already.
     let (name, channel) =
         (name.map_or(Some(None), |n| n.map(Some))?, channel.map_or(Some(None), |c| c.map(Some))?);
-    whole.then_some(Campaign { name, channel, costs })
+    let statuses = statuses?;
+    whole.then_some(Campaign { name, channel, costs, statuses })
+}
+
+fn statuses(node: &Node<'_>) -> Option<Vec<Status>> {
+    let list = node.list()?;
+    if list.len() > MOST_STATUSES {
+        node.fault(format!("has {} statuses; expected at most {MOST_STATUSES}", list.len()));
+        return None;
+    }
+    let (mut statuses, mut whole): (Vec<Status>, bool) = (Vec::new(), true);
+    for node in list {
+        let Some(status) = status(&node) else {
+            whole = false;
+            continue;
+        };
+        if statuses.iter().any(|known| known.name == status.name) {
+            node.fault(format!("names \"{}\" again", status.name));
+            whole = false;
+        }
+        statuses.push(status);
+    }
+    whole.then_some(statuses)
+}
+
+fn status(node: &Node<'_>) -> Option<Status> {
+    let object = node.object()?;
+    let name = object.required("status").and_then(|node| node.parsed(status_name));
+    let responded = match object.optional("responded") {
+        Some(node) => node.boolean(),
+        None => Some(false),
+    };
+    object.finish();
+    Some(Status { name: name?, responded: responded? })
+}
+
+fn status_name(text: &str) -> Result<String, &'static str> {
+    parse_kind(text).map_err(
+        |_| "is no status; expected 1 to 63 of a-z, 0-9 and _, starting with a letter, such as registered",
+    )
 }
 
 fn cost(node: &Node<'_>) -> Option<(Month, Money)> {
@@ -88,7 +133,12 @@ pub fn to_json(campaign: &Campaign) -> Value {
         let money = Money { minor: *minor, currency: *currency };
         json!({ "month": month.to_string(), "cost": wire::money_json(&money) })
     });
-    json!({ "name": campaign.name, "channel": campaign.channel, "costs": costs.collect::<Vec<_>>() })
+    let statuses = campaign.statuses.iter();
+    let statuses = statuses.map(|status| json!({ "status": status.name, "responded": status.responded }));
+    json!({
+        "name": campaign.name, "channel": campaign.channel, "costs": costs.collect::<Vec<_>>(),
+        "statuses": statuses.collect::<Vec<_>>(),
+    })
 }
 
 /// Reads a campaign as it is stored.
@@ -97,6 +147,16 @@ pub fn from_json(body: &Value) -> Option<Campaign> {
     let mut body = body.clone();
     body.as_object_mut()?.retain(|_, value| !value.is_null());
     wire::one(&body, |node| said(&node.object()?)).ok()
+}
+
+/// Reads what was declared of a campaign; `None` where nothing was.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn one(catalog: &dyn Catalog, id: &str) -> Result<Option<Campaign>, StoreError> {
+    let Some(record) = catalog.get(CatalogKind::Campaign, id).await? else { return Ok(None) };
+    from_json(&record.body).map(Some).ok_or_else(|| StoreError::Damaged(format!("campaign {id}")))
 }
 
 /// Lists every campaign by its id.
@@ -138,9 +198,12 @@ mod tests {
     fn what_is_written_reads_back_equal() {
         let cost = |month: &str, amount: &str, currency: &str| json!({"month": month, "cost": {"amount": amount, "currency": currency}});
         let body = json!({"name": "Spring", "channel": "email", "costs": [
-            cost("2026-02", "10.50", "EUR"), cost("2026-02", "700", "JPY"), cost("2026-03", "0", "EUR")]});
+            cost("2026-02", "10.50", "EUR"), cost("2026-02", "700", "JPY"), cost("2026-03", "0", "EUR")],
+            "statuses": [{"status": "sent"}, {"status": "attended", "responded": true}]});
         let campaign = read(&body).unwrap();
         assert_eq!(campaign.costs.len(), 3);
+        let statuses: Vec<_> = campaign.statuses.iter().map(|s| (s.name.as_str(), s.responded)).collect();
+        assert_eq!(statuses, [("sent", false), ("attended", true)]);
         assert_eq!(from_json(&to_json(&campaign)), Some(campaign));
         assert_eq!(from_json(&to_json(&Campaign::default())), Some(Campaign::default()));
     }
@@ -158,6 +221,21 @@ mod tests {
         found.sort();
         assert_eq!(found, expected);
         assert_eq!(read(&json!({"costs": {}})).unwrap_err(), ["/costs"]);
+        let statuses = json!({"statuses": [{"status": "Sent"}, {"responded": true}, {"status": "a", "responded": 1},
+            {"status": "b", "rank": 1}, {"status": "b"}]});
+        let mut found = read(&statuses).unwrap_err();
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "/statuses/0/status",
+                "/statuses/1/status",
+                "/statuses/2/responded",
+                "/statuses/3/rank",
+                "/statuses/4"
+            ]
+        );
+        assert_eq!(read(&json!({"statuses": vec![json!({"status": "a"}); 13]})).unwrap_err(), ["/statuses"]);
     }
 
     #[test]

@@ -16,6 +16,43 @@ pub struct Activity {
     pub properties: BTreeMap<String, AttributeValue>,
 }
 
+/// The kind by which somebody tells how a lead stands to a campaign: its properties `campaign` and `status` say so, and
+/// `responded` whether that status counts as a response, as the campaign's record had it when it was told.
+pub const MEMBER: &str = "campaign_member";
+
+impl Activity {
+    /// Tells whether it is a response to a marketing communication, where the playbook's `lead_when` says nothing else.
+    #[must_use]
+    pub fn is_response(&self) -> bool {
+        if self.kind == MEMBER { self.has_responded() } else { is_response(&self.kind) }
+    }
+
+    /// Tells whether it shows interest that sales should hear of at once, if a signal listens for it or it is a response: who
+    /// unsubscribes, or whose mail came back, did nothing of that sort.
+    #[must_use]
+    pub fn is_own_doing(&self) -> bool {
+        if self.kind == MEMBER {
+            self.has_responded()
+        } else {
+            HAPPENS_TO.binary_search(&self.kind.as_str()).is_err()
+        }
+    }
+
+    fn has_responded(&self) -> bool {
+        self.properties.get("responded") == Some(&AttributeValue::Flag(true))
+    }
+
+    /// Gives the campaign and the status that it tells of, where it is one of a member.
+    #[must_use]
+    pub fn membership(&self) -> Option<(&str, &str)> {
+        let text = |name: &str| match self.properties.get(name) {
+            Some(AttributeValue::Text(text)) => Some(text.trim()).filter(|text| !text.is_empty()),
+            _ => None,
+        };
+        (self.kind == MEMBER).then(|| text("campaign").zip(text("status"))).flatten()
+    }
+}
+
 /// Kinds that happen to a lead, or by which a lead merely looks on; by default they make no contact a lead.
 const NO_RESPONSE: &[&str] = &[
     "email_bounced",
@@ -45,10 +82,9 @@ pub fn parse_kind(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Tells whether an activity of this kind is a response to a marketing communication, where the playbook's
-/// `lead_when` says nothing else: anything but being sent something, opening it, or viewing a page.
-#[must_use]
-pub fn is_response(kind: &str) -> bool {
+/// Tells whether an activity of this kind is a response to a marketing communication: anything but being sent something,
+/// opening it, or viewing a page.
+fn is_response(kind: &str) -> bool {
     NO_RESPONSE.binary_search(&kind).is_err()
 }
 
@@ -65,24 +101,36 @@ pub fn content_of(activity: &Activity) -> Option<Slug> {
 const HAPPENS_TO: &[&str] =
     &["email_bounced", "email_complained", "email_delivered", "email_opened", "email_sent", "unsubscribed"];
 
-/// Tells whether an activity of this kind shows interest that sales should hear of at once, if a signal listens for it or
-/// it is a response: who unsubscribes, or whose mail came back, did nothing of that sort.
-#[must_use]
-pub fn is_own_doing(kind: &str) -> bool {
-    HAPPENS_TO.binary_search(&kind).is_err()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn activity(kind: &str, properties: &[(&str, AttributeValue)]) -> Activity {
+        let named = |(name, value): &(&str, AttributeValue)| ((*name).to_owned(), value.clone());
+        Activity { kind: kind.to_owned(), properties: properties.iter().map(named).collect() }
+    }
+
     #[test]
     fn opening_and_viewing_is_no_response() {
-        assert!(
-            is_response("form_submitted") && is_response("webinar_attended") && is_response("email_clicked")
-        );
-        assert!(is_own_doing("page_viewed") && is_own_doing("of_our_own") && HAPPENS_TO.is_sorted());
-        assert!(!is_own_doing("unsubscribed") && !is_own_doing("email_bounced"));
-        assert!(!is_response("page_viewed") && !is_response("email_opened") && !is_response("email_bounced"));
+        let responds = |kind: &str| activity(kind, &[]).is_response();
+        let own = |kind: &str| activity(kind, &[]).is_own_doing();
+        assert!(responds("form_submitted") && responds("webinar_attended") && responds("email_clicked"));
+        assert!(own("page_viewed") && own("of_our_own") && HAPPENS_TO.is_sorted() && NO_RESPONSE.is_sorted());
+        assert!(!own("unsubscribed") && !own("email_bounced"));
+        assert!(!responds("page_viewed") && !responds("email_opened") && !responds("email_bounced"));
+    }
+
+    #[test]
+    fn a_member_responds_where_its_status_says_so() {
+        let text = |text: &str| AttributeValue::Text(text.to_owned());
+        let told = |flag| {
+            activity(MEMBER, &[("campaign", text(" webinar ")), ("status", text("x")), ("responded", flag)])
+        };
+        let (yes, no) = (told(AttributeValue::Flag(true)), told(AttributeValue::Flag(false)));
+        assert!(yes.is_response() && yes.is_own_doing() && !no.is_response() && !no.is_own_doing());
+        assert!(!told(text("true")).is_response());
+        assert_eq!(yes.membership(), Some(("webinar", "x")));
+        assert_eq!(activity(MEMBER, &[("campaign", text("webinar"))]).membership(), None);
+        assert_eq!(Activity { kind: "form_submitted".to_owned(), ..yes }.membership(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What people declare about campaigns: their channel, and what they cost in each month.
+//! What people declare about campaigns: their channel, what they cost in each month, and the statuses that its members have.
 //!
 //! A campaign is known by the very text that its touches carry (`utm_campaign`), so that nothing has to be mapped.
 //!
@@ -55,6 +55,18 @@ impl fmt::Display for Month {
     }
 }
 
+/// The most statuses of one campaign.
+pub const MOST_STATUSES: usize = 12;
+
+/// How a member may stand to a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its name, such as `registered`.
+    pub name: String,
+    /// Whether who has it responded.
+    pub responded: bool,
+}
+
 /// A campaign as people declared it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Campaign {
@@ -64,14 +76,25 @@ pub struct Campaign {
     pub channel: Option<String>,
     /// What it cost, by month and currency, in minor units.
     pub costs: BTreeMap<(Month, Currency), i64>,
+    /// How its members may stand to it, from least to most.
+    pub statuses: Vec<Status>,
 }
 
 impl Campaign {
-    /// Takes over what another word on the campaign says: its name and channel where it says them, and its months.
+    /// Takes over what another word on the campaign says: its name, channel and statuses where it says them, and its months.
     pub fn overlay(&mut self, said: Self) {
         self.name = said.name.or(self.name.take());
         self.channel = said.channel.or(self.channel.take());
         self.costs.extend(said.costs);
+        if !said.statuses.is_empty() {
+            self.statuses = said.statuses;
+        }
+    }
+
+    /// Gives the declared status of a name.
+    #[must_use]
+    pub fn status(&self, name: &str) -> Option<&Status> {
+        self.statuses.iter().find(|status| status.name == name)
     }
 
     /// Gives what the campaign cost from one moment to another, by currency; months are those of a time zone.

@@ -25,7 +25,7 @@ mod routing;
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
 pub use routing::{ASK_AGAIN_MS, assign};
 
-use crate::activity::{Activity, is_own_doing, is_response};
+use crate::activity::Activity;
 use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
 use crate::claim::holder;
 use crate::condition::View;
@@ -33,6 +33,7 @@ use crate::consent::{ConsentFact, ConsentStatus, Consents, Purpose};
 use crate::identity::{Identity, LeadId, Slug};
 use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
+use crate::member::Members;
 use crate::persona::persona;
 use crate::phase::{Phase, phase};
 use crate::playbook::Playbook;
@@ -47,7 +48,7 @@ use crate::time::{DAY_MS, Day, Timestamp};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use moves::{Cause, moves};
-use profile::{activity_into, capture_into, consent_into, content_into, unsubscribed};
+use profile::{activity_into, capture_into, consent_into, content_into, member_into, unsubscribed};
 use promises::{dated, raise};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -502,6 +503,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         content: BTreeMap::new(),
         due_at: None,
         recent: Vec::new(),
+        members: Members::default(),
         possible_duplicates: BTreeSet::new(),
     };
     lead.score = score(playbook, &lead.view(at.day()));
@@ -742,6 +744,7 @@ impl Worker<'_> {
                 if let Some(touch) = Touch::of(activity, incoming.occurred_at) {
                     lead.touches.take(touch);
                 }
+                member_into(lead, activity, incoming);
                 content_into(lead, activity, incoming, self.playbook);
                 if let Some(consent) = unsubscribed(activity, incoming) {
                     consent_into(lead, &consent, &mut effects);
@@ -821,8 +824,8 @@ impl Worker<'_> {
     /// that a person sends by itself is a response of this moment.
     fn is_own_doing(&self, incoming: &Incoming, before: &Lead, after: &Lead) -> bool {
         let heard = |activity: &Activity| {
-            is_own_doing(&activity.kind)
-                && (is_response(&activity.kind) || self.playbook.signals_of(activity).next().is_some())
+            activity.is_own_doing()
+                && (activity.is_response() || self.playbook.signals_of(activity).next().is_some())
         };
         match &incoming.fact {
             Fact::Captured(capture) => {

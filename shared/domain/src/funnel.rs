@@ -6,7 +6,7 @@
 //! # Two ways to count
 //!
 //! * **Cohort**: leads whose first contact lies in the time, and how far they came by now. A lead *reached* a stage where
-//!   it stood in it or in a further one of the [`PATH`], in any of its cycles: sales also finds deals on its own, and
+//!   it stood in it or in a further one of the [path](PATH), in any of its cycles: sales also finds deals on its own, and
 //!   a deal that was won at once has passed every stage before. It *entered* those that it really stood in. So `reached`
 //!   never grows along the path, and of those who reached a stage the share that reached the next one is a share.
 //! * **Period**: what happened in the time, whoever it happened to. A lead *entered* a stage where a stay began in the time;
@@ -33,22 +33,12 @@ pub use durations::{Durations, LONGEST_HOURS};
 
 use crate::condition::TouchField;
 use crate::lead::Lead;
-use crate::report::{self, Basis};
-use crate::sales::{Outcome, Stay, stays};
+use crate::report::{self, Basis, PATH, place};
+use crate::sales::Outcome;
 use crate::stage::Stage;
 use crate::time::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The stages that a lead passes on its way, in order.
-pub const PATH: [Stage; 6] = [
-    Stage::Inquiry,
-    Stage::MarketingQualified,
-    Stage::SalesAccepted,
-    Stage::SalesQualified,
-    Stage::Opportunity,
-    Stage::Customer,
-];
 
 /// The most groups that are told apart.
 pub const MOST_GROUPS: usize = 10_000;
@@ -117,8 +107,6 @@ pub struct Row {
     label: String,
     /// Who has it.
     person: Option<String>,
-    /// Where it stood since when, from its first response on.
-    stays: Vec<Stay>,
 }
 
 impl Row {
@@ -126,40 +114,15 @@ impl Row {
     #[must_use]
     pub fn of(lead: &Lead) -> Option<Self> {
         let row = report::Row::of(lead)?;
-        let mut stays: Vec<Stay> =
-            stays(lead).into_iter().filter(|stay| stay.stage != Stage::Contact).collect();
-        // Who was a customer before anything was known of it begins as who asks again does.
-        if let Some(first) = stays.first_mut().filter(|_| lead.was_customer) {
-            *first = Stay { stage: Stage::Inquiry, since: row.responded_at, ..*first };
-        }
-        if let Outcome::Won(at) = row.outcome
-            && stays.iter().all(|stay| stay.stage != Stage::Customer)
-        {
-            let place = stays.partition_point(|stay| stay.since <= at);
-            stays.insert(place, Stay { stage: Stage::Customer, cycle: lead.cycle, since: at });
-        }
         Some(Self {
             country: lead.country().map(ToString::to_string),
             persona: lead.persona.as_ref().map(ToString::to_string),
             segments: lead.segments.iter().map(ToString::to_string).collect(),
             label: lead.score.label.to_string(),
             person: lead.person.as_ref().map(ToString::to_string),
-            stays,
             lead: row,
         })
     }
-
-    /// Gives where it stood since when, in order.
-    #[must_use]
-    pub fn stays(&self) -> &[Stay] {
-        &self.stays
-    }
-}
-
-/// How far along the path a stage is. A lead that is kept warm stands at its beginning.
-fn place(stage: Stage) -> Option<usize> {
-    let stage = if stage == Stage::Nurturing { Stage::Inquiry } else { stage };
-    PATH.iter().position(|known| *known == stage)
 }
 
 /// What a lead counts for in one stage.
@@ -204,7 +167,7 @@ impl Question {
         match (self.basis, row.lead.outcome) {
             (Basis::Cohort, _) => self.covers(row.lead.first()),
             (Basis::Period, Outcome::Won(at) | Outcome::Lost(at)) if self.covers(at) => true,
-            (Basis::Period, _) => row.stays.iter().any(|stay| self.covers(stay.since)),
+            (Basis::Period, _) => row.lead.stays.iter().any(|stay| self.covers(stay.since)),
         }
     }
 
@@ -253,13 +216,15 @@ impl Question {
 
     fn period(&self, row: &Row, stage: Stage) -> Passage {
         let mut passage = Passage::default();
-        for (at, stay) in row.stays.iter().enumerate().filter(|(_, stay)| stay.stage == stage) {
+        for (at, stay) in row.lead.stays.iter().enumerate().filter(|(_, stay)| stay.stage == stage) {
             if self.covers(stay.since) && !passage.entered {
                 passage.entered = true;
                 passage.reached = true;
                 passage.since_first_ms = Some(stay.since.since(row.lead.first()));
             }
-            let Some(next) = row.stays.get(at + 1).filter(|next| self.covers(next.since)) else { continue };
+            let Some(next) = row.lead.stays.get(at + 1).filter(|next| self.covers(next.since)) else {
+                continue;
+            };
             passage.left = true;
             if place(next.stage).zip(place(stage)).is_some_and(|(next, this)| next > this) {
                 passage.advanced = true;
@@ -272,7 +237,7 @@ impl Question {
 
 /// Tells how far a lead came by now.
 fn cohort(row: &Row, stage: Stage) -> Passage {
-    let entry = |stage: Stage| row.stays.iter().find(|stay| stay.stage == stage).map(|stay| stay.since);
+    let entry = |stage: Stage| row.lead.stays.iter().find(|stay| stay.stage == stage).map(|stay| stay.since);
     let entered = entry(stage);
     let mut passage = Passage {
         reached: entered.is_some(),
@@ -281,7 +246,7 @@ fn cohort(row: &Row, stage: Stage) -> Passage {
         ..Passage::default()
     };
     if let Some(this) = PATH.iter().position(|known| *known == stage) {
-        let furthest = row.stays.iter().filter_map(|stay| place(stay.stage)).max().unwrap_or(0);
+        let furthest = row.lead.furthest();
         passage.reached = furthest >= this;
         passage.open = furthest == this && row.lead.outcome == Outcome::Open;
         let before = this.checked_sub(1).and_then(|before| PATH.get(before)).and_then(|stage| entry(*stage));

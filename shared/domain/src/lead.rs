@@ -5,6 +5,7 @@ use crate::condition::View;
 use crate::consent::Consents;
 use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
+use crate::member::Members;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
@@ -157,6 +158,8 @@ pub struct Lead {
     pub due_at: Option<Timestamp>,
     /// The latest deliveries, oldest first.
     pub recent: Vec<DeliveryId>,
+    /// How it stands to campaigns.
+    pub members: Members,
     /// Leads that may be the same person.
     pub possible_duplicates: BTreeSet<LeadId>,
 }

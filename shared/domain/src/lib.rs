@@ -28,6 +28,7 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
+//! * [`member`] – how a lead stands to campaigns: sent, registered, attended.
 //! * [`membership`] – since when a lead was in which segment.
 //! * [`webhook`] – who outside is told, how often it is tried, and where messages may go; [`crm`] – what a CRM is told, and
 //!   what it tells us; [`template`] – the texts with expressions in them that say so.
@@ -63,6 +64,7 @@ pub mod inbox;
 pub mod introduction;
 pub mod lead;
 pub mod ledger;
+pub mod member;
 pub mod membership;
 pub mod money;
 pub mod next_step;

@@ -11,11 +11,22 @@ use crate::condition::TouchField;
 use crate::identity::{ExternalId, LeadId};
 use crate::lead::{Lead, Touch};
 use crate::money::{Currency, Money};
-use crate::sales::{DealState, DeliveryId, Move, Outcome};
+use crate::sales::{DealState, DeliveryId, Move, Outcome, Stay, stays};
+use crate::stage::Stage;
 use crate::time::Timestamp;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The stages that a lead passes on its way, in order.
+pub const PATH: [Stage; 6] = [
+    Stage::Inquiry,
+    Stage::MarketingQualified,
+    Stage::SalesAccepted,
+    Stage::SalesQualified,
+    Stage::Opportunity,
+    Stage::Customer,
+];
 
 /// By which time leads are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +56,7 @@ pub struct Question {
 }
 
 impl Question {
-    fn covers(&self, at: Timestamp) -> bool {
+    pub(crate) fn covers(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to)
     }
 }
@@ -65,6 +76,8 @@ pub struct Row {
     pub outcome: Outcome,
     /// Its deals that are won.
     pub won: Vec<WonDeal>,
+    /// Where it stood since when, from its first response on.
+    pub stays: Vec<Stay>,
 }
 
 /// A won deal.
@@ -110,6 +123,7 @@ impl Row {
             })
             .collect();
         let touches = lead.touches.all().filter(|_| !won.is_empty());
+        let stays = stays_of(lead, responded_at, standing.outcome);
         Some(Self {
             lead: lead.id.clone(),
             first_touch: lead.touches.first.clone(),
@@ -117,7 +131,19 @@ impl Row {
             responded_at,
             outcome: standing.outcome,
             won,
+            stays,
         })
+    }
+
+    /// Tells whether it came as far as a stage of the path: whether it stood in it or in a further one, in any cycle.
+    #[must_use]
+    pub fn reached(&self, stage: Stage) -> bool {
+        place(stage).is_some_and(|wanted| self.furthest() >= wanted)
+    }
+
+    /// Gives how far along the path it came.
+    pub(crate) fn furthest(&self) -> usize {
+        self.stays.iter().filter_map(|stay| place(stay.stage)).max().unwrap_or(0)
     }
 
     /// Gives the first contact: the first touch, where one is known to be earlier than the first response.
@@ -125,6 +151,28 @@ impl Row {
     pub fn first(&self) -> Timestamp {
         self.first_touch.as_ref().map_or(self.responded_at, |touch| touch.at.min(self.responded_at))
     }
+}
+
+/// How far along the path a stage is. A lead that is kept warm stands at its beginning.
+pub(crate) fn place(stage: Stage) -> Option<usize> {
+    let stage = if stage == Stage::Nurturing { Stage::Inquiry } else { stage };
+    PATH.iter().position(|known| *known == stage)
+}
+
+/// Gives where a lead stood since when, from its first response on.
+fn stays_of(lead: &Lead, responded_at: Timestamp, outcome: Outcome) -> Vec<Stay> {
+    let mut stays: Vec<Stay> = stays(lead).into_iter().filter(|stay| stay.stage != Stage::Contact).collect();
+    // Who was a customer before anything was known of it begins as who asks again does.
+    if let Some(first) = stays.first_mut().filter(|_| lead.was_customer) {
+        *first = Stay { stage: Stage::Inquiry, since: responded_at, ..*first };
+    }
+    if let Outcome::Won(at) = outcome
+        && stays.iter().all(|stay| stay.stage != Stage::Customer)
+    {
+        let place = stays.partition_point(|stay| stay.since <= at);
+        stays.insert(place, Stay { stage: Stage::Customer, cycle: lead.cycle, since: at });
+    }
+    stays
 }
 
 /// What a model credits.
@@ -141,6 +189,10 @@ pub struct Credit {
 pub struct Line {
     /// Leads.
     pub leads: u64,
+    /// Leads that were handed to sales, or came further.
+    pub qualified: u64,
+    /// Leads that sales took, or that came further.
+    pub accepted: u64,
     /// Leads with a won deal.
     pub won: u64,
     /// Leads that were lost or disqualified.
@@ -292,6 +344,8 @@ impl Campaigns {
         if question.counts(row) {
             let line = self.lines.entry(group.clone()).or_default();
             line.leads += 1;
+            line.qualified += u64::from(row.reached(Stage::MarketingQualified));
+            line.accepted += u64::from(row.reached(Stage::SalesAccepted));
             match row.outcome {
                 Outcome::Won(_) => line.won += 1,
                 Outcome::Lost(_) => line.lost += 1,
@@ -328,6 +382,8 @@ impl Campaigns {
             // Sums of money are made at the end, of deals; until then a line holds counts only.
             let mine = self.lines.entry(name).or_default();
             mine.leads += line.leads;
+            mine.qualified += line.qualified;
+            mine.accepted += line.accepted;
             mine.won += line.won;
             mine.lost += line.lost;
             mine.open += line.open;

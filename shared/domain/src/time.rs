@@ -71,15 +71,14 @@ impl Timestamp {
         (time <= Self::LATEST).then_some(time)
     }
 
-    /// Reads a calendar day such as `2026-02-01` as its midnight in a time zone, or an RFC 3339 time.
+    /// Reads a calendar day such as `2026-02-01` as its midnight in a time zone, or an RFC 3339 time. A time of day without
+    /// its offset is neither, rather than a day whose time is lost.
     #[must_use]
     pub fn parse_in(text: &str, zone: &TimeZone) -> Option<Self> {
         if let Some(time) = Self::parse(text) {
             return Some(time);
         }
-        let date: jiff::civil::Date = text.trim().parse().ok()?;
-        let start = date.to_zoned(zone.clone()).ok()?;
-        Some(Self(start.timestamp().as_millisecond()))
+        Day::parse(text).map(|day| day.midnight_in(zone))
     }
 
     /// Gives the moment `ms` milliseconds later.
@@ -299,6 +298,7 @@ mod tests {
     fn a_day_starts_at_midnight_in_its_zone() {
         let zone = TimeZone::get("Europe/Vienna").unwrap();
         assert_eq!(Timestamp::parse_in("2026-07-01", &zone).unwrap().to_string(), "2026-06-30T22:00:00Z");
+        assert_eq!(Timestamp::parse_in("2026-07-01T10:00:00", &zone), None);
         assert_eq!(Timestamp::parse("2018-02-01T12:00:00Z").unwrap().day().to_string(), "2018-02-01");
         let midnight = |day: &str, name: &str| {
             Day::parse(day).unwrap().midnight_in(&super::zone(name).unwrap()).to_string()

@@ -20,7 +20,7 @@
 //! touches there were and not on the order in which they arrived. A source keeps its share of all touches until the last
 //! three steps, which no human being's lead gets to.
 
-use crate::activity::{Activity, is_response};
+use crate::activity::Activity;
 use crate::attribute::AttributeValue;
 use crate::time::Timestamp;
 
@@ -56,7 +56,7 @@ impl Touch {
             }
             _ => None,
         };
-        let campaign = text("campaign").filter(|_| is_response(&activity.kind))?;
+        let campaign = text("campaign").filter(|_| activity.is_response())?;
         let (channel, landing_page) = (text("channel"), text("landing_page"));
         Some(Self { at, channel, campaign: Some(campaign), landing_page })
     }

@@ -364,12 +364,15 @@ async fn a_list_of_campaigns_adds_months_and_the_same_list_again_changes_nothing
     assert_eq!(statuses().await, ["created", "updated", "rejected", "rejected"]);
     let spring = world.get(Role::Sales, "/v1/campaigns/spring").await;
     let costs = json!([cost("2026-02", "10.00"), cost("2026-03", "20.00")]);
-    assert_eq!(spring, json!({ "id": "spring", "name": "Spring", "channel": "email", "costs": costs }));
+    assert_eq!(
+        spring,
+        json!({ "id": "spring", "name": "Spring", "channel": "email", "costs": costs, "statuses": [] })
+    );
     assert_eq!(statuses().await, ["unchanged", "unchanged", "rejected", "rejected"]);
     assert_eq!(world.get(Role::Sales, "/v1/campaigns").await["items"], json!([spring]));
     // Written whole, what is not said is no longer known.
     let whole = declare(&world, "spring", &json!({ "costs": [] })).await;
-    assert_eq!(whole, json!({ "id": "spring", "name": null, "channel": null, "costs": [] }));
+    assert_eq!(whole, json!({ "id": "spring", "name": null, "channel": null, "costs": [], "statuses": [] }));
     let faults =
         world.post(Role::Marketing, "/v1/campaigns", &json!({ "campaigns": [], "mode": "live" })).await;
     assert_eq!((faults.status, faults.pointers()), (422, vec!["/campaigns".to_owned(), "/mode".to_owned()]));
@@ -401,4 +404,137 @@ async fn a_cost_that_is_written_while_another_one_is_is_not_lost() {
     assert_eq!(again["results"][0]["status"], "unchanged");
     let spring = world.get(Role::Sales, "/v1/campaigns/spring").await;
     assert_eq!(spring["costs"].as_array().map(Vec::len), Some(3));
+}
+
+/// A webinar's statuses in their order; who registered or attended responded.
+async fn declare_webinar(world: &World) {
+    let status = |name: &str, responded: bool| json!({ "status": name, "responded": responded });
+    let statuses = [("sent", false), ("no_show", false), ("registered", true), ("attended", true)];
+    let statuses = statuses.map(|(name, responded)| status(name, responded));
+    declare(world, "webinar", &json!({ "channel": "email", "statuses": statuses })).await;
+}
+
+fn told(who: &str, at: &str, status: &str) -> Value {
+    json!({
+        "lead": { "email": format!("{who}@company.example") }, "kind": "campaign_member", "occurred_at": at,
+        "id": format!("{who} {status}"), "properties": { "campaign": "webinar", "status": status },
+    })
+}
+
+#[tokio::test]
+async fn members_of_a_campaign_have_the_furthest_status_that_was_told_of_them() {
+    let world = World::on_dynamo().await;
+    declare_webinar(&world).await;
+    let mut activities = vec![
+        told("ada", "2026-02-01T09:00:00Z", "sent"),
+        told("ada", "2026-02-03T09:00:00Z", "registered"),
+        told("ada", "2026-03-05T18:00:00Z", "attended"),
+        told("ben", "2026-02-01T09:00:00Z", "sent"),
+        told("cyd", "2026-02-01T09:00:00Z", "sent"),
+        told("cyd", "2026-02-04T09:00:00Z", "registered"),
+        // Told last, and still not backwards.
+        told("cyd", "2026-03-05T19:00:00Z", "no_show"),
+        told("dan", "2026-03-02T09:00:00Z", "registered"),
+    ];
+    // Whatever the sender says of it, sent is no response.
+    activities[3]["properties"]["responded"] = json!(true);
+    activities.reverse();
+    let body = json!({ "mode": "history", "activities": activities });
+    let send = async || -> Vec<Value> {
+        let answer = world.post(Role::Capture, "/v1/activities", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["results"].as_array().unwrap().iter().map(|result| result["status"].clone()).collect()
+    };
+    assert!(send().await.iter().all(|status| status == "created" || status == "updated"));
+    assert!(send().await.iter().all(|status| status == "unchanged"));
+
+    let row = async |query: &str| -> Value {
+        let path = format!("/v1/reports/campaigns?group_by=campaign&tz=UTC{query}");
+        let report = world.get(Role::Marketing, &path).await;
+        let rows = report["rows"].as_array().unwrap().clone();
+        rows.into_iter().find(|row| row["campaign"] == "webinar").unwrap_or_default()
+    };
+    let counts = |row: &Value| -> (u64, u64, Vec<(String, u64)>) {
+        let statuses = row["statuses"].as_array().unwrap().iter();
+        let statuses =
+            statuses.map(|s| (s["status"].as_str().unwrap().to_owned(), s["leads"].as_u64().unwrap()));
+        (row["members"].as_u64().unwrap(), row["responded"].as_u64().unwrap(), statuses.collect())
+    };
+    let statuses = |n: [u64; 4]| {
+        ["sent", "no_show", "registered", "attended"]
+            .into_iter()
+            .map(str::to_owned)
+            .zip(n)
+            .collect::<Vec<_>>()
+    };
+    let all = row("").await;
+    assert_eq!(counts(&all), (4, 3, statuses([1, 0, 2, 1])));
+    assert_eq!(all["leads"], 3, "who was only sent something is a contact");
+    // Became members in February, with what they are now; came to their status in February.
+    let february = "&from=2026-02-01&to=2026-03-01";
+    assert_eq!(counts(&row(february).await), (3, 2, statuses([1, 0, 1, 1])));
+    assert_eq!(counts(&row(&format!("{february}&basis=period")).await), (2, 1, statuses([1, 0, 1, 0])));
+
+    let behind = async |query: &str| -> usize {
+        let path = format!("/v1/reports/campaigns/leads?group_by=campaign&row=webinar&figure=members{query}");
+        world.get(Role::Marketing, &path).await["items"].as_array().unwrap().len()
+    };
+    assert_eq!(
+        (behind("").await, behind("&status=registered").await, behind("&status=no_show").await),
+        (4, 2, 0)
+    );
+    assert_eq!(behind("&tz=UTC&from=2026-02-01&to=2026-03-01&basis=period&status=registered").await, 1);
+    let path = "/v1/reports/campaigns/leads?figure=members";
+    let faults = world.call(Role::Marketing, "GET", path).send().await;
+    assert_eq!(faults.pointers(), ["/group_by", "/row"]);
+    let path = "/v1/reports/campaigns/leads?figure=won&status=sent";
+    assert_eq!(world.call(Role::Marketing, "GET", path).send().await.pointers(), ["/status"]);
+
+    let csv = world
+        .call(Role::Sales, "GET", "/v1/reports/campaigns?group_by=campaign")
+        .header("accept", "text/csv");
+    let csv = csv.expect(200).await.text();
+    assert!(
+        csv.lines().next().is_some_and(|head| head.ends_with(",qualified,accepted,members,responded")),
+        "{csv}"
+    );
+    assert!(csv.lines().any(|line| line.starts_with("webinar,3,") && line.ends_with(",0,0,4,3")), "{csv}");
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_declared_is_refused_alone_and_a_page_tells_of_none() {
+    let world = World::new().await;
+    declare_webinar(&world).await;
+    let mut wrong = told("ada", "2026-02-01T09:00:00Z", "dreamt");
+    let answer = world.post(Role::Capture, "/v1/activities", &wrong).await;
+    assert_eq!((answer.status, answer.pointers()), (422, vec!["/properties/status".to_owned()]));
+    assert!(answer.text().contains("sent, no_show, registered, attended"), "{}", answer.text());
+    wrong["properties"]["campaign"] = json!("spring");
+    let body = json!({ "activities": [wrong, told("ben", "2026-02-01T09:00:00Z", "sent")] });
+    let results = world.post(Role::Capture, "/v1/activities", &body).await.json();
+    assert_eq!(results["results"][0]["problem"]["errors"][0]["pointer"], "/properties/campaign", "{results}");
+    assert_eq!(results["results"][1]["status"], "created");
+    let members = async || {
+        let path = "/v1/reports/campaigns/leads?group_by=campaign&row=webinar&figure=members";
+        world.get(Role::Marketing, path).await["items"].clone()
+    };
+    assert_eq!(members().await.as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&members().await[0]["status"], &members().await[0]["responded_at"]),
+        (&json!("sent"), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn qualified_and_accepted_count_who_came_so_far_or_further() {
+    let world = World::on_dynamo().await;
+    send(&world, &drawn()).await;
+    let report = world.get(Role::Sales, "/v1/reports/campaigns?group_by=campaign").await;
+    for row in report["rows"].as_array().unwrap() {
+        // Every won lead passed both, and these leads know no other way.
+        assert_eq!((&row["qualified"], &row["accepted"]), (&row["won"], &row["won"]), "{row}");
+        let name = row["campaign"].as_str().unwrap_or_default();
+        let query = format!("group_by=campaign&figure=accepted&row={}", encoded(name));
+        assert_eq!(behind(&world, &query, 7).await.len() as u64, row["accepted"].as_u64().unwrap());
+    }
 }

@@ -4,8 +4,8 @@
 //! trend reads many of them. Shares, intervals and names of fields are added where they are shown.
 
 use crate::response::{interval, rate};
-use domain::funnel::{Count, Durations, Funnel, Group, Line, PATH};
-use domain::report::Basis;
+use domain::funnel::{Count, Durations, Funnel, Group, Line};
+use domain::report::{Basis, PATH};
 use domain::segment::harmless_cell;
 use domain::stage::Stage;
 use domain::time::{Day, Timestamp};

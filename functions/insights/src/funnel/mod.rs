@@ -117,7 +117,7 @@ pub(crate) async fn leads(
 /// Gives a lead behind a figure, with where it stood since when.
 fn behind(row: &Row) -> Value {
     let mut lead = response::behind(&row.lead);
-    let stays = row.stays().iter().map(
+    let stays = row.lead.stays.iter().map(
         |stay| json!({ "stage": stay.stage.as_str(), "cycle": stay.cycle, "since": stay.since.to_string() }),
     );
     if let Some(map) = lead.as_object_mut() {

@@ -101,6 +101,10 @@ impl CampaignsAsked {
 pub enum Figure {
     /// All leads of a row.
     Leads,
+    /// Those that were handed to sales, or came further.
+    Qualified,
+    /// Those that sales took, or that came further.
+    Accepted,
     /// Those with a won deal.
     Won,
     /// Those that were lost or disqualified.
@@ -109,16 +113,21 @@ pub enum Figure {
     Open,
     /// Those whose touches a model credits.
     Credited,
+    /// The members of a campaign.
+    Members,
 }
 
 impl Figure {
     /// Every figure with its word in the API.
     pub const WORDS: &'static [(&'static str, Self)] = &[
         ("leads", Self::Leads),
+        ("qualified", Self::Qualified),
+        ("accepted", Self::Accepted),
         ("won", Self::Won),
         ("lost", Self::Lost),
         ("open", Self::Open),
         ("credited", Self::Credited),
+        ("members", Self::Members),
     ];
 }
 
@@ -139,8 +148,10 @@ pub struct LeadsQuery {
     pub basis: Option<String>,
     /// The row's name; empty for the one without a name; every row unless said.
     pub row: Option<String>,
-    /// `leads` unless said, `won`, `lost`, `open` or `credited`.
+    /// `leads` unless said, `qualified`, `accepted`, `won`, `lost`, `open`, `credited` or `members`.
     pub figure: Option<String>,
+    /// The status of members; any unless said.
+    pub status: Option<String>,
     /// How many, 1 to 200; 100 unless said.
     pub limit: Option<u32>,
     /// Where the page starts: `next_cursor` of the page before.
@@ -158,6 +169,8 @@ pub struct LeadsAsked {
     pub figure: Figure,
     /// The word for it.
     pub figure_word: &'static str,
+    /// The status of members, where one is meant.
+    pub status: Option<String>,
     /// How many.
     pub limit: usize,
     /// Where to go on.
@@ -186,6 +199,16 @@ pub fn leads_behind(query: &LeadsQuery, default_zone: &TimeZone) -> Result<Leads
             None
         }
     };
+    if figure == Some(Figure::Members) {
+        if query.group_by.as_deref() != Some("campaign") {
+            faults.add("/group_by", "is to be \"campaign\": members are a campaign's");
+        }
+        if query.row.as_deref().is_none_or(str::is_empty) {
+            faults.add("/row", "is required: members are a campaign's");
+        }
+    } else if query.status.is_some() {
+        faults.add("/status", "is not expected: only members have one");
+    }
     let limit = adapters::wire::limit(query.limit, 100)?;
     let place = Place::read(query.cursor.as_deref(), &faults);
     let row = query.row.as_ref().map(|name| Some(name.clone()).filter(|name| !name.is_empty()));
@@ -194,6 +217,7 @@ pub fn leads_behind(query: &LeadsQuery, default_zone: &TimeZone) -> Result<Leads
         row,
         figure,
         figure_word,
+        status: query.status.clone(),
         limit,
         place,
     });

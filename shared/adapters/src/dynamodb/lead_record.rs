@@ -24,6 +24,7 @@
 //! | `ch` | M | content had, by its id: N, the day, in days after that of `ct` |
 //! | `cw` | B | by which way each of `ch`, in the order of the ids: [`HadBy`], one byte each; absent where all are the lead's own |
 //! | `cy` | N | cycle; absent for the first |
+//! | `cm` | M | statuses told of it by campaign: each an M of the status and N, the time at which it was first told |
 //! | `co` | M | company: `n` name, `d` domain, `s` and `i` system and id of its external id |
 //! | `d` | SS | possible duplicates |
 //! | `dm` | N | the milliseconds that `due_at` was rounded down by |
@@ -66,6 +67,7 @@ use domain::consent::{ConsentState, Consents, Purpose};
 use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::Ledger;
+use domain::member::Members;
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
 use domain::sales::{DeliveryId, Move, SalesFact};
@@ -90,6 +92,7 @@ mod name {
     pub(super) const CONTENT: &str = "ch";
     pub(super) const CONTENT_WAYS: &str = "cw";
     pub(super) const CYCLE: &str = "cy";
+    pub(super) const MEMBERS: &str = "cm";
     pub(super) const COMPANY: &str = "co";
     pub(super) const DUPLICATES: &str = "d";
     pub(super) const DUE_MILLIS: &str = "dm";
@@ -331,6 +334,13 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     }
     item.texts(name::SEGMENTS, lead.segments.iter().map(|slug| slug.as_str().to_owned()).collect());
     item.deliveries(name::RECENT, &lead.recent);
+    let members = lead.members.0.iter().map(|(campaign, told)| {
+        let told = told
+            .iter()
+            .map(|(status, at)| (status.clone(), Stored::N(distance(*at, created_at).to_string())));
+        (campaign.clone(), Stored::M(told.collect()))
+    });
+    item.map(name::MEMBERS, Writer(members.collect()));
     let duplicates = lead.possible_duplicates.iter().map(|id| id.as_str().to_owned());
     item.texts(name::DUPLICATES, duplicates.collect());
     item.into_item()
@@ -505,6 +515,20 @@ impl<'a> Reader<'a> {
         days.iter().map(day).collect::<Option<_>>().ok_or_else(|| Damage::new(name, UNREADABLE))
     }
 
+    fn members(self, created_at: Timestamp) -> Result<Members, Damage> {
+        let damaged = || Damage::new(name::MEMBERS, UNREADABLE);
+        let status = |(status, at): (&String, &Stored)| {
+            let distance = at.as_n().ok()?.parse().ok()?;
+            Some((status.clone(), at_distance(distance, created_at)))
+        };
+        let campaign = |(campaign, told): (&String, &Stored)| {
+            let told = told.as_m().ok()?.iter().map(status).collect::<Option<_>>()?;
+            Some((campaign.clone(), told))
+        };
+        let members = self.map(name::MEMBERS)?.into_iter().flatten().map(campaign);
+        members.collect::<Option<_>>().map(Members).ok_or_else(damaged)
+    }
+
     fn set<T: Ord>(
         self,
         name: &'static str,
@@ -628,6 +652,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         content: content(item, created_at.day())?,
         due_at: due_at.map(|at| at.plus(due_millis)),
         recent: item.deliveries(name::RECENT)?,
+        members: item.members(created_at)?,
         possible_duplicates: item.set(name::DUPLICATES, |text| LeadId::parse(text).ok())?,
     })
 }

@@ -16,6 +16,7 @@ use domain::consent::{ConsentState, Consents, Purpose};
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, MOST_CONTENT, MOST_CONTENT_BYTES, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
+use domain::member::Members;
 use domain::phase::Phase;
 use domain::reason::Reason;
 use domain::sales::{DeliveryId, Move, SalesFact};
@@ -276,8 +277,13 @@ pub(crate) mod generators {
             (sales, withdrawn, recent, ledger, ledger_since) in
                 (vec(sales_fact(), 0..5), vec(delivery(), 0..3), vec(delivery(), 0..33), ledger(), ledger()),
             (segments, possible_duplicates) in (btree_set(slug(), 0..4), btree_set(lead_id(), 0..3)),
-            (persona, phase, content, to_assign) in
-                (of(slug()), of(phase()), btree_map(slug(), had(), 0..4), of(delivery())),
+            (persona, phase, content, members, to_assign) in (
+                of(slug()),
+                of(phase()),
+                btree_map(slug(), had(), 0..4),
+                btree_map("[a-zü ]{1,20}", btree_map("[a-z_]{1,12}", any_time(), 1..4), 0..3),
+                of(delivery()),
+            ),
         ) -> Lead {
             Lead {
                 id, version, playbook_version, identities, company, attributes,
@@ -289,6 +295,7 @@ pub(crate) mod generators {
                 stage_since: since.unwrap_or(created_at),
                 cycle, person, person_since, promise_due_at, to_assign, persona, phase, segments, content, due_at,
                 recent,
+                members: domain::member::Members(members),
                 possible_duplicates,
             }
         }
@@ -678,6 +685,7 @@ pub(crate) fn typical_lead() -> Lead {
         content: [(slug("buyers-guide"), Had { on: Day(20_590), by: HadBy::Mail })].into(),
         due_at: Some(Day(20_600).start()),
         recent: (0..10).map(|n| DeliveryId::new("form", &n.to_string())).collect(),
+        members: Members::default(),
         possible_duplicates: BTreeSet::new(),
     }
 }

@@ -141,6 +141,13 @@ fn company_into(lead: &mut Lead, company: &Company, public: bool) {
     }
 }
 
+/// Remembers how the lead stands to a campaign, where somebody with a token tells so: a page's script speaks for anybody.
+pub(super) fn member_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming) {
+    if let Some((campaign, status)) = activity.membership().filter(|_| incoming.by.starts_with("api:")) {
+        lead.members.take(campaign, status, incoming.occurred_at);
+    }
+}
+
 /// Remembers the content that a lead had, and forgets what a mail brought that came back.
 pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming, playbook: &Playbook) {
     let Some(content) = content_of(activity) else { return };

@@ -20,7 +20,7 @@ mod territories;
 
 pub use territories::{Member, Territory};
 
-use crate::activity::{Activity, is_response};
+use crate::activity::Activity;
 use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
 use crate::country::Country;
@@ -435,7 +435,7 @@ impl Playbook {
     /// Tells whether an activity makes a contact a lead, where any response does.
     #[must_use]
     pub fn responds(&self, activity: &Activity) -> bool {
-        matches!(self.lead_when, LeadWhen::AnyResponse) && is_response(&activity.kind)
+        matches!(self.lead_when, LeadWhen::AnyResponse) && activity.is_response()
     }
 
     /// Lists everybody whom the playbook names, without repeats.

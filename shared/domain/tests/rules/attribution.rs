@@ -161,6 +161,7 @@ fn row(n: usize, lead: &Drawn) -> Row {
         responded_at: day(lead.responded),
         outcome: if lead.deals.is_empty() { Outcome::Open } else { Outcome::Won(day(lead.deals[0].1)) },
         won: won.collect(),
+        stays: Vec::new(),
     }
 }
 

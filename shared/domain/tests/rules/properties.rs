@@ -399,6 +399,7 @@ proptest! {
                 responded_at: start(),
                 outcome: domain::sales::Outcome::Won(at),
                 won: vec![WonDeal { id: deal, amount, at, fact: delivery(n), opened: None, first_won: at }],
+                stays: Vec::new(),
             }
         }).collect();
         let basis = domain::report::Basis::Cohort;
