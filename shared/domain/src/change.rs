@@ -734,7 +734,7 @@ impl Worker<'_> {
         let before = lead.clone();
         let mut effects = Vec::new();
         let mut new = true;
-        let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.people);
+        let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.playbook, self.people);
         match &fact {
             Fact::Captured(capture) => {
                 new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
