@@ -65,7 +65,7 @@ impl Names<'_> {
 pub fn of_fact(fact: &Fact, names: &Names<'_>) -> String {
     match fact {
         Fact::Captured(capture) => captured(capture, names),
-        Fact::Activity(activity) => did(activity, names),
+        Fact::Activity(activity) => did(activity, "", names),
         Fact::Sales { what, by, note } => with_note(moved(what, by.as_ref(), names), note.as_deref()),
         Fact::FollowUp { channel, result, by, note } => {
             let result = result.as_deref().map(|result| format!(": {}", said(result))).unwrap_or_default();
@@ -358,10 +358,10 @@ fn page(activity: &Activity) -> String {
     }
 }
 
-/// Says what somebody did, with what they wrote.
-fn did(activity: &Activity, names: &Names<'_>) -> String {
+/// Says what somebody did, with where they came from and what they wrote.
+fn did(activity: &Activity, from: &str, names: &Names<'_>) -> String {
     let wrote = ["message", "question", "comment"].iter().find_map(|name| text_of(activity, name));
-    with_note(doing(activity, names), wrote)
+    with_note(doing(activity, names) + from, wrote)
 }
 
 fn doing(activity: &Activity, names: &Names<'_>) -> String {
@@ -406,7 +406,7 @@ fn captured(capture: &Capture, names: &Names<'_>) -> String {
     });
     let from = from.map(|from| format!(", coming from {from}")).unwrap_or_default();
     match &capture.activity {
-        Some(activity) => format!("{}{from}", did(activity, names)),
+        Some(activity) => did(activity, &from, names),
         None if capture.customer => "Was entered as a customer".to_owned(),
         None if capture.responded => format!("Was entered as a lead{from}"),
         None => format!("Was entered as a contact{from}"),
