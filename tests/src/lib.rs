@@ -265,8 +265,9 @@ impl World {
 
     /// Makes a world in memory, with a playbook.
     pub async fn with(playbook: &Value) -> Self {
-        let store = Arc::new(MemoryLeadStore::new());
-        let world = Self::over(&store, Arc::new(MemoryCatalog::new()), playbook).await;
+        let catalog = Arc::new(MemoryCatalog::new());
+        let store = Arc::new(MemoryLeadStore::beside(Arc::clone(&catalog)));
+        let world = Self::over(&store, catalog, playbook).await;
         Self { memory: Some(store), ..world }
     }
 

@@ -25,6 +25,7 @@ mod jobs {
     pub(crate) mod release;
     pub(crate) mod report;
     pub(crate) mod rescore;
+    pub(crate) mod routing;
     pub(crate) mod segments;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;

@@ -71,15 +71,15 @@ pub(crate) async fn report(app: &App, asked: &Question) -> Result<Value, StoreEr
     let people = app.playbooks.people(&playbook).await?;
     let mut kept = Kept::default();
     every_lead(app, |lead| {
-        let territory = territory(&playbook, lead);
+        let territory = territory(&playbook, lead, now);
         kept.add(asked, &playbook.promises, &people, lead, territory, now);
     })
     .await?;
     Ok(shown(asked, &playbook, &kept, now))
 }
 
-fn territory<'a>(playbook: &'a Playbook, lead: &Lead) -> Option<&'a Slug> {
-    playbook.qualifier(lead.country()).0.map(|territory| &territory.id)
+fn territory<'a>(playbook: &'a Playbook, lead: &Lead, now: Timestamp) -> Option<&'a Slug> {
+    playbook.territory(lead, now.day()).map(|territory| &territory.id)
 }
 
 fn shown(asked: &Question, playbook: &Playbook, kept: &Kept, now: Timestamp) -> Value {
@@ -272,7 +272,7 @@ pub(crate) async fn leads(
 
 /// Gives a lead with those of its promises that are asked for, where it has any.
 fn behind(asked: &PromisesLeadsAsked, playbook: &Playbook, lead: &Lead, now: Timestamp) -> Option<Value> {
-    let territory = territory(playbook, lead);
+    let territory = territory(playbook, lead, now);
     let figure = |clock: &Clock| match clock.state(now) {
         PromiseState::Kept => PromiseFigure::Kept,
         PromiseState::Broken => PromiseFigure::Broken,

@@ -166,7 +166,9 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
         let schedule = Schedule::read(&object);
         let slug = |key: &'static str| object.optional(key).map(|node| node.parsed(Slug::parse));
         let (deputy, manager) = (slug("deputy"), slug("manager"));
-        let capacity = object.optional("daily_capacity").map(|node| node.integer(0, 10_000));
+        let capacity = |key: &'static str| object.optional(key).map(|node| node.integer(0, 10_000));
+        let (daily, open) = (capacity("daily_capacity"), capacity("open_capacity"));
+        let left_at = object.optional("left_at").map(|node| node.time());
         let crm_id = object.optional("crm_id").map(|node| node.text(200));
         // Kept as it was sent: whoever counts working hours reads it the same way.
         let sent = |key: &'static str| object.optional(key).map(|node| node.value().clone());
@@ -184,7 +186,9 @@ pub fn person(body: &Value) -> Result<Value, Problem> {
             "absences": absences,
             "deputy": deputy.flatten().as_ref().map(Slug::as_str),
             "manager": manager.flatten().as_ref().map(Slug::as_str),
-            "daily_capacity": capacity.flatten(),
+            "daily_capacity": daily.flatten(),
+            "open_capacity": open.flatten(),
+            "left_at": left_at.flatten().map(|at| at.to_string()),
             "crm_id": crm_id.flatten(),
         }))
     })

@@ -11,6 +11,7 @@ use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, release, review, sweep}
 use adapters::dynamodb::keys::DUE_SHARDS;
 use adapters::jobs::{Job, JobKind, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
+use adapters::routing::Given;
 use domain::change::{Pace, review as review_lead};
 use domain::export::Asked;
 use domain::identity::LeadId;
@@ -85,6 +86,13 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
             problem = Some(error.into());
         }
     }
+    // What somebody leaves behind has an owner, if the wrong one: half of what is left.
+    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    let mut moved = Vec::new();
+    if let Err(error) = give_away(app, half, &mut moved).await {
+        tracing::error!(error = %error, "leads of somebody who leaves could not be given away");
+        problem = Some(error.into());
+    }
     let mut tick = Tick::default();
     let first = now.millis().div_euclid(TICK_MS).rem_euclid(i64::from(DUE_SHARDS));
     let first = u8::try_from(first).unwrap_or(0);
@@ -101,10 +109,25 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
         Some(problem) => Err(problem),
         None => Ok(json!({
             "read": tick.read, "changed": tick.changed, "failed": tick.failed, "remaining": tick.remaining,
-            "released": released, "sweeps": started.sweeps, "resumed": started.resumed,
+            "released": released, "given_away": moved, "sweeps": started.sweeps, "resumed": started.resumed,
             "ordered": started.ordered,
         })),
     }
+}
+
+/// Goes on with what somebody who leaves has, where the one who began it ran out of time or died.
+async fn give_away(app: &App, until: Instant, moved: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut problem = None;
+    for job in app.jobs.free(JobKind::Reassign).await? {
+        match app.assigner.work(&app.jobs, job.id(), until).await {
+            Ok(worked) => moved.extend(worked.map(|job| job.id().to_owned())),
+            Err(error) => problem = Some(error),
+        }
+        if Instant::now() > until {
+            break;
+        }
+    }
+    problem.map_or(Ok(()), Err)
 }
 
 async fn one_shard(
@@ -159,6 +182,10 @@ async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became
     }
     let reviewed = review(app, &id, |lead| async move {
         if lead.due_at.is_none_or(|due| due > now) {
+            return Ok(None);
+        }
+        // What nobody gave away when it could be is given away now; where nobody has room, it is asked again later.
+        if lead.to_assign.is_some() && matches!(app.assigner.to_pool(&lead.id).await?, Given::To(_)) {
             return Ok(None);
         }
         let playbook = app.playbooks.version(lead.playbook_version).await?;

@@ -30,6 +30,7 @@ use adapters::jobs::{JobKind, Jobs};
 use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, Commit, JobStarter, LeadLists, LeadStore, StoreError, Timeline};
+use adapters::routing::Assigner;
 use domain::change::Change;
 use domain::identity::LeadId;
 use domain::lead::Lead;
@@ -74,8 +75,10 @@ pub struct App {
     pub playbooks: Arc<Playbooks>,
     /// People, and what was released to them today.
     pub catalog: Arc<dyn Catalog>,
-    /// Sweeps.
+    /// Sweeps, and leads that are given away.
     pub jobs: Jobs,
+    /// Gives leads to people.
+    pub assigner: Assigner,
     /// Starts a sweep.
     pub starter: Arc<dyn SweepStarter>,
     /// Starts other kinds of jobs once more whose workers died; where a kind has none, it is taken up when somebody asks
@@ -120,11 +123,19 @@ impl App {
         starter: Arc<dyn SweepStarter>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
         Self {
+            assigner: Assigner::new(
+                Arc::clone(&store) as Arc<dyn LeadStore>,
+                Arc::clone(&store) as Arc<dyn LeadLists>,
+                Arc::clone(&catalog),
+                Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
             leads: Arc::clone(&store) as Arc<dyn LeadStore>,
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
-            playbooks: Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            playbooks,
             catalog: Arc::clone(&catalog),
             jobs: Jobs::new(catalog, Arc::clone(&clock)),
             starter,

@@ -6,6 +6,7 @@
 //! * [`inbox`] – what to work on, in which order; [`dossier`] – everything known of a lead;
 //! * [`request`], [`response`] – the wire;
 //! * [`history`] – a lead as it was on another day;
+//! * [`routing`] – who gets a real prospect, and what somebody has who leaves;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -18,6 +19,7 @@ pub mod history;
 pub mod inbox;
 pub mod request;
 pub mod response;
+pub mod routing;
 
 pub use config::Config;
 
@@ -26,9 +28,11 @@ use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::history::facts as facts_of_lead;
 use adapters::http::auth::{MarketingAndSales, SalesOnly};
 use adapters::http::{self, Caller, JsonBody, Problem, Query, Tokens};
+use adapters::jobs::Jobs;
 use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, CatalogKind, LeadLists, LeadStore, Timeline};
+use adapters::routing::Assigner;
 use adapters::wire::feedback::{Sent, reason};
 use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::{FromRef, Path, State};
@@ -66,6 +70,10 @@ pub struct App {
     pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
+    /// Gives leads to people.
+    pub assigner: Assigner,
+    /// What takes too long to wait for.
+    pub jobs: Jobs,
     /// Tokens.
     pub tokens: Arc<Tokens>,
     /// Time.
@@ -95,6 +103,14 @@ impl App {
                 Arc::clone(&playbooks),
                 Arc::clone(&clock),
             ),
+            assigner: Assigner::new(
+                Arc::clone(&store) as Arc<dyn LeadStore>,
+                Arc::clone(&store) as Arc<dyn LeadLists>,
+                Arc::clone(&catalog),
+                Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
+            jobs: Jobs::new(Arc::clone(&catalog), Arc::clone(&clock)),
             leads: Arc::clone(&store) as Arc<dyn LeadStore>,
             lists: Arc::clone(&store) as Arc<dyn LeadLists>,
             timeline: store,
@@ -165,6 +181,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(inbox::inbox))
         .routes(routes!(feedback))
         .routes(routes!(feedback_batch))
+        .routes(routes!(routing::reassign))
         .with_state(app)
 }
 
@@ -427,5 +444,6 @@ async fn record(app: &App, lead: LeadRef, sent: Sent) -> Result<Recorded, Proble
         }
         _ => {}
     }
-    Ok(app.write_path.record(&About::Known(lead), &[sent.fact]).await?)
+    let recorded = app.write_path.record(&About::Known(lead), &[sent.fact]).await?;
+    Ok(routing::given(app, recorded).await)
 }

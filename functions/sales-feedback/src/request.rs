@@ -1,6 +1,7 @@
 //! What sales sends.
 
 use adapters::http::Problem;
+use adapters::routing::Leaving;
 use adapters::wire;
 use adapters::wire::feedback::{Sent, fact};
 use axum::http::{HeaderMap, header};
@@ -225,7 +226,7 @@ impl Filter {
             _ => None,
         };
         let territory =
-            || playbook.qualifier(lead.country()).0.map_or(NO_TERRITORY, |territory| territory.id.as_str());
+            || playbook.territory(lead, now.day()).map_or(NO_TERRITORY, |territory| territory.id.as_str());
         self.stage.is_none_or(|stage| lead.stage == stage)
             && self.label.is_none_or(|label| lead.score.label == label)
             && self.country.is_none_or(|asked| country() == Some(asked))
@@ -270,6 +271,26 @@ pub fn at(asked: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
     let end_of_day = Timestamp::parse(&format!("{}T23:59:59.999Z", text.trim()));
     Timestamp::parse(text).or(end_of_day).filter(|at| *at >= Timestamp::EARLIEST).ok_or_else(|| {
         Problem::fault("/at", "is not a time; expected one such as 2026-02-01T12:00:00Z, or 2026-02-01")
+    })
+}
+
+/// Reads to whom somebody's leads go.
+///
+/// # Errors
+///
+/// Every fault.
+pub fn leaving(body: &Value, from: Slug) -> Result<Leaving, Problem> {
+    wire::one(body, |node| {
+        let object = node.object()?;
+        let to = object.optional("to").map(|node| {
+            let to = node.parsed(Slug::parse)?;
+            if to == from {
+                node.fault("has them already; expected somebody else");
+            }
+            Some(to)
+        });
+        object.finish();
+        Some(Leaving { from: from.clone(), to: to.map_or(Some(None), |to| to.map(Some))? })
     })
 }
 

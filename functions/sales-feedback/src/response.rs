@@ -185,6 +185,7 @@ pub(crate) fn dossier(
         "owner": wire::owner_json(lead),
         "ready": lead.ready,
         "held_for": lead.held_for.as_ref().map(Slug::as_str),
+        "waits_for_pool": lead.to_assign.is_some(),
         "promise": promise(lead, now),
         "not_before": standing.not_before.map(|at| at.to_string()),
         "score": wire::explanation_json(explanation, lead.playbook_version, now),
@@ -454,6 +455,13 @@ fn effect(effect: &Effect, document: Option<&Value>) -> Value {
         Effect::HandedOff { to, territory, promise_due_at } => json!({
             "effect": "handed_off", "to": to.as_str(), "territory": territory.as_ref().map(Slug::as_str),
             "promise_due_at": promise_due_at.to_string(),
+        }),
+        Effect::Routed(routed) => json!({
+            "effect": "routed", "to": routed.to.as_str(),
+            "territory": routed.territory.as_ref().map(Slug::as_str), "rule": routed.rule.as_str(),
+            "passed_over": routed.passed.iter().map(|passed| json!({
+                "person": passed.person.as_str(), "because": passed.because.as_str(),
+            })).collect::<Vec<_>>(),
         }),
         Effect::PromiseDueSoon { owner, due_at } => json!({
             "effect": "promise_due_soon", "owner": owner.as_str(), "promise_due_at": due_at.to_string(),

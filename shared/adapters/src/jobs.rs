@@ -26,6 +26,8 @@ pub enum JobKind {
     Backtest,
     /// Fits a card to won and lost.
     Suggestion,
+    /// Gives the leads of somebody who leaves to others.
+    Reassign,
 }
 
 impl JobKind {
@@ -36,6 +38,7 @@ impl JobKind {
         ("report", Self::Report),
         ("backtest", Self::Backtest),
         ("suggestion", Self::Suggestion),
+        ("reassign", Self::Reassign),
     ];
 
     /// Gives the word.

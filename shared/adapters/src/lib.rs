@@ -38,6 +38,7 @@ pub mod markdown;
 pub mod people;
 pub mod playbooks;
 pub mod ports;
+pub mod routing;
 pub mod s3;
 pub mod sqs;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! People as their records have them: when they work, and who answers for them.
+//! People as their records have them: when they work, who answers for them, and how many leads they can have.
 //!
 //! The records are read whole and cached for at most [`CACHED_MS`], since every hand-off needs somebody's calendar and
 //! hardly any changes one. A record that cannot be read is reported and passed over, so that one of them cannot hold up
@@ -12,6 +12,7 @@ use domain::identity::Slug;
 use domain::playbook::Playbook;
 use domain::promise::{People, Person};
 use domain::reader::Node;
+use domain::routing::Room;
 use domain::time::{SECOND_MS, Timestamp};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,8 @@ struct Known {
     schedule: Schedule,
     deputy: Option<Slug>,
     manager: Option<Slug>,
+    left_at: Option<Timestamp>,
+    room: Room,
 }
 
 impl Known {
@@ -37,17 +40,27 @@ impl Known {
         let schedule = Schedule::read(&node.object()?).filter(|_| faults.is_empty())?;
         let slug =
             |name: &str| record.body.get(name).and_then(Value::as_str).and_then(|id| Slug::parse(id).ok());
+        let room = |name: &str| record.body.get(name)?.as_u64().and_then(|n| u32::try_from(n).ok());
+        let left_at = record.body.get("left_at").and_then(Value::as_str).and_then(Timestamp::parse);
         Some(Self {
             id: Slug::parse(&record.id).ok()?,
             schedule,
             deputy: slug("deputy"),
             manager: slug("manager"),
+            left_at,
+            room: Room { a_day: room("daily_capacity"), open: room("open_capacity") },
         })
     }
 
     fn person(&self, usual: Option<&Week>) -> (Slug, Person) {
-        let calendar = self.schedule.calendar(usual);
-        (self.id.clone(), Person { calendar, deputy: self.deputy.clone(), manager: self.manager.clone() })
+        let person = Person {
+            calendar: self.schedule.calendar(usual),
+            deputy: self.deputy.clone(),
+            manager: self.manager.clone(),
+            left_at: self.left_at,
+            room: self.room,
+        };
+        (self.id.clone(), person)
     }
 }
 

@@ -54,7 +54,12 @@ pub trait LeadStore: Send + Sync + Debug {
     /// Reads leads; consistent. Leads that are not there are left out.
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError>;
     /// Stores a change: all of it or nothing.
-    async fn commit(&self, change: &Change) -> Result<Commit, StoreError>;
+    async fn commit(&self, change: &Change) -> Result<Commit, StoreError> {
+        self.commit_with(change, &[]).await
+    }
+    /// Stores a change together with records of the catalog, all of it or nothing: what one lead alone does not decide. A
+    /// record that is not as expected is a conflict.
+    async fn commit_with(&self, change: &Change, also: &[Put]) -> Result<Commit, StoreError>;
 }
 
 /// A page of a list.
@@ -141,6 +146,10 @@ pub enum CatalogKind {
     Job,
     /// What was released to each person today.
     Release,
+    /// Whose turn it is in each territory's pool.
+    Rotation,
+    /// Who in sales has the leads of each company, by its domain.
+    Company,
     /// What people declared about an attribute.
     Attribute,
     /// What people declared about a campaign.
@@ -171,6 +180,8 @@ impl CatalogKind {
         ("token", Self::Token),
         ("job", Self::Job),
         ("release", Self::Release),
+        ("rotation", Self::Rotation),
+        ("company", Self::Company),
         ("attribute", Self::Attribute),
         ("campaign", Self::Campaign),
         ("mark", Self::Mark),

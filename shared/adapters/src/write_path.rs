@@ -232,7 +232,8 @@ fn outcomes(len: usize, places: &[usize], change: &Change) -> Vec<Outcome> {
     all
 }
 
-fn pause(attempt: u32) -> Duration {
+/// Gives how long to wait before something is tried again that others do at the same time.
+pub(crate) fn pause(attempt: u32) -> Duration {
     let limit = FIRST_PAUSE.saturating_mul(1 << attempt.min(10)).min(LONGEST_PAUSE);
     let random = uuid::Uuid::new_v4().as_u64_pair().1 % 1_000;
     limit.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 1_000.0)

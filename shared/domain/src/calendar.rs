@@ -321,6 +321,18 @@ impl Calendar {
         self.absences.iter().any(|(from, to)| (*from..*to).contains(&at))
     }
 
+    /// Gives the day that it is for them at a moment.
+    #[must_use]
+    pub fn day(&self, at: Timestamp) -> Day {
+        at.day_in(&self.zone)
+    }
+
+    /// Tells whether it is one of their holidays at a moment.
+    #[must_use]
+    pub fn is_holiday(&self, at: Timestamp) -> bool {
+        self.holidays.contains(&self.day(at))
+    }
+
     /// Walks the stretches of work between two moments, in order.
     fn working(
         &self,

@@ -13,14 +13,17 @@
 //! * `profile` – what a delivery says of a lead, taken in;
 //! * `moves` – which persona, phase and segments it came to or left, and why;
 //! * `promises` – what was promised when, and what has to be said of it;
-//! * `due` – whether a lead is ready, and when time alone changes something.
+//! * `due` – whether a lead is ready, and when time alone changes something;
+//! * `routing` – how it goes to somebody of a pool.
 
 mod due;
 mod moves;
 mod profile;
 mod promises;
+mod routing;
 
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
+pub use routing::{ASK_AGAIN_MS, assign};
 
 use crate::activity::{Activity, is_own_doing, is_response};
 use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
@@ -35,6 +38,7 @@ use crate::phase::{Phase, phase};
 use crate::playbook::Playbook;
 use crate::promise::{People, promised};
 use crate::reason::{Because, Reason};
+use crate::routing::{Routed, qualify};
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
@@ -239,6 +243,8 @@ pub enum Effect {
         /// When they promised to have answered.
         promise_due_at: Timestamp,
     },
+    /// Why somebody has it: said wherever that is not simply the qualifier of its territory.
+    Routed(Routed),
     /// Its owner owes it a first answer soon.
     PromiseDueSoon {
         /// Who.
@@ -489,6 +495,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         person: None,
         person_since: None,
         promise_due_at: None,
+        to_assign: None,
         persona: None,
         phase: None,
         segments: BTreeSet::new(),
@@ -513,7 +520,8 @@ pub fn decide(
     now: Timestamp,
 ) -> Change {
     let mut change = take(subject, claims, possible_duplicates, facts, playbook, people, now);
-    change.lead.due_at = next_review(&change.lead, playbook, people, now);
+    let review = next_review(&change.lead, playbook, people, now);
+    change.lead.due_at = routing::due(&change.lead, review, now);
     change
 }
 
@@ -643,8 +651,10 @@ pub fn review(
     let handed = worker.evaluate(&mut next, now, hand_off, Some(lead.score), &mut effects);
     effects.extend(owed);
     effects.extend(moves(Some(lead), Cause::Time, &next, playbook, now.day()));
+    routing::wait(&mut next, None, playbook, now.day());
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
-    next.due_at = next_review(&next, playbook, people, now);
+    let review = next_review(&next, playbook, people, now);
+    next.due_at = routing::due(&next, review, now.plus(ASK_AGAIN_MS));
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
     effects.retain(
         |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
@@ -785,6 +795,8 @@ impl Worker<'_> {
         let known = if fresh { None } else { Some(&before) };
         let old_score = known.map(|known| known.score);
         let handed = self.evaluate(lead, incoming.occurred_at, hand_off, old_score, &mut all);
+        let found = matches!(&incoming.fact, Fact::Sales { what: Move::Qualified, .. }) && !quiet;
+        routing::wait(lead, found.then_some(incoming.delivery), self.playbook, self.now.day());
         all.extend(moves(known, Cause::Fact, lead, self.playbook, self.now.day()));
         let entry = Entry {
             id: entry_id(incoming.occurred_at, incoming.delivery),
@@ -894,8 +906,9 @@ impl Worker<'_> {
         };
         let mut handed = None;
         if due {
-            let (territory, owner) = self.playbook.qualifier(lead.country());
-            let (territory, owner) = (territory.map(|t| t.id.clone()), owner.clone());
+            let territory = self.playbook.territory(lead, today);
+            let routed = qualify(self.playbook, territory, self.people, self.now);
+            let (territory, owner) = (routed.territory.clone(), routed.to.clone());
             let hours = self.playbook.promises.first_answer_hours;
             let not_before = lead.standing().not_before;
             let promise_due_at = promised(&self.people.get(&owner).calendar, self.now, not_before, hours);
@@ -907,11 +920,14 @@ impl Worker<'_> {
             self.stand(lead);
             lead.ready = self.is_ready(lead, today);
             effects.push(Effect::HandedOff { to: owner.clone(), territory, promise_due_at });
+            if !routed.passed.is_empty() {
+                effects.push(Effect::Routed(routed));
+            }
             handed = Some(owner);
         }
         // Who waits, waits for whoever qualifies its country by now, and only as long as it is ready.
         let held = lead.ready && (newly_held || lead.held_for.is_some());
-        let held_for = held.then(|| self.playbook.qualifier(lead.country()).1.clone());
+        let held_for = held.then(|| self.playbook.qualifier(lead, today).1.clone());
         if let Some(owner) = held_for.clone().filter(|_| lead.held_for.is_none()) {
             effects.push(Effect::Held { owner });
         }
@@ -938,7 +954,7 @@ impl Worker<'_> {
         lead.person = standing.person;
         if lead.person.is_none() && lead.stage.in_inbox() {
             // Sales opened it without anybody's name: it is the qualifier's, so that somebody owns it.
-            lead.person = Some(self.playbook.qualifier(lead.country()).1.clone());
+            lead.person = Some(self.playbook.qualifier(lead, self.now.day()).1.clone());
         }
         let counts_from =
             standing.returned_at.max(standing.not_before.filter(|_| standing.returned_at.is_some()));

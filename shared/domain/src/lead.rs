@@ -143,6 +143,8 @@ pub struct Lead {
     pub person_since: Option<Timestamp>,
     /// When its owner promised to have answered.
     pub promise_due_at: Option<Timestamp>,
+    /// The fact by which sales found it to be a real prospect, while it waits for somebody of its territory's pool.
+    pub to_assign: Option<DeliveryId>,
     /// The persona that it mirrors.
     pub persona: Option<Slug>,
     /// The phase that it is in.

@@ -16,6 +16,7 @@
 //! * [`claim`] – who may take a lead; [`inbox`] – what to work on first.
 //! * [`sentence`] – what happened, in words; [`similar`] – who was won and is alike; [`next_step`] – what to do.
 //! * [`calendar`] – when somebody works; [`promise`] – what sales and marketing promised each other, with its clock.
+//! * [`routing`] – who gets a lead: the qualifier of its territory, then somebody of the pool, in turn.
 //! * [`lead`] – the lead; [`touch`] – the campaigns that it answered to; [`resolve`] – which lead a delivery is about;
 //!   [`change`] – the one way a lead changes.
 //! * [`replay`] – a lead as it was; [`outlook`] – what would make it ready, and when what it has fades.
@@ -68,6 +69,7 @@ pub mod reason;
 pub mod replay;
 pub mod report;
 pub mod resolve;
+pub mod routing;
 pub mod sales;
 pub mod score;
 pub mod segment;

@@ -36,6 +36,7 @@ pub mod kept;
 use crate::calendar::{Calendar, Week};
 use crate::identity::Slug;
 use crate::lead::Lead;
+use crate::routing::Room;
 use crate::sales::Move;
 use crate::time::{Day, HOUR_MS, Timestamp};
 use jiff::tz::TimeZone;
@@ -88,6 +89,18 @@ pub struct Person {
     pub deputy: Option<Slug>,
     /// Who gets what the deputy leaves unanswered.
     pub manager: Option<Slug>,
+    /// When they left the company; they get nothing from then on.
+    pub left_at: Option<Timestamp>,
+    /// How many leads they can have.
+    pub room: Room,
+}
+
+impl Person {
+    /// Tells whether they are no longer with the company.
+    #[must_use]
+    pub fn has_left(&self, now: Timestamp) -> bool {
+        self.left_at.is_some_and(|at| at <= now)
+    }
 }
 
 /// The people whom a lead's clock may concern. Who has no record works always and has nobody to answer for them.
@@ -111,6 +124,11 @@ impl People {
     #[must_use]
     pub fn nobody() -> &'static Self {
         &NOBODY
+    }
+
+    /// Lets somebody be gone from a moment on, whatever their record says.
+    pub fn leaves(&mut self, id: &Slug, at: Timestamp) {
+        self.known.entry(id.clone()).or_default().left_at = Some(at);
     }
 
     /// Gives somebody.
@@ -428,7 +446,8 @@ impl Clock {
         let owner = people.get(&self.owner);
         let had = |id: &Slug| *id == self.owner || *id == self.has || self.passed_to.contains(id);
         let mut chain = [&owner.deputy, &owner.manager].into_iter().flatten();
-        chain.find(|id| !had(id) && !people.get(id).calendar.is_absent(now))
+        let there = |person: &Person| !person.has_left(now) && !person.calendar.is_absent(now);
+        chain.find(|id| !had(id) && there(people.get(id)))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::change::{Capture, Effect, Entry, Fact, MarketingFeedback};
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::identity::Slug;
 use crate::playbook::Playbook;
+use crate::routing::Rule;
 use crate::sales::{DeliveryId, Move};
 use crate::time::{Day, Timestamp};
 use std::collections::BTreeMap;
@@ -128,6 +129,23 @@ pub fn of_effect(effect: &Effect, names: &Names<'_>) -> String {
                 moment(*promise_due_at)
             )
         }
+        Effect::Routed(routed) => {
+            let why = match routed.rule {
+                Rule::Qualifier => "who qualifies its territory",
+                Rule::Deputy => "who answers for somebody who is not there",
+                Rule::Manager => "who leads somebody who is not there",
+                Rule::DefaultQualifier => "who qualifies what nobody else does",
+                Rule::Turn => "whose turn it was",
+                Rule::Company => "who has a lead of the same company",
+                Rule::Named => "who was named",
+            };
+            let passed: Vec<String> = (routed.passed.iter())
+                .map(|one| format!("{} ({})", names.person(&one.person), said(one.because.as_str())))
+                .collect();
+            let over =
+                if passed.is_empty() { String::new() } else { format!(", past {}", passed.join(", ")) };
+            format!("Went to {}, {why}{over}", names.person(&routed.to))
+        }
         Effect::PromiseDueSoon { owner, due_at } => {
             format!("{} was reminded of the answer promised by {}", names.person(owner), moment(*due_at))
         }
@@ -167,6 +185,7 @@ const fn matters(effect: &Effect) -> bool {
         Effect::Created
             | Effect::StageChanged { .. }
             | Effect::HandedOff { .. }
+            | Effect::Routed(_)
             | Effect::PromiseDueSoon { .. }
             | Effect::PromiseBroken { .. }
             | Effect::Held { .. }

@@ -22,6 +22,7 @@
 //! * `rules/days.rs` – the properties of time;
 //! * `rules/diff.rs` – what changed between two playbooks, and conditions as sentences;
 //! * `rules/schema.rs` – the published schema of the playbook says what its reader says;
+//! * `rules/routing.rs` – whose a lead is, and what is fair among a pool;
 //! * `rules/semantics.rs` – what each word of a condition means, by two readers; `rules/sql.rs` is the second one;
 //! * `rules/starter.rs` – the starter playbook and the examples of `docs/playbook.md`.
 
@@ -65,6 +66,8 @@ mod language;
 mod personas;
 #[path = "rules/properties.rs"]
 mod properties;
+#[path = "rules/routing.rs"]
+mod routing;
 #[path = "rules/schema.rs"]
 mod schema;
 #[path = "rules/semantics.rs"]

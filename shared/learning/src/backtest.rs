@@ -451,7 +451,7 @@ impl Backtest {
         }
         if let Some(at) = own {
             let playbook = &version.playbook;
-            let owner = playbook.qualifier(lead.country()).1.to_string();
+            let owner = playbook.qualifier(lead, at.day()).1.to_string();
             let week = at.day_in(&playbook.timezone).monday().0;
             *tallies.hand_offs.entry(week).or_default().entry(owner).or_default() += 1;
         }

@@ -269,12 +269,17 @@ impl LeadBuilder {
             .with("job_title", text("Head of Sales"))
     }
 
+    /// Gives the delivery that brings it.
+    #[must_use]
+    pub fn fact(&self, id: &str, at: Timestamp) -> Incoming {
+        delivered(id, at, Fact::Captured(Box::new(self.capture.clone())))
+    }
+
     /// Gives the change that stores it.
     #[must_use]
     pub fn change(&self) -> Change {
         let subject = Subject::New { id: self.id.clone(), playbook_version: 1 };
-        let fact = Fact::Captured(Box::new(self.capture.clone()));
-        let facts = [delivered(&format!("capture of {}", self.id), self.at, fact)];
+        let facts = [self.fact(&format!("capture of {}", self.id), self.at)];
         decide(subject, self.identities.clone(), &[], &facts, playbook(), People::nobody(), self.at)
     }
 

@@ -206,8 +206,8 @@ impl<S: LeadStore> LeadStore for FailingLeadStore<S> {
         self.failures.read("load", self.inner.load(ids)).await
     }
 
-    async fn commit(&self, change: &Change) -> Result<Commit, StoreError> {
-        self.failures.write("commit", Some(Commit::Conflict), self.inner.commit(change)).await
+    async fn commit_with(&self, change: &Change, also: &[Put]) -> Result<Commit, StoreError> {
+        self.failures.write("commit", Some(Commit::Conflict), self.inner.commit_with(change, also)).await
     }
 }
 

@@ -43,10 +43,11 @@ impl Setting {
     pub(crate) async fn with(playbook: &Value) -> Self {
         let clock = Arc::new(SetClock::at(time(NOON)));
         let shown: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
+        let kept = Arc::new(MemoryCatalog::new());
+        let catalog: Arc<dyn Catalog> = Arc::clone(&kept) as _;
         activate(playbook, Arc::clone(&catalog), Arc::clone(&shown)).await;
         let tokens = RoleTokens::create(Arc::clone(&catalog), Arc::clone(&shown)).await.unwrap();
-        let (store, failures) = (Arc::new(MemoryLeadStore::new()), Failures::none());
+        let (store, failures) = (Arc::new(MemoryLeadStore::beside(kept)), Failures::none());
         let failing = Arc::new(FailingLeadStore::new(Arc::clone(&store), failures.clone()));
         let (files, started) = (Arc::new(MemoryFiles::new()), Arc::new(MemoryJobStarter::new()));
         let rescore = rescore::App::on_one_machine(failing.clone(), Arc::clone(&catalog), Arc::clone(&shown));

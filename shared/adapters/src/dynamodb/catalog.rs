@@ -40,6 +40,22 @@ fn to_item(record: &Record) -> Item {
     item
 }
 
+/// Makes the part of a transaction that writes a record.
+pub(super) fn to_write(table: &str, Put { record, force }: &Put) -> Result<TransactWriteItem, StoreError> {
+    let mut put = PutItem::builder().table_name(table).set_item(Some(to_item(record)));
+    if !force {
+        put = if record.version <= 1 {
+            put.condition_expression("attribute_not_exists(#i)").expression_attribute_names("#i", keys::ID)
+        } else {
+            put.condition_expression("#v = :v")
+                .expression_attribute_names("#v", keys::CATALOG_VERSION)
+                .expression_attribute_values(":v", AttributeValue::N((record.version - 1).to_string()))
+        };
+    }
+    let put = put.build().map_err(|error| StoreError::Refused(error.to_string()))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
 fn from_item(kind: CatalogKind, item: &Item) -> Result<Record, StoreError> {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
     let number = |name: &str| item.get(name).and_then(|value| value.as_n().ok());
@@ -109,23 +125,8 @@ impl Catalog for DynamoCatalog {
 
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError> {
         let mut items = Vec::new();
-        for Put { record, force } in puts {
-            let mut put = PutItem::builder().table_name(&self.table).set_item(Some(to_item(record)));
-            if !force {
-                put = if record.version <= 1 {
-                    put.condition_expression("attribute_not_exists(#i)")
-                        .expression_attribute_names("#i", keys::ID)
-                } else {
-                    put.condition_expression("#v = :v")
-                        .expression_attribute_names("#v", keys::CATALOG_VERSION)
-                        .expression_attribute_values(
-                            ":v",
-                            AttributeValue::N((record.version - 1).to_string()),
-                        )
-                };
-            }
-            let put = put.build().map_err(|error| StoreError::Refused(error.to_string()))?;
-            items.push(TransactWriteItem::builder().put(put).build());
+        for put in puts {
+            items.push(to_write(&self.table, put)?);
         }
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(true),

@@ -38,6 +38,7 @@ use domain::lead::{Company, Touch};
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
 use domain::reason::{Because, Reason};
+use domain::routing::{Passed, Routed, Rule};
 use domain::sales::DeliveryId;
 use domain::score::{Label, Score};
 use domain::stage::Stage;
@@ -646,6 +647,11 @@ fn effect_to_doc(effect: &Effect) -> Doc {
             .with("to", to.as_str())
             .with_slug("territory", territory.as_ref())
             .with_time("promise_due_at", Some(*promise_due_at)),
+        Effect::Routed(Routed { to, territory, rule, passed }) => doc("routed")
+            .with("to", to.as_str())
+            .with_slug("territory", territory.as_ref())
+            .with("rule", rule.as_str())
+            .with_list("passed", passed.iter().map(|passed| passed.to_string().into()).collect()),
         Effect::PromiseDueSoon { owner, due_at } => {
             doc("promise_due_soon").with("owner", owner.as_str()).with_time("promise_due_at", Some(*due_at))
         }
@@ -727,6 +733,16 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
             territory: doc.slug("territory")?,
             promise_due_at: doc.need("promise_due_at", time)?,
         },
+        "routed" => Effect::Routed(Routed {
+            to: a_slug("to")?,
+            territory: doc.slug("territory")?,
+            rule: doc.word("rule", Rule::WORDS)?,
+            passed: doc
+                .get("passed", |value| {
+                    value.as_array()?.iter().map(|text| Passed::parse(text.as_str()?)).collect()
+                })?
+                .unwrap_or_default(),
+        }),
         "promise_due_soon" => {
             Effect::PromiseDueSoon { owner: a_slug("owner")?, due_at: doc.need("promise_due_at", time)? }
         }

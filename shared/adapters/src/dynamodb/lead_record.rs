@@ -44,6 +44,7 @@
 //! | `rt` | N | responded at |
 //! | `s` | L of M | sales facts: `k` step, `t` time, `d` delivery (B), `b` by, `w` whom, `u` promise or not before, `y` why, `ds` `di` system and id of the deal, `m` `c` minor units and currency, `x` ends it for good |
 //! | `st` | N | in this stage since; absent where that is `ct` |
+//! | `ta` | B | the fact since which it waits for somebody of a pool, 8 bytes |
 //! | `tf`, `tl` | M | first and latest touch: `t` time, `c` channel, `g` campaign, `l` landing page |
 //! | `tm` | B | the touches between those two; their form stands at the functions below |
 //! | `wc` | BOOL | was a customer |
@@ -110,6 +111,7 @@ mod name {
     pub(super) const RESPONDED_AT: &str = "rt";
     pub(super) const SALES: &str = "s";
     pub(super) const STAGE_SINCE: &str = "st";
+    pub(super) const TO_ASSIGN: &str = "ta";
     pub(super) const FIRST_TOUCH: &str = "tf";
     pub(super) const LATEST_TOUCH: &str = "tl";
     pub(super) const TOUCHES_BETWEEN: &str = "tm";
@@ -297,6 +299,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
         item.put(name::SALES, Stored::L(facts.collect()));
     }
     item.deliveries(name::WITHDRAWN, &lead.withdrawn);
+    item.deliveries(name::TO_ASSIGN, lead.to_assign.as_slice());
     if lead.activities != 0 {
         item.number(name::ACTIVITIES, lead.activities);
     }
@@ -618,6 +621,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         person,
         person_since: item.since(name::PERSON_SINCE, created_at)?,
         promise_due_at: item.since(name::PROMISE, created_at)?,
+        to_assign: item.deliveries(name::TO_ASSIGN)?.pop(),
         persona: item.parsed(name::PERSONA, slug)?,
         phase: item.phase()?,
         segments: item.set(name::SEGMENTS, slug)?,

@@ -1,9 +1,10 @@
 //! Leads, their timelines, visitors and lists on DynamoDB.
 
-use super::{Item, cursor_of, entry_record, keys, lead_record, start_key, store_error};
+use super::{Item, catalog, cursor_of, entry_record, keys, lead_record, start_key, store_error};
 use crate::config::Tables;
 use crate::ports::{
-    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors,
+    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put as CatalogPut, StoreError, Timeline,
+    Visitors,
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -53,6 +54,7 @@ enum Piece {
     Identity,
     Entry(usize),
     Event,
+    Catalog,
 }
 
 impl DynamoLeadStore {
@@ -213,8 +215,12 @@ impl LeadStore for DynamoLeadStore {
         }
     }
 
-    async fn commit(&self, change: &Change) -> Result<Commit, StoreError> {
-        let (pieces, items): (Vec<Piece>, Vec<TransactWriteItem>) = self.pieces(change)?.into_iter().unzip();
+    async fn commit_with(&self, change: &Change, also: &[CatalogPut]) -> Result<Commit, StoreError> {
+        let mut pieces = self.pieces(change)?;
+        for put in also {
+            pieces.push((Piece::Catalog, catalog::to_write(&self.tables.catalog, put)?));
+        }
+        let (pieces, items): (Vec<Piece>, Vec<TransactWriteItem>) = pieces.into_iter().unzip();
         let sent = self
             .client
             .transact_write_items()

@@ -37,6 +37,7 @@ pub(crate) mod generators {
     use domain::money::{Currency, Money};
     use domain::phase::Phase;
     use domain::reason::Reason;
+    use domain::routing::{Hindrance, Passed, Routed, Rule};
     use domain::sales::{DeliveryId, Move, SalesFact};
     use domain::score::{Label, Score};
     use domain::stage::{Stage, Step};
@@ -275,7 +276,8 @@ pub(crate) mod generators {
             (sales, withdrawn, recent, ledger, ledger_since) in
                 (vec(sales_fact(), 0..5), vec(delivery(), 0..3), vec(delivery(), 0..33), ledger(), ledger()),
             (segments, possible_duplicates) in (btree_set(slug(), 0..4), btree_set(lead_id(), 0..3)),
-            (persona, phase, content) in (of(slug()), of(phase()), btree_map(slug(), had(), 0..4)),
+            (persona, phase, content, to_assign) in
+                (of(slug()), of(phase()), btree_map(slug(), had(), 0..4), of(delivery())),
         ) -> Lead {
             Lead {
                 id, version, playbook_version, identities, company, attributes,
@@ -285,10 +287,19 @@ pub(crate) mod generators {
                 counts_from, ledger_since, score, ready, stage,
                 held_for: held_for.filter(|_| !stage.in_inbox()),
                 stage_since: since.unwrap_or(created_at),
-                cycle, person, person_since, promise_due_at, persona, phase, segments, content, due_at, recent,
+                cycle, person, person_since, promise_due_at, to_assign, persona, phase, segments, content, due_at, recent,
                 possible_duplicates,
             }
         }
+    }
+
+    fn routed() -> impl Strategy<Value = Routed> {
+        let words = || Hindrance::WORDS.iter().map(|(_, because)| *because).collect::<Vec<_>>();
+        let passed = (slug(), proptest::sample::select(words()))
+            .prop_map(|(person, because)| Passed { person, because });
+        let rules = Rule::WORDS.iter().map(|(_, rule)| *rule).collect::<Vec<_>>();
+        (slug(), of(slug()), proptest::sample::select(rules), vec(passed, 0..4))
+            .prop_map(|(to, territory, rule, passed)| Routed { to, territory, rule, passed })
     }
 
     pub(crate) fn activity() -> impl Strategy<Value = Activity> {
@@ -365,6 +376,7 @@ pub(crate) mod generators {
                 territory,
                 promise_due_at
             }),
+            routed().prop_map(Effect::Routed),
             (slug(), any_time()).prop_map(|(owner, due_at)| Effect::PromiseDueSoon { owner, due_at }),
             (slug(), of((slug(), any_time()))).prop_map(|(owner, to)| Effect::PromiseBroken { owner, to }),
             slug().prop_map(|owner| Effect::Held { owner }),
@@ -658,6 +670,7 @@ pub(crate) fn typical_lead() -> Lead {
         person: None,
         person_since: None,
         promise_due_at: None,
+        to_assign: None,
         persona: Some(slug("plant-manager")),
         phase: Some(Phase::Consideration),
         segments: ["dach-manufacturing", "newsletter", "webinar-guests"].map(slug).into(),

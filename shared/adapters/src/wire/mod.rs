@@ -498,6 +498,10 @@ pub fn job_json(job: &Job) -> Value {
                 };
                 map.insert(at.to_owned(), value)
             }
+            JobKind::Reassign => {
+                let at = if job.status == JobStatus::Done { "result" } else { "progress" };
+                map.insert(at.to_owned(), job.state.clone())
+            }
             // GET /v1/exports/{id} says more of it.
             JobKind::Export => None,
         };

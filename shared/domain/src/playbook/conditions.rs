@@ -225,6 +225,11 @@ impl Names<'_> {
 
     /// Reads the ids of one region or of several.
     fn region(&self, node: &Node<'_>) -> Option<Condition> {
+        self.regions(node).and_then(one_of_countries)
+    }
+
+    /// Reads the ids of one region or of several, and gives their countries.
+    pub(super) fn regions(&self, node: &Node<'_>) -> Option<Vec<Country>> {
         let mut all = Vec::new();
         let listed = node.list_or_one();
         if listed.is_empty() {
@@ -239,7 +244,7 @@ impl Names<'_> {
             };
             all.extend(&region.countries);
         }
-        one_of_countries(all)
+        Some(all)
     }
 
     fn signal_condition(&self, object: &Object<'_>) -> Option<Condition> {

@@ -16,6 +16,7 @@ use crate::country::Country;
 use crate::export::FIXED;
 use crate::persona::Aspect;
 use crate::phase::Phase;
+use crate::playbook::territories::PRIORITY;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -154,8 +155,10 @@ impl Sides<'_> {
             (persona.get("when").cloned(), persona.get("priority").cloned())
         };
         let decides = [&self.from, &self.to].into_iter().any(|side| {
-            let when = inner(side, "marketing_qualified").get("when").map(asks_for_personas);
-            when.unwrap_or_default()
+            let qualified = inner(side, "marketing_qualified");
+            let territories = inner(side, "territories");
+            let asks = |fields: &Fields| fields.get("when").is_some_and(asks_for_personas);
+            asks(&qualified) || territories.values().filter_map(Value::as_object).any(asks)
         });
         if section == "personas" && decides && mirrors(&self.from) != mirrors(&self.to) {
             return Agree::Both;
@@ -519,7 +522,19 @@ impl Sides<'_> {
     }
 
     fn territories(&self, before: &Fields, after: &Fields) -> Vec<Line> {
-        // Countries are said by themselves, since each of them has a qualifier before and after.
+        let items = |before: &Fields, after: &Fields| {
+            self.items("territory", before, after, &territory, &|before, after| self.territory(before, after))
+        };
+        // Where a country alone says whose a lead is, each has a qualifier before and after, and is said by itself.
+        let by_country = |territories: &Fields| {
+            territories.values().filter_map(Value::as_object).all(|territory| {
+                let more = ["regions", "languages", "when"].iter().any(|word| territory.contains_key(*word));
+                !more && territory.get("priority").and_then(Value::as_u64) == Some(u64::from(PRIORITY))
+            })
+        };
+        if !by_country(before) || !by_country(after) {
+            return items(before, after);
+        }
         let without = |territories: &Fields| -> Fields {
             let mut territories = territories.clone();
             for territory in territories.values_mut().filter_map(Value::as_object_mut) {
@@ -527,17 +542,7 @@ impl Sides<'_> {
             }
             territories
         };
-        let mut found = self.items(
-            "territory",
-            &without(before),
-            &without(after),
-            &|_, territory| format!("qualifier {}", person(territory.get("qualifier"))),
-            &|before, after| {
-                each(before, after, &["title", "qualifier"], |key, from, to| {
-                    (key == "qualifier").then(|| arrow("qualifier", &person(from), &person(to), ""))
-                })
-            },
-        );
+        let mut found = items(&without(before), &without(after));
         let (homes_before, homes_after) = (homes(before), homes(after));
         let mut moves: BTreeMap<(Option<&String>, Option<&String>), Vec<String>> = BTreeMap::new();
         for country in homes_before.keys().chain(homes_after.keys()).collect::<BTreeSet<_>>() {
@@ -565,6 +570,37 @@ impl Sides<'_> {
             found.push((to.or(from).cloned(), text));
         }
         found
+    }
+
+    fn territory(&self, before: &Fields, after: &Fields) -> Vec<String> {
+        const KEYS: &[&str] =
+            &["title", "priority", "countries", "regions", "languages", "when", "qualifier", "pool"];
+        let any = |list: &[String]| if list.is_empty() { "any".to_owned() } else { list.join(", ") };
+        each(before, after, KEYS, |key, from, to| {
+            let (old, new) = match key {
+                "countries" => (countries(from), countries(to)),
+                "pool" => (pool(from), pool(to)),
+                _ => (texts(from), texts(to)),
+            };
+            match key {
+                "priority" => Some(arrow("priority", &said(from), &said(to), "")),
+                "qualifier" => Some(arrow("qualifier", &person(from), &person(to), "")),
+                "when" if from.is_none() => {
+                    to.map(|when| format!("asked besides: {}", self.words_to.condition(when)))
+                }
+                "when" if to.is_none() => {
+                    from.map(|when| format!("asked no longer: {}", self.words_from.condition(when)))
+                }
+                "when" => Some(self.conditions("asked besides:", from, to)),
+                "countries" | "regions" | "languages" if from.is_none() || to.is_none() => {
+                    Some(arrow(key, &any(&old), &any(&new), ""))
+                }
+                "countries" | "regions" | "languages" | "pool" => {
+                    now_and_no_longer(&old, &new).map(|text| format!("{key} {text}"))
+                }
+                _ => None,
+            }
+        })
     }
 }
 
@@ -675,6 +711,33 @@ fn country_name(code: &str) -> String {
 
 fn countries(list: Option<&Value>) -> Vec<String> {
     values(list).iter().filter_map(Value::as_str).map(country_name).collect()
+}
+
+/// Says a territory as a whole, but for who is in it by country.
+fn territory(words: &Words<'_>, territory: &Fields) -> String {
+    let listed =
+        |key: &str, list: Vec<String>| (!list.is_empty()).then(|| format!("{key} {}", list.join(", ")));
+    let of = |key: &str| texts(territory.get(key));
+    let said = [
+        listed("countries", countries(territory.get("countries"))),
+        listed("regions", of("regions")),
+        listed("languages", of("languages")),
+        territory.get("when").map(|when| words.condition(when)),
+        Some(format!("qualifier {}", person(territory.get("qualifier")))),
+        listed("pool", pool(territory.get("pool"))),
+    ];
+    said.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// Says who is in a pool.
+fn pool(pool: Option<&Value>) -> Vec<String> {
+    let members = pool.and_then(Value::as_object).into_iter().flatten();
+    members
+        .map(|(id, weight)| match weight.as_i64() {
+            Some(1) => format!("`{id}`"),
+            _ => format!("`{id}` with weight {weight}"),
+        })
+        .collect()
 }
 
 /// Gives the territory of each country.

@@ -2,12 +2,12 @@
 //!
 //! It is read once into a type that cannot be wrong ([`Playbook::parse`]); whatever is wrong is reported at once, each
 //! fault with its place and what would be right. After that nothing can fail any more: rules hold the conditions they
-//! need already compiled, references are resolved, every country has one qualifier.
+//! need already compiled, references are resolved, every lead has one qualifier.
 //!
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `promises` – of it, those;
+//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `promises` and `territories` – of it, those;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
@@ -16,9 +16,11 @@ pub mod diff;
 mod personas;
 mod promises;
 mod read;
+mod territories;
+
+pub use territories::{Member, Territory};
 
 use crate::activity::{Activity, is_response};
-use crate::attribute::AttributeValue;
 use crate::condition::{Condition, Level, Test, View};
 use crate::consent::Purpose;
 use crate::country::Country;
@@ -194,20 +196,7 @@ pub struct Definition {
     pub when: Option<Condition>,
 }
 
-/// Countries with the one person who qualifies their leads.
-#[derive(Clone, Debug)]
-pub struct Territory {
-    /// Its id.
-    pub id: Slug,
-    /// What people call it.
-    pub title: String,
-    /// Its countries.
-    pub countries: Vec<Country>,
-    /// Who qualifies, by the id of the person's record.
-    pub qualifier: Slug,
-}
-
-/// Countries that conditions speak of together.
+/// Countries that conditions and territories speak of together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Its id.
@@ -332,7 +321,7 @@ pub struct Playbook {
     pub marketing_qualified: Definition,
     /// The regions.
     pub regions: Vec<Region>,
-    /// The territories.
+    /// The territories, the first that has a lead first.
     pub territories: Vec<Territory>,
     /// Who qualifies where no territory matches.
     pub default_qualifier: Slug,
@@ -382,6 +371,7 @@ impl Playbook {
             }))
             .chain(lead_when)
             .chain(self.marketing_qualified.when.as_ref())
+            .chain(self.territories.iter().filter_map(|territory| territory.when.as_ref()))
             .chain(self.personas.iter().map(|persona| &persona.when))
             .chain(self.phases.conditions.iter().map(|(_, when)| when))
             .chain(self.segments.iter().map(|segment| &segment.when))
@@ -448,23 +438,14 @@ impl Playbook {
         matches!(self.lead_when, LeadWhen::AnyResponse) && is_response(&activity.kind)
     }
 
-    /// Gives who qualifies the leads of a country, with the territory where one matches.
-    #[must_use]
-    pub fn qualifier(&self, country: Option<&AttributeValue>) -> (Option<&Territory>, &Slug) {
-        let country = match country {
-            Some(AttributeValue::Text(text)) => Country::parse(text),
-            _ => None,
-        };
-        let territory =
-            country.and_then(|country| self.territories.iter().find(|t| t.countries.contains(&country)));
-        (territory, territory.map_or(&self.default_qualifier, |t| &t.qualifier))
-    }
-
     /// Lists everybody whom the playbook names, without repeats.
     #[must_use]
     pub fn people(&self) -> Vec<&Slug> {
-        let mut people: Vec<&Slug> =
-            self.territories.iter().map(|t| &t.qualifier).chain([&self.default_qualifier]).collect();
+        let pools = self.territories.iter().flat_map(|territory| &territory.pool);
+        let mut people: Vec<&Slug> = (self.territories.iter().map(|territory| &territory.qualifier))
+            .chain(pools.map(|member| &member.person))
+            .chain([&self.default_qualifier])
+            .collect();
         people.sort();
         people.dedup();
         people

@@ -4,9 +4,10 @@ use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::personas::{ids, personas, phases, topics};
 use super::promises::promises;
+use super::territories::territories;
 use super::{
     Bands, ConsentBox, Definition, EngagementRule, FeedbackReason, FitRule, Form, FormTarget, Group, How,
-    LeadWhen, Playbook, Region, Segment, Signal, Territory,
+    LeadWhen, Playbook, Region, Segment, Signal,
 };
 use crate::activity::parse_kind;
 use crate::attribute::AttributeName;
@@ -92,7 +93,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         object.finish();
         Some(Definition { labels: labels?, when: when.map_or(Some(None), |when| when.map(Some))? })
     });
-    let territories = territories(&object);
+    let territories = territories(&object, &names);
     let default_qualifier = object.required("default_qualifier").and_then(|node| node.parsed(Slug::parse));
     let reasons = reasons(&object);
     let promises = promises(&object, &ids(&object, "territories"), &reasons, timezone.as_ref());
@@ -300,7 +301,7 @@ fn bands(object: &Object<'_>) -> Option<Bands> {
     Some(Bands { fit: fit?, engagement: engagement? })
 }
 
-fn countries(node: &Node<'_>) -> Vec<Country> {
+pub(super) fn countries(node: &Node<'_>) -> Vec<Country> {
     node.list().unwrap_or_default().iter().filter_map(country).collect()
 }
 
@@ -322,28 +323,6 @@ fn regions(object: &Object<'_>) -> Vec<Region> {
         regions.push(Region { id, title, countries });
     });
     regions
-}
-
-fn territories(object: &Object<'_>) -> Vec<Territory> {
-    let mut territories = Vec::new();
-    let mut taken: BTreeMap<Country, Slug> = BTreeMap::new();
-    items(object, "territories", &mut BTreeSet::new(), |item, id| {
-        let title = title(item, &id);
-        let listed = item.required("countries");
-        let countries = listed.as_ref().map(countries).unwrap_or_default();
-        for country in &countries {
-            if let (Some(other), Some(node)) = (taken.insert(*country, id.clone()), &listed) {
-                node.fault(format!(
-                    "{} stands in \"{other}\" too; one person qualifies a country",
-                    country.as_str()
-                ));
-            }
-        }
-        if let Some(qualifier) = item.required("qualifier").and_then(|node| node.parsed(Slug::parse)) {
-            territories.push(Territory { id, title, countries, qualifier });
-        }
-    });
-    territories
 }
 
 /// Reads the reasons that sales may give. Only who is rejected or lost may be kept warm or not; who is not ready is kept

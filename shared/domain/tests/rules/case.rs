@@ -16,6 +16,7 @@ use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::promise::{People, Person};
 use domain::reader::Node;
+use domain::routing::Room;
 use domain::sales::{DeliveryId, Move};
 use domain::score::{LineKind, Part, explain, score};
 use domain::time::Timestamp;
@@ -384,10 +385,15 @@ pub(crate) fn schedule(record: &Value) -> Schedule {
 pub(crate) fn people(records: &BTreeMap<String, Value>, usual: Option<&Week>) -> People {
     let one = |(id, record): (&String, &Value)| {
         let mut record = record.clone();
-        let mut other =
-            |key: &str| record.as_object_mut().unwrap().remove(key).map(|id| slug(id.as_str().unwrap()));
-        let (deputy, manager) = (other("deputy"), other("manager"));
-        (slug(id), Person { calendar: schedule(&record).calendar(usual), deputy, manager })
+        let mut field =
+            |key: &str| record.as_object_mut().unwrap().remove(key).filter(|field| !field.is_null());
+        let [deputy, manager] =
+            ["deputy", "manager"].map(|key| field(key).map(|id| slug(id.as_str().unwrap())));
+        let left_at = field("left_at").map(|at| time(at.as_str().unwrap()));
+        let mut room = |key: &str| field(key).map(|n| u32::try_from(n.as_u64().unwrap()).unwrap());
+        let room = Room { a_day: room("daily_capacity"), open: room("open_capacity") };
+        let calendar = schedule(&record).calendar(usual);
+        (slug(id), Person { calendar, deputy, manager, left_at, room })
     };
     records.iter().map(one).collect()
 }
@@ -584,6 +590,10 @@ fn shown(effect: &Effect) -> Option<String> {
         }
         Effect::HandedOff { to, territory: Some(territory), .. } => format!("handed to {to} for {territory}"),
         Effect::HandedOff { to, territory: None, .. } => format!("handed to {to}"),
+        Effect::Routed(routed) => {
+            let passed: Vec<String> = routed.passed.iter().map(ToString::to_string).collect();
+            format!("{} by {} past {}", routed.to, routed.rule.as_str(), passed.join(", "))
+        }
         Effect::PromiseDueSoon { owner, due_at } => format!("{owner} owes it an answer by {due_at}"),
         Effect::PromiseBroken { owner, to: None } => format!("{owner} let it pass"),
         Effect::PromiseBroken { owner, to: Some((to, due_at)) } => {

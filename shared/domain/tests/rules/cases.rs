@@ -96,6 +96,7 @@ fn every_file_of_cases_is_played() {
         include_str!("cases.rs"),
         include_str!("clock.rs"),
         include_str!("diff.rs"),
+        include_str!("routing.rs"),
         include_str!("semantics.rs"),
         include_str!("starter.rs")
     );

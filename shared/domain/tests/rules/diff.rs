@@ -244,6 +244,13 @@ marketing:
   - {territory: british_isles, timezone: Asia/Kolkata, leads_a_week: 5, accepted_percent: 60}
 ",
     );
+    let more = yaml(
+        "
+- {id: polar, priority: 60, regions: [nordics], countries: [FI], qualifier: eu-1, pool: [{person: at-1}, {person: de-1, weight: 3}]}
+- {id: keen, languages: [de, fr], when: {any: [{persona: olga}, {attribute: employees, at_least: 9}]}, qualifier: eu-1}
+",
+    );
+    document["territories"].as_array_mut().unwrap().extend(more.as_array().unwrap().iter().cloned());
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);

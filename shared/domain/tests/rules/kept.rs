@@ -25,14 +25,14 @@ fn question(group_by: &[GroupBy]) -> Question {
     Question { from: None, to: None, zone: TimeZone::UTC, group_by: group_by.to_vec() }
 }
 
-fn territory<'a>(playbook: &'a Playbook, lead: &Lead) -> Option<&'a Slug> {
-    playbook.qualifier(lead.country()).0.map(|territory| &territory.id)
+fn territory<'a>(playbook: &'a Playbook, lead: &Lead, now: Timestamp) -> Option<&'a Slug> {
+    playbook.territory(lead, now.day()).map(|territory| &territory.id)
 }
 
 fn count(question: &Question, playbook: &Playbook, leads: &[Lead], now: Timestamp) -> Kept {
     let mut kept = Kept::default();
     for lead in leads {
-        kept.add(question, &playbook.promises, People::nobody(), lead, territory(playbook, lead), now);
+        kept.add(question, &playbook.promises, People::nobody(), lead, territory(playbook, lead, now), now);
     }
     kept
 }

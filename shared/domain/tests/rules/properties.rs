@@ -297,7 +297,7 @@ proptest! {
             prop_assert!(
                 after.held_for.is_none() || after.ready && after.team() == Team::Marketing && after.person.is_none()
             );
-            let owner = playbook.qualifier(after.country()).1;
+            let owner = playbook.qualifier(after, now.day()).1;
             prop_assert!(after.held_for.as_ref().is_none_or(|held| held == owner), "by the playbook of today");
             match pace {
                 Pace::Hold | Pace::HoldAll => prop_assert!(!handed, "step {}", step),

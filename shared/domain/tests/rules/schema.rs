@@ -33,6 +33,7 @@ const ONLY_THE_READER: &[&str] = &[
     "must fall from",
     "is not a time zone",
     "is not a country",
+    "is not a language",
     "one person qualifies a country",
     "is not a regular expression",
     "is not among the form's fields",

@@ -38,7 +38,7 @@ struct Person {
 #[test]
 fn the_starter_playbook_has_no_faults() {
     let playbook = starter();
-    assert_eq!(playbook.qualifier(None).1.as_str(), "eu-1");
+    assert_eq!(playbook.default_qualifier.as_str(), "eu-1");
     assert!(playbook.segments.len() >= 5 && playbook.forms.len() == 3);
 }
 

@@ -4,7 +4,7 @@ use super::Ports;
 use crate::builders::{
     NOON, a_lead, activity, change, delivered, email, external, phone, slug, time, visitor,
 };
-use adapters::ports::Commit;
+use adapters::ports::{CatalogKind, Commit, Put, Record};
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Capture, Change, Fact, Incoming, MarketingFeedback, Subject, decide};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
@@ -15,6 +15,7 @@ use domain::promise::People;
 use domain::sales::{DeliveryId, Move};
 use domain::time::{DAY_MS, HOUR_MS, Timestamp};
 use futures::future::join_all;
+use serde_json::json;
 
 /// A lead is stored as it was decided, and every identity leads to it.
 pub async fn a_stored_lead_reads_back_equal_and_is_found_by_each_identity(ports: &Ports) {
@@ -291,6 +292,48 @@ pub async fn of_twenty_that_change_one_version_at_once_one_does(ports: &Ports) {
     let done = results.iter().filter(|result| *result.as_ref().unwrap() == Commit::Done).count();
     assert_eq!(done, 1, "{results:?}");
     assert_eq!(ports.history(&lead.id).await.len(), 2);
+}
+
+/// A lead and records of the catalog are stored together or not at all.
+pub async fn a_lead_is_stored_together_with_records_or_not_at_all(ports: &Ports) {
+    let lead = ports.store(&a_lead().known_by(email("ada@b.example")).change()).await;
+    let rotation = |n: u64| Put {
+        record: Record {
+            kind: CatalogKind::Rotation,
+            id: "alps".to_owned(),
+            version: n,
+            body: json!({ "turns": n }),
+            expires_at: None,
+        },
+        force: false,
+    };
+    let company = Put::new(CatalogKind::Company, "b.example", json!({ "person": "at-2" }));
+    let change = views(&lead, &["1"]);
+    let stored = async || ports.catalog.get(CatalogKind::Rotation, "alps").await.unwrap();
+    // A record that is not there yet cannot be written over: nothing is stored.
+    let refused = ports.leads.commit_with(&change, &[company.clone(), rotation(2)]).await.unwrap();
+    assert_eq!((refused, stored().await), (Commit::Conflict, None));
+    assert_eq!(ports.catalog.get(CatalogKind::Company, "b.example").await.unwrap(), None);
+    assert_eq!(ports.read(&lead.id).await, lead);
+    let done = ports.leads.commit_with(&change, &[company, rotation(1)]).await.unwrap();
+    assert_eq!((done, stored().await), (Commit::Done, Some(rotation(1).record)));
+    assert_eq!(ports.read(&lead.id).await, change.lead);
+    // A lead that changed meanwhile: no record is stored.
+    let again = ports.leads.commit_with(&change, &[rotation(2)]).await.unwrap();
+    assert_eq!((again, stored().await), (Commit::Conflict, Some(rotation(1).record)));
+}
+
+/// Of those who write one record together with leads of their own, one does.
+pub async fn of_twenty_leads_that_take_one_turn_at_once_one_does(ports: &Ports) {
+    let mut changes: Vec<Change> = Vec::new();
+    for n in 0..20 {
+        let lead = ports.store(&a_lead().known_by(email(&format!("{n}@b.example"))).change()).await;
+        changes.push(views(&lead, &["1"]));
+    }
+    let turn = [Put::new(CatalogKind::Rotation, "alps", json!({ "turns": 1 }))];
+    let results = join_all(changes.iter().map(|change| ports.leads.commit_with(change, &turn))).await;
+    let done = results.iter().filter(|result| *result.as_ref().unwrap() == Commit::Done).count();
+    assert_eq!(done, 1, "{results:?}");
 }
 
 /// What leaves the system says after which version of the lead it was.

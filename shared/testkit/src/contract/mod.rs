@@ -74,8 +74,9 @@ impl Ports {
     /// Gives empty ports in memory.
     #[expect(clippy::unused_async, reason = "the macro awaits whatever makes the ports")]
     pub async fn in_memory() -> Self {
-        let store = Arc::new(MemoryLeadStore::new());
-        Self::of(Arc::clone(&store), Arc::new(MemoryCatalog::new()), store)
+        let catalog = Arc::new(MemoryCatalog::new());
+        let store = Arc::new(MemoryLeadStore::beside(Arc::clone(&catalog)));
+        Self::of(Arc::clone(&store), catalog, store)
     }
 
     /// Gives empty ports on DynamoDB.
@@ -162,6 +163,8 @@ macro_rules! store_contract {
             a_repeat_on_an_older_version_is_a_conflict
             of_twenty_that_claim_one_address_at_once_one_gets_it
             of_twenty_that_change_one_version_at_once_one_does
+            a_lead_is_stored_together_with_records_or_not_at_all
+            of_twenty_leads_that_take_one_turn_at_once_one_does
             events_are_stored_with_the_version_that_caused_them
             a_timeline_reads_in_order_in_pages_in_both_directions
             a_timeline_shows_no_other_leads_entries

@@ -16,6 +16,28 @@ impl MemoryCatalog {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Writes records, all or none; `false` where one of them is not as expected.
+    pub(super) fn write(&self, puts: &[Put]) -> Result<bool, StoreError> {
+        let key = |put: &Put| (put.record.kind, put.record.id.clone());
+        let different: BTreeSet<_> = puts.iter().map(key).collect();
+        if different.len() < puts.len() || puts.is_empty() || puts.len() > 100 {
+            return Err(StoreError::Refused("ValidationException".to_owned()));
+        }
+        let mut records = lock(&self.0);
+        let as_expected = puts.iter().all(|put| {
+            let stored = records.get(&key(put)).map(|record| record.version);
+            put.force
+                || match put.record.version {
+                    0 | 1 => stored.is_none(),
+                    version => stored == Some(version - 1),
+                }
+        });
+        if as_expected {
+            records.extend(puts.iter().map(|put| (key(put), put.record.clone())));
+        }
+        Ok(as_expected)
+    }
 }
 
 #[async_trait]
@@ -46,24 +68,7 @@ impl Catalog for MemoryCatalog {
 
     async fn put(&self, puts: &[Put]) -> Result<bool, StoreError> {
         tokio::task::yield_now().await;
-        let key = |put: &Put| (put.record.kind, put.record.id.clone());
-        let different: BTreeSet<_> = puts.iter().map(key).collect();
-        if different.len() < puts.len() || puts.is_empty() || puts.len() > 100 {
-            return Err(StoreError::Refused("ValidationException".to_owned()));
-        }
-        let mut records = lock(&self.0);
-        let as_expected = puts.iter().all(|put| {
-            let stored = records.get(&key(put)).map(|record| record.version);
-            put.force
-                || match put.record.version {
-                    0 | 1 => stored.is_none(),
-                    version => stored == Some(version - 1),
-                }
-        });
-        if as_expected {
-            records.extend(puts.iter().map(|put| (key(put), put.record.clone())));
-        }
-        Ok(as_expected)
+        self.write(puts)
     }
 
     async fn delete(&self, kind: CatalogKind, id: &str) -> Result<bool, StoreError> {

@@ -1,9 +1,9 @@
 //! Leads, timelines, visitors and lists in memory.
 
-use super::{lock, page, start};
+use super::{MemoryCatalog, lock, page, start};
 use adapters::dynamodb::keys;
 use adapters::ports::{
-    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors,
+    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, StoreError, Timeline, Visitors,
 };
 use async_trait::async_trait;
 use domain::change::{Change, Entry, Event};
@@ -12,7 +12,7 @@ use domain::lead::Lead;
 use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The most pieces that one transaction may have.
 const MOST_PIECES: usize = 100;
@@ -54,6 +54,8 @@ pub struct MemoryLeadStore {
     state: Mutex<State>,
     /// What the indexes show, where they lag behind.
     frozen: Mutex<Option<BTreeMap<LeadId, Lead>>>,
+    /// Where records go that are written together with a lead.
+    catalog: Option<Arc<MemoryCatalog>>,
 }
 
 impl MemoryLeadStore {
@@ -61,6 +63,12 @@ impl MemoryLeadStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes an empty store that writes records into a catalog together with its leads.
+    #[must_use]
+    pub fn beside(catalog: Arc<MemoryCatalog>) -> Self {
+        Self { catalog: Some(catalog), ..Self::default() }
     }
 
     /// Lets `due` and `inbox` go on showing what they show now, as an index that is behind does.
@@ -160,7 +168,7 @@ impl LeadStore for MemoryLeadStore {
         Ok(ids.iter().filter_map(|id| state.leads.get(id).cloned()).collect())
     }
 
-    async fn commit(&self, change: &Change) -> Result<Commit, StoreError> {
+    async fn commit_with(&self, change: &Change, also: &[Put]) -> Result<Commit, StoreError> {
         tokio::task::yield_now().await;
         if overlaps(change) {
             return Err(refused("ValidationException"));
@@ -179,6 +187,13 @@ impl LeadStore for MemoryLeadStore {
         }
         if !repeated.is_empty() {
             return Ok(Commit::Repeated(repeated));
+        }
+        if !also.is_empty() {
+            let catalog =
+                self.catalog.as_ref().ok_or_else(|| refused("no catalog stands beside this store"))?;
+            if !catalog.write(also)? {
+                return Ok(Commit::Conflict);
+            }
         }
         for identity in &change.claims {
             state.identities.insert(keys::identity_key(identity), lead.id.clone());

@@ -6,10 +6,12 @@
 
 use crate::attribute::{COUNTRY, number_to_json};
 use crate::calendar::Week;
+use crate::content::language::Language;
 use crate::country::Country;
 use crate::export::FIXED;
 use crate::persona::Aspect;
 use crate::playbook::promises::{DUE_SOON_PERCENT, FIRST_ANSWER_HOURS};
+use crate::playbook::territories::PRIORITY;
 use serde_json::{Map, Value, json};
 
 /// Brings a whole document into the form.
@@ -18,7 +20,8 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments", "exports"] {
         let item = match key {
             "signals" => signal,
-            "regions" | "territories" => territory,
+            "regions" => region,
+            "territories" => territory,
             "forms" => form,
             "personas" => persona,
             "topics" => topic,
@@ -227,8 +230,35 @@ fn signal(signal: &mut Map<String, Value>) {
     signal.insert("where".to_owned(), tests);
 }
 
+fn region(region: &mut Map<String, Value>) {
+    change(region, "countries", |list| sorted(list.into_iter().map(country)));
+}
+
 fn territory(territory: &mut Map<String, Value>) {
-    change(territory, "countries", |list| sorted(list.into_iter().map(country)));
+    territory.entry("priority").or_insert_with(|| json!(PRIORITY));
+    if territory.contains_key("countries") {
+        region(territory);
+    }
+    if territory.contains_key("regions") {
+        change(territory, "regions", sorted);
+    }
+    if territory.contains_key("languages") {
+        let language = |written: Value| {
+            let read = written.as_str().and_then(|text| Language::parse(text).ok());
+            read.map_or(written, |language| json!(language.to_string()))
+        };
+        change(territory, "languages", |list| sorted(list.into_iter().map(language)));
+    }
+    segment(territory);
+    // Who is in the pool, each with their weight.
+    let mut pool = Map::new();
+    for member in territory.remove("pool").as_ref().and_then(Value::as_array).into_iter().flatten() {
+        let Some(person) = member.get("person").and_then(Value::as_str) else { continue };
+        pool.insert(person.to_owned(), member.get("weight").cloned().unwrap_or_else(|| json!(1)));
+    }
+    if !pool.is_empty() {
+        territory.insert("pool".to_owned(), Value::Object(pool));
+    }
 }
 
 fn promises(promises: &mut Map<String, Value>) {
