@@ -331,7 +331,8 @@ async fn whoever_is_given_a_lead_is_told_and_whoever_takes_or_has_left_one_is_no
     assert_eq!(to(&sent), ["de-1@company.example"]);
     assert!(sent[0].subject.starts_with("Now yours: Ada"), "{}", sent[0].subject);
     // Taken: they know.
-    office.later(MINUTE_MS);
+    let lead = office.submit("Mary", "AT").await;
+    let feedback = format!("/v1/leads/{lead}/feedback");
     office.sales(&feedback, &json!({"kind": "assigned", "to": "uk-1", "by": "uk-1"})).await;
     office.feed().await;
     assert_eq!(office.until_quiet(DAY_MS).await.len(), 0);
@@ -400,6 +401,31 @@ async fn each_morning_of_work_begins_with_what_waits_the_most_overdue_first() {
     assert!(monday.text.contains("overdue since Saturday 21 November 2026, 07:00 CET"), "{}", monday.text);
     assert!(monday.text.contains("answered, sales accepted"), "{}", monday.text);
     assert_eq!(sent[1].1.subject, "Your inbox: 3 leads, 2 overdue", "what was new is not new the next day");
+}
+
+#[tokio::test]
+async fn a_digest_has_the_order_of_the_inbox() {
+    let office = with_an_inbox().await;
+    let mut leads = [office.submit("Alike", "AT").await, office.submit("Same", "AT").await];
+    for lead in &leads {
+        office.sales(&format!("/v1/leads/{lead}/feedback"), &json!({"kind": "accepted"})).await;
+    }
+    // Alike in all but that one of them was called; it has the smaller id, and comes later all the same.
+    leads.sort_unstable();
+    office
+        .sales(&format!("/v1/leads/{}/feedback", leads[0]), &json!({"kind": "follow_up", "channel": "phone"}))
+        .await;
+    office.at("2026-11-23T07:00:00Z");
+    let inbox = office.api.call("GET", "/v1/inbox?owner=at-1").token(office.tokens.of(Role::Sales));
+    let inbox = inbox.expect(200).await.json();
+    let wanted: Vec<&str> =
+        inbox["items"].as_array().unwrap().iter().map(|item| item["lead_id"].as_str().unwrap()).collect();
+    assert_eq!(wanted.len(), 5, "{inbox}");
+    let text = office.digests().await.pop().unwrap().text;
+    let mut found: Vec<(usize, &str)> = wanted.iter().map(|lead| (text.find(lead).unwrap(), *lead)).collect();
+    found.sort_unstable();
+    assert_eq!(found.iter().map(|(_, lead)| *lead).collect::<Vec<_>>(), wanted, "{text}");
+    assert!(text.find(&leads[1]) < text.find(&leads[0]), "{text}");
 }
 
 #[tokio::test]
