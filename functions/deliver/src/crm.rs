@@ -22,16 +22,13 @@ use crate::queue::Sent;
 use adapters::crm::{CLAIM_MS, Kept, Standing};
 use adapters::ports::StoreError;
 use adapters::webhooks::Delivery;
-use adapters::write_path::{About, RecordError};
 use auth::Auth;
 use axum::body::Bytes;
 use axum::http::Method;
-use domain::change::{Fact, Incoming};
 use domain::crm::context::{context, sample};
 use domain::crm::{Crm, Find, Making, Ready, Request};
-use domain::identity::{ExternalId, Identity, LeadId};
+use domain::identity::{ExternalId, LeadId};
 use domain::lead::Lead;
-use domain::sales::DeliveryId;
 use domain::time::SECOND_MS;
 use domain::webhook::Webhook;
 use serde_json::{Value, json};
@@ -242,30 +239,12 @@ impl Teller<'_> {
 
     /// Makes a record's id one of the lead's external ids; `false` where there is no such lead any more.
     async fn attach(&self, id: &str) -> Result<bool, StoreError> {
-        let external = match ExternalId::new(&self.crm.system, id) {
-            Ok(external) => Identity::External(external),
-            Err(_) => return Ok(true),
-        };
-        if self.lead.identities.contains(&external) {
+        let Ok(external) = ExternalId::new(&self.crm.system, id) else { return Ok(true) };
+        if self.lead.external_ids().any(|known| *known == external) {
             return Ok(true);
         }
-        let fact = Incoming {
-            delivery: DeliveryId::new(&format!("crm {}", self.webhook.id), id),
-            occurred_at: self.app.clock.now(),
-            history: false,
-            by: format!("crm:{}", self.crm.system),
-            strict: false,
-            fact: Fact::Captured(Box::default()),
-        };
-        let about = About::Also(self.lead.id.clone(), vec![external]);
-        match self.app.write_path.record(&about, &[fact]).await {
-            Ok(_) => Ok(true),
-            Err(RecordError::NoSuchLead) => Ok(false),
-            Err(RecordError::Busy) => {
-                Err(StoreError::Busy("the lead is being changed by too many".to_owned()))
-            }
-            Err(RecordError::Store(error)) => Err(error),
-        }
+        let (write_path, now) = (&self.app.write_path, self.app.clock.now());
+        adapters::crm::attach(write_path, &self.webhook.id, self.lead, external, now).await
     }
 
     /// Asks the CRM for the record; without a way to ask, or without what to ask by, there is no knowing.
