@@ -12,7 +12,9 @@
 //!
 //! # What the record will hold
 //!
-//! Marks of the values are noted before they are sent, since the CRM may tell us of them before it answers.
+//! Marks of the values are noted before they are sent, since the CRM may tell us of them before it answers. They also tell
+//! whoever was slow that somebody else sent something newer meanwhile: what landed last may be older then, so the lead is told
+//! of once more, as it is by then.
 
 pub mod auth;
 
@@ -130,7 +132,19 @@ impl Teller<'_> {
         if self.kept.known.will_hold(&ready.holds) && !self.kept.write(self.app.catalog.as_ref()).await? {
             return Ok(Told::Wait(LOST_MS));
         }
-        Ok(Told::Sent(sent(&self.exchange(&ready).await?)))
+        let reply = self.exchange(&ready).await?;
+        self.landed(&ready, Told::Sent(sent(&reply))).await
+    }
+
+    /// Looks whether somebody sent something newer while this was on its way.
+    async fn landed(&self, ready: &Ready, told: Told) -> Result<Told, StoreError> {
+        if !matches!(&told, Told::Sent(sent) if sent.is_taken()) {
+            return Ok(told);
+        }
+        let id = adapters::crm::id(&self.webhook.id, self.lead.id.as_str());
+        let holds = Kept::read(self.app.catalog.as_ref(), &id).await?.known.holds;
+        let newer = |(field, mark): (&String, &String)| holds.get(field).is_some_and(|held| held != mark);
+        Ok(if ready.holds.iter().any(newer) { Told::Wait(LOST_MS) } else { told })
     }
 
     /// Makes or changes the record under a key of ours.
@@ -147,10 +161,11 @@ impl Teller<'_> {
             return Ok(Told::Sent(sent(&reply)));
         }
         // Some say nothing when they change; the lead's id is the key, so nothing is lost by that.
-        match self.id_in(&reply, &self.crm.record_id) {
-            Some(id) => self.note(&id, Some(sent(&reply))).await,
-            None => Ok(Told::Sent(sent(&reply))),
-        }
+        let told = match self.id_in(&reply, &self.crm.record_id) {
+            Some(id) => self.note(&id, Some(sent(&reply))).await?,
+            None => Told::Sent(sent(&reply)),
+        };
+        self.landed(&ready, told).await
     }
 
     /// Makes the record, if nobody did or does.

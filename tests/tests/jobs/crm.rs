@@ -669,6 +669,50 @@ async fn two_deliveries_of_one_lead_at_once_make_one_record() {
 }
 
 #[tokio::test]
+async fn what_landed_last_though_it_is_older_is_sent_once_more() {
+    let mut road = Road::new().await;
+    road.deliver.poster = Poster::new(true).within(Duration::from_secs(60));
+    road.register(&road.contacts(), &Road::bearer()).await;
+    road.ada().await;
+    road.finish().await;
+    let (record, path) =
+        (road.records()[0].0.clone(), format!("/v1/leads/{}/feedback", road.lead().await.id));
+    road.clock.set(road.clock.now().plus(MINUTE_MS));
+    road.call("POST", &path, &json!({ "kind": "accepted" })).await;
+    road.feed().await;
+    // A slow worker: its request is on the way, and it hears no more of it for now.
+    drop(road.at.take());
+    let batch = road.queue.receive().unwrap();
+    let slow = deliver::queue::handle(&road.deliver, &batch);
+    tokio::pin!(slow);
+    let heard = async {
+        while !road.at.take().iter().any(|heard| heard.method == "PATCH") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = heard => {}
+        _ = &mut slow => panic!("it ended before it was heard"),
+    }
+    // Another one tells of what came next, and is faster; then the slow one's request lands.
+    road.clock.set(road.clock.now().plus(MINUTE_MS));
+    road.call("POST", &path, &json!({ "kind": "disqualified", "reason": "budget" })).await;
+    road.work().await;
+    assert_eq!(road.records()[0].1["hs_lead_status"], "UNQUALIFIED");
+    let older = Map::from_iter([("hs_lead_status".to_owned(), json!("IN_PROGRESS"))]);
+    road.crm.with(|crm| drop(crm.write(&record, older)));
+    let failures = slow.await;
+    assert!(
+        !failures["batchItemFailures"].as_array().unwrap().is_empty(),
+        "it does not think that it is done"
+    );
+    road.finish().await;
+    assert_eq!(road.records()[0].1["hs_lead_status"], "UNQUALIFIED");
+    assert!(road.queue.is_empty() && road.dead.is_empty());
+}
+
+#[tokio::test]
 async fn a_record_whose_answer_was_lost_is_found_and_not_made_again() {
     for trouble in [Trouble::LosesTheAnswer, Trouble::FailsAfter, Trouble::SaysNothing] {
         let road = Road::new().await;
