@@ -683,6 +683,11 @@ async fn what_landed_last_though_it_is_older_is_sent_once_more() {
     // A slow worker: its request is on the way, and it hears no more of it for now.
     drop(road.at.take());
     let batch = road.queue.receive().unwrap();
+    assert_eq!(
+        batch["Records"].as_array().unwrap().len(),
+        1,
+        "whatever becomes of the batch becomes of this message"
+    );
     let slow = deliver::queue::handle(&road.deliver, &batch);
     tokio::pin!(slow);
     let heard = async {
