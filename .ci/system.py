@@ -280,7 +280,8 @@ def mail_about(data, lead):
 
 
 def confirm_link(mail):
-    return re.search(r"^https?://\S+/t/f/\S+$", mail.get_body(("plain",)).get_content(), re.MULTILINE)[0]
+    # A mail's lines end in CRLF, of which `$` knows the second half.
+    return re.search(r"^https?://\S+/t/f/\S+(?=\r?$)", mail.get_body(("plain",)).get_content(), re.MULTILINE)[0]
 
 
 def told_by_mail(work, data, endpoints, tokens, emulator, template):
@@ -290,7 +291,8 @@ def told_by_mail(work, data, endpoints, tokens, emulator, template):
     lead = handed_off(api, tokens, "mail@company.example", name)
     written = mail_about(data, lead)
     # `leadloop dev` has told its owner already: here that is forgotten, so that the program has something to do.
-    database = boto3.client("dynamodb", endpoint_url=endpoints["dynamodb"])
+    aws = boto3.session.Session("test", "test", region_name=REGION)
+    database = aws.client("dynamodb", endpoint_url=endpoints["dynamodb"])
     kept = database.query(TableName="Catalog", KeyConditionExpression="kind = :k", ExpressionAttributeValues={":k": {"S": "claim"}})
     claims = [item for item in kept["Items"] if lead in item["id"]["S"]]
     if len(claims) != 1:
