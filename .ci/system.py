@@ -203,6 +203,7 @@ def binaries(work):
         say(heard_by_webhook(endpoints["api"], tokens))
         say(told_by_mail(work, data, endpoints, tokens, emulator, template))
         webhook = register(endpoints["api"], tokens, "https://hooks.example/leads")["id"]
+        mapped(endpoints["api"], tokens)
         job = agreement(endpoints["api"], tokens)
         # The playbook's events last: they leave sweeps behind, which no other program could start here.
         for name in sorted(functions(), key=lambda name: name == "playbook"):
@@ -280,7 +281,8 @@ def mail_about(data, lead):
 
 
 def confirm_link(mail):
-    return re.search(r"^https?://\S+/t/f/\S+$", mail.get_body(("plain",)).get_content(), re.MULTILINE)[0]
+    # A mail's lines end in CRLF, of which `$` knows the second half.
+    return re.search(r"^https?://\S+/t/f/\S+(?=\r?$)", mail.get_body(("plain",)).get_content(), re.MULTILINE)[0]
 
 
 def told_by_mail(work, data, endpoints, tokens, emulator, template):
@@ -290,7 +292,8 @@ def told_by_mail(work, data, endpoints, tokens, emulator, template):
     lead = handed_off(api, tokens, "mail@company.example", name)
     written = mail_about(data, lead)
     # `leadloop dev` has told its owner already: here that is forgotten, so that the program has something to do.
-    database = boto3.client("dynamodb", endpoint_url=endpoints["dynamodb"])
+    aws = boto3.session.Session("test", "test", region_name=REGION)
+    database = aws.client("dynamodb", endpoint_url=endpoints["dynamodb"])
     kept = database.query(TableName="Catalog", KeyConditionExpression="kind = :k", ExpressionAttributeValues={":k": {"S": "claim"}})
     claims = [item for item in kept["Items"] if lead in item["id"]["S"]]
     if len(claims) != 1:
@@ -363,6 +366,16 @@ def register(api, tokens, url, path="/v1/webhooks"):
     if status not in (200, 201):
         raise Failed(f"POST {path}: {status}: {answer[:500].decode(errors='replace')}")
     return json.loads(answer)
+
+
+def mapped(api, tokens):
+    """Says how the CRM `crm` of the sample events tells us, as `tests/tests/acceptance/events.rs` does."""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {tokens['admin']}"}
+    auth = {"kind": "header", "header": "x-api-key", "secret": "a-key-of-the-crm"}
+    body = json.dumps({"preset": "salesforce", "auth": auth}).encode()
+    status, _, answer = http("PUT", api + "/v1/crm/mappings/crm", body, headers)
+    if status != 200:
+        raise Failed(f"PUT /v1/crm/mappings/crm: {status}: {answer[:500].decode(errors='replace')}")
 
 
 class Receiver(ThreadingHTTPServer):

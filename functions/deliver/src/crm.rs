@@ -12,7 +12,9 @@
 //!
 //! # What the record will hold
 //!
-//! Marks of the values are noted before they are sent, since the CRM may tell us of them before it answers.
+//! Marks of the values are noted before they are sent, since the CRM may tell us of them before it answers. They also tell
+//! whoever was slow that somebody else sent something newer meanwhile: what landed last may be older then, so the lead is told
+//! of once more, as it is by then.
 
 pub mod auth;
 
@@ -22,16 +24,13 @@ use crate::queue::Sent;
 use adapters::crm::{CLAIM_MS, Kept, Standing};
 use adapters::ports::StoreError;
 use adapters::webhooks::Delivery;
-use adapters::write_path::{About, RecordError};
 use auth::Auth;
 use axum::body::Bytes;
 use axum::http::Method;
-use domain::change::{Fact, Incoming};
 use domain::crm::context::{context, sample};
 use domain::crm::{Crm, Find, Making, Ready, Request};
-use domain::identity::{ExternalId, Identity, LeadId};
+use domain::identity::{ExternalId, LeadId};
 use domain::lead::Lead;
-use domain::sales::DeliveryId;
 use domain::time::SECOND_MS;
 use domain::webhook::Webhook;
 use serde_json::{Value, json};
@@ -133,7 +132,19 @@ impl Teller<'_> {
         if self.kept.known.will_hold(&ready.holds) && !self.kept.write(self.app.catalog.as_ref()).await? {
             return Ok(Told::Wait(LOST_MS));
         }
-        Ok(Told::Sent(sent(&self.exchange(&ready).await?)))
+        let reply = self.exchange(&ready).await?;
+        self.landed(&ready, Told::Sent(sent(&reply))).await
+    }
+
+    /// Looks whether somebody sent something newer while this was on its way.
+    async fn landed(&self, ready: &Ready, told: Told) -> Result<Told, StoreError> {
+        if !matches!(&told, Told::Sent(sent) if sent.is_taken()) {
+            return Ok(told);
+        }
+        let id = adapters::crm::id(&self.webhook.id, self.lead.id.as_str());
+        let holds = Kept::read(self.app.catalog.as_ref(), &id).await?.known.holds;
+        let newer = |(field, mark): (&String, &String)| holds.get(field).is_some_and(|held| held != mark);
+        Ok(if ready.holds.iter().any(newer) { Told::Wait(LOST_MS) } else { told })
     }
 
     /// Makes or changes the record under a key of ours.
@@ -150,10 +161,11 @@ impl Teller<'_> {
             return Ok(Told::Sent(sent(&reply)));
         }
         // Some say nothing when they change; the lead's id is the key, so nothing is lost by that.
-        match self.id_in(&reply, &self.crm.record_id) {
-            Some(id) => self.note(&id, Some(sent(&reply))).await,
-            None => Ok(Told::Sent(sent(&reply))),
-        }
+        let told = match self.id_in(&reply, &self.crm.record_id) {
+            Some(id) => self.note(&id, Some(sent(&reply))).await?,
+            None => Told::Sent(sent(&reply)),
+        };
+        self.landed(&ready, told).await
     }
 
     /// Makes the record, if nobody did or does.
@@ -242,30 +254,12 @@ impl Teller<'_> {
 
     /// Makes a record's id one of the lead's external ids; `false` where there is no such lead any more.
     async fn attach(&self, id: &str) -> Result<bool, StoreError> {
-        let external = match ExternalId::new(&self.crm.system, id) {
-            Ok(external) => Identity::External(external),
-            Err(_) => return Ok(true),
-        };
-        if self.lead.identities.contains(&external) {
+        let Ok(external) = ExternalId::new(&self.crm.system, id) else { return Ok(true) };
+        if self.lead.external_ids().any(|known| *known == external) {
             return Ok(true);
         }
-        let fact = Incoming {
-            delivery: DeliveryId::new(&format!("crm {}", self.webhook.id), id),
-            occurred_at: self.app.clock.now(),
-            history: false,
-            by: format!("crm:{}", self.crm.system),
-            strict: false,
-            fact: Fact::Captured(Box::default()),
-        };
-        let about = About::Also(self.lead.id.clone(), vec![external]);
-        match self.app.write_path.record(&about, &[fact]).await {
-            Ok(_) => Ok(true),
-            Err(RecordError::NoSuchLead) => Ok(false),
-            Err(RecordError::Busy) => {
-                Err(StoreError::Busy("the lead is being changed by too many".to_owned()))
-            }
-            Err(RecordError::Store(error)) => Err(error),
-        }
+        let (write_path, now) = (&self.app.write_path, self.app.clock.now());
+        adapters::crm::attach(write_path, &self.webhook.id, self.lead, external, now).await
     }
 
     /// Asks the CRM for the record; without a way to ask, or without what to ask by, there is no knowing.

@@ -1,4 +1,4 @@
-//! The digest of each morning: what waits in somebody's inbox, the most overdue first.
+//! The digest of each morning: what waits in somebody's inbox, in the order of the inbox ([`domain::inbox`]).
 //!
 //! A tick looks at everybody, and whoever's day of work has begun gets theirs, once ([`domain::digest`] says when,
 //! [`once`](crate::once) that it is once). A day on which the inbox is empty is noted too, so that a lead that comes at noon
@@ -12,11 +12,12 @@ use adapters::claims::End;
 use adapters::ports::{CatalogKind, StoreError};
 use domain::digest::{self, Due};
 use domain::identity::LeadId;
+use domain::inbox::Rank;
 use domain::introduction::introduce;
 use domain::lead::Lead;
+use domain::promise::Promises;
 use domain::{hand_over, time::Timestamp};
 use futures::StreamExt;
-use std::cmp::Reverse;
 
 /// How many people's digests are made beside each other.
 const BESIDE: usize = 4;
@@ -35,7 +36,8 @@ pub const NAMED: usize = 25;
 /// is tried at the next tick.
 pub async fn tick(app: &App) -> Result<usize, StoreError> {
     let Some(post) = &app.post else { return Ok(0) };
-    let usual = app.playbooks.active().await?.playbook.promises.working_hours.clone();
+    let playbook = app.playbooks.active().await?.playbook;
+    let promises = &playbook.promises;
     let now = app.clock.now();
     let mut due = Vec::new();
     let mut cursor = None;
@@ -46,7 +48,7 @@ pub async fn tick(app: &App) -> Result<usize, StoreError> {
                 tracing::warn!(person = record.id, "a person's record cannot be read");
                 continue;
             };
-            let today = digest::due(&person.schedule, usual.as_ref(), now);
+            let today = digest::due(&person.schedule, promises.working_hours.as_ref(), now);
             if let Some(today) = today.filter(|_| person.digest && person.mailbox.is_some()) {
                 due.push((person, today));
             }
@@ -56,7 +58,7 @@ pub async fn tick(app: &App) -> Result<usize, StoreError> {
             break;
         }
     }
-    let making: Vec<_> = due.into_iter().map(|(person, due)| one(app, post, person, due)).collect();
+    let making: Vec<_> = due.into_iter().map(|(person, due)| one(app, post, promises, person, due)).collect();
     let mut made = futures::stream::iter(making).buffer_unordered(BESIDE);
     let mut sent = 0;
     while let Some(made) = made.next().await {
@@ -69,18 +71,24 @@ pub async fn tick(app: &App) -> Result<usize, StoreError> {
     Ok(sent)
 }
 
-async fn one(app: &App, post: &Post, person: Person, due: Due) -> Result<Sent, StoreError> {
+async fn one(
+    app: &App,
+    post: &Post,
+    promises: &Promises,
+    person: Person,
+    due: Due,
+) -> Result<Sent, StoreError> {
     let mail = format!("digest.{}.{}", person.id, due.day);
     let Some(to) = person.mailbox.clone() else { return Ok(Sent::Over) };
     if once::is_over(app, &mail).await? {
         return Ok(Sent::Over);
     }
-    let leads = inbox(app, &person).await?;
+    let now = app.clock.now();
+    let leads = inbox(app, &person, promises, now).await?;
     if leads.is_empty() {
         once::never(app, &mail, End::Nothing).await?;
         return Ok(Sent::Over);
     }
-    let now = app.clock.now();
     let mut rows = Vec::new();
     for lead in leads.iter().take(NAMED) {
         let playbook = app.playbooks.version(lead.playbook_version).await?;
@@ -104,9 +112,13 @@ fn is_new(lead: &Lead, since: Timestamp) -> bool {
     hand_over::latest(lead).is_some_and(|hand_over| hand_over.fact.at >= since)
 }
 
-/// Reads what somebody works on: overdue first, the longest first; then what is promised soonest; then what was answered,
-/// the best first.
-async fn inbox(app: &App, person: &Person) -> Result<Vec<Lead>, StoreError> {
+/// Reads what somebody works on, in the order of their inbox.
+async fn inbox(
+    app: &App,
+    person: &Person,
+    promises: &Promises,
+    now: Timestamp,
+) -> Result<Vec<Lead>, StoreError> {
     let (mut leads, mut cursor) = (Vec::new(), None);
     loop {
         let page = app.lists.inbox(&person.id, PAGE, cursor.as_deref()).await?;
@@ -123,9 +135,6 @@ async fn inbox(app: &App, person: &Person) -> Result<Vec<Lead>, StoreError> {
             break;
         }
     }
-    leads.sort_by_key(|lead| {
-        let points = u32::from(lead.score.fit) + u32::from(lead.score.engagement);
-        (lead.promise_due_at.unwrap_or(Timestamp::LATEST), Reverse(points), lead.id.clone())
-    });
+    leads.sort_by_cached_key(|lead| Rank::of(lead, promises, now));
     Ok(leads)
 }

@@ -1,11 +1,12 @@
 //! How mails look: the text, and the same as HTML.
 //!
-//! Whatever a stranger may have typed in is made one line of bounded length, and escaped by `maud` where it stands in HTML.
+//! Whatever a stranger may have typed in is made one line of bounded length without addresses and links, and escaped by `maud`
+//! where it stands in HTML.
 //! The HTML loads nothing and has its looks in `style` attributes, which is what mail programs understand. A link's text says
 //! where it leads to in words; its address stands in the text part whole.
 
 use crate::Post;
-use adapters::mail::{Mailbox, Message, one_line};
+use adapters::mail::{Mailbox, Message, discreet};
 use domain::hand_over::Why;
 use domain::introduction::Introduction;
 use domain::stage::{Stage, Step};
@@ -77,8 +78,8 @@ pub(crate) fn message(
 
 /// Says who a lead is: the name, and the company where that is another word.
 fn who(lead: &Introduction) -> String {
-    let name = one_line(&lead.name, NAME);
-    match lead.company.as_deref().map(|company| one_line(company, NAME)) {
+    let name = discreet(&lead.name, NAME);
+    match lead.company.as_deref().map(|company| discreet(company, NAME)) {
         Some(company) if company != name => format!("{name}, {company}"),
         _ => name,
     }
@@ -87,9 +88,9 @@ fn who(lead: &Introduction) -> String {
 /// Says what the lead is, in short parts.
 fn what(lead: &Introduction) -> Vec<String> {
     let parts = [
-        lead.title.as_deref().map(|title| one_line(title, NAME)),
+        lead.title.as_deref().map(|title| discreet(title, NAME)),
         Some(format!("label {}", lead.label)),
-        lead.persona.as_deref().map(|persona| format!("like {}", one_line(persona, NAME))),
+        lead.persona.as_deref().map(|persona| format!("like {}", discreet(persona, NAME))),
         lead.phase.map(|phase| format!("in the phase {}", phase.as_str())),
     ];
     parts.into_iter().flatten().collect()
@@ -130,10 +131,10 @@ pub fn handed(handed: &Handed<'_>) -> (String, String, String) {
         }
     };
     let subject = format!("{start}: {name} ({})", handed.lead.label);
-    let to = one_line(handed.to, NAME);
-    let reasons: Vec<String> = handed.lead.reasons.iter().map(|reason| one_line(reason, SENTENCE)).collect();
+    let to = discreet(handed.to, NAME);
+    let reasons: Vec<String> = handed.lead.reasons.iter().map(|reason| discreet(reason, SENTENCE)).collect();
     let did: Vec<String> =
-        handed.did.iter().map(|(at, did)| format!("{at}: {}", one_line(did, SENTENCE))).collect();
+        handed.did.iter().map(|(at, did)| format!("{at}: {}", discreet(did, SENTENCE))).collect();
     let promise = handed.answer_by.as_ref().map(|(at, over)| {
         if *over {
             format!("An answer was promised by {at}.")
@@ -202,7 +203,7 @@ pub fn digest(to: &str, leads: usize, overdue: usize, new: usize, rows: &[Row]) 
     if new > 0 {
         subject.push_str(&format!(", {new} new"));
     }
-    let to = one_line(to, NAME);
+    let to = discreet(to, NAME);
     let promise = |row: &Row| match &row.promise {
         Some((at, true)) => format!("overdue since {at}"),
         Some((at, false)) => format!("answer by {at}"),
@@ -217,7 +218,7 @@ pub fn digest(to: &str, leads: usize, overdue: usize, new: usize, rows: &[Row]) 
         text.push_str(&format!("\n{new}{} ({})\n", who(&row.lead), row.lead.label));
         text.push_str(&format!("  {}, {}\n", promise(row), stage(row.stage)));
         if let Some(reason) = row.lead.reasons.first() {
-            text.push_str(&format!("  {}\n", one_line(reason, SENTENCE)));
+            text.push_str(&format!("  {}\n", discreet(reason, SENTENCE)));
         }
         if let Some(url) = &row.page {
             text.push_str(&format!("  {url}\n"));
@@ -243,7 +244,7 @@ pub fn digest(to: &str, leads: usize, overdue: usize, new: usize, rows: &[Row]) 
                     " (" (row.lead.label) ")" br;
                     span style=[row.promise.as_ref().filter(|(_, over)| *over).map(|_| LATE)] { (promise(row)) }
                     ", " (stage(row.stage))
-                    @if let Some(reason) = row.lead.reasons.first() { br; (one_line(reason, SENTENCE)) }
+                    @if let Some(reason) = row.lead.reasons.first() { br; (discreet(reason, SENTENCE)) }
                 }
             }
             @if let Some(more) = &more { p { (more) } }

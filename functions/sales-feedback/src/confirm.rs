@@ -13,7 +13,7 @@
 
 use crate::{App, record, request};
 use adapters::http::{BodyBytes, Problem};
-use adapters::mail::one_line;
+use adapters::mail::discreet;
 use adapters::ports::CatalogKind;
 use adapters::signed_link::{CONFIRM, Refused};
 use axum::extract::{Path, State};
@@ -99,7 +99,7 @@ impl App {
     async fn introduce(&self, lead: &Lead) -> Result<Introduction, Problem> {
         let playbook = self.playbooks.version(lead.playbook_version).await?;
         let said = introduce(lead, &playbook, self.clock.now().day(), NAMED);
-        let line = |text: String| one_line(&text, LONGEST);
+        let line = |text: String| discreet(&text, LONGEST);
         Ok(Introduction {
             name: line(said.name),
             company: said.company.map(line),

@@ -5,10 +5,13 @@
 //! that is busy) is answered with an error: those that were recorded are repeats then, which change nothing.
 //!
 //! Much of what a CRM tells is what we told it a moment ago. A change to what the CRM held already, as far as we know, is
-//! such an echo; so is one to what the lead is anyway. Both are `unchanged`.
+//! such an echo; so is one to what the lead is anyway. Both are `unchanged`. What was heard and not taken in, since no rule is
+//! about it or it was rejected, is not what the CRM held before either: after it a change back is no echo.
+//!
+//! Somebody who is found by the address is known by the record from then on, unless they have another one.
 
 use crate::{App, record, request, response};
-use adapters::crm::{Kept, channel_of, id, mapping, people, secret_of};
+use adapters::crm::{CLAIM_MS, Heard, Kept, Standing, attach, channel_of, id, mapping, people, secret_of};
 use adapters::http::body::parse_json;
 use adapters::http::{self, Problem};
 use adapters::ports::{Catalog, CatalogKind, StoreError};
@@ -18,7 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::change::Outcome;
 use domain::crm::mapping::{Changed, Mapping, Told, stands};
-use domain::crm::{Holds, mark};
+use domain::crm::mark;
 use domain::fault::Fault;
 use domain::identity::{Email, ExternalId, Identity, LeadRef, Slug};
 use domain::lead::Lead;
@@ -143,32 +146,52 @@ impl Hearing<'_> {
 
     /// Takes in one item.
     async fn one(&self, told: Told) -> Result<Value, Problem> {
-        if told.changes.is_empty() {
-            return Ok(json!({ "status": "unchanged", "because": "no rule is about it" }));
+        let no_rule = json!({ "status": "unchanged", "because": "no rule is about it" });
+        if told.changes.is_empty() && told.others.is_empty() {
+            return Ok(no_rule);
         }
-        let lead = self.lead(&told).await?;
-        let kept = id(&channel_of(self.id, self.mapping), lead.id.as_str());
-        let holds = Kept::read(self.app.catalog.as_ref(), &kept).await?.known.holds;
-        let (mut results, mut heard) = (Vec::new(), Holds::new());
+        let lead = match self.lead(&told).await {
+            Err(problem) if told.changes.is_empty() && problem.status() == 404 => return Ok(no_rule),
+            lead => lead?,
+        };
+        let channel = channel_of(self.id, self.mapping);
+        let kept = id(&channel, lead.id.as_str());
+        let known = Kept::read(self.app.catalog.as_ref(), &kept).await?.known;
+        self.meet(&channel, &lead, &told, &known.standing).await?;
+        let marked = |field: &str, value: &Value| {
+            let mark = mark(lead.id.as_str(), field, value);
+            (known.holds.get(field) != Some(&mark)).then_some(mark)
+        };
+        let (mut results, mut heard) = (Vec::new(), Heard::new());
+        let others = told.others.iter().filter(|(field, value)| marked(field, value).is_some());
+        heard.extend(others.map(|(field, _)| (field.clone(), None)));
         for change in &told.changes {
-            let mark = mark(lead.id.as_str(), &change.field, &change.value);
-            let result = if holds.get(&change.field) == Some(&mark) {
-                json!({ "status": "unchanged", "because": "the CRM held that already" })
-            } else {
-                match self.change(&lead, &told, change).await {
+            let result = match marked(&change.field, &change.value) {
+                None => json!({ "status": "unchanged", "because": "the CRM held that already" }),
+                Some(mark) => match self.change(&lead, &told, change).await {
                     Ok((result, news)) => {
                         if news {
-                            heard.insert(change.field.clone(), mark);
+                            heard.insert(change.field.clone(), Some(mark));
                         }
                         result
                     }
-                    Err(problem) if problem.status() == 503 => return Err(problem),
-                    Err(problem) => response::rejected(&problem),
-                }
+                    Err(problem) if problem.status() == 503 => {
+                        // What was taken in before is a repeat the next time, of which nothing is noted.
+                        self.note(&kept, &heard).await;
+                        return Err(problem);
+                    }
+                    Err(problem) => {
+                        heard.insert(change.field.clone(), None);
+                        response::rejected(&problem)
+                    }
+                },
             };
             results.push(named(&change.field, result));
         }
         self.note(&kept, &heard).await;
+        if told.changes.is_empty() {
+            return Ok(no_rule);
+        }
         let any = |status: &str| results.iter().any(|result| is(result, status));
         let status = ["updated", "rejected"].into_iter().find(|status| any(status)).unwrap_or("unchanged");
         Ok(json!({ "status": status, "lead_id": lead.id.as_str(), "changes": results }))
@@ -190,6 +213,30 @@ impl Hearing<'_> {
         Err(Problem::not_found("no lead is known by this record"))
     }
 
+    /// Lets a lead that was found by its address be known by its record, so that what is told of the record alone reaches it
+    /// and the CRM gets no second one. Not where it has another record there, or somebody is just making one.
+    async fn meet(
+        &self,
+        channel: &str,
+        lead: &Lead,
+        told: &Told,
+        standing: &Standing,
+    ) -> Result<(), StoreError> {
+        let now = self.app.clock.now();
+        let record = told.record_id.as_deref().map(|id| ExternalId::new(&self.mapping.system, id));
+        let Some(Ok(record)) = record else { return Ok(()) };
+        let has = lead.external_ids().any(|known| known.system() == record.system());
+        let other = match standing {
+            Standing::None => false,
+            Standing::Making { since } => now.since(*since) < CLAIM_MS,
+            Standing::Made { id } => id != record.id(),
+        };
+        if has || other {
+            return Ok(());
+        }
+        attach(&self.app.write_path, channel, lead, record, now).await.map(drop)
+    }
+
     /// Takes in one change, and tells whether it is news of what the CRM holds.
     async fn change(&self, lead: &Lead, told: &Told, change: &Changed) -> Result<(Value, bool), Problem> {
         let feedback = change.feedback.as_ref();
@@ -208,7 +255,7 @@ impl Hearing<'_> {
     }
 
     /// Notes what the CRM holds. Whatever is not noted is judged by how the lead stands, so a failure costs little.
-    async fn note(&self, kept: &str, heard: &Holds) {
+    async fn note(&self, kept: &str, heard: &Heard) {
         if heard.is_empty() {
             return;
         }
@@ -225,9 +272,9 @@ impl Hearing<'_> {
     }
 }
 
-async fn noted(catalog: &dyn Catalog, kept: &str, heard: &Holds) -> Result<bool, StoreError> {
+async fn noted(catalog: &dyn Catalog, kept: &str, heard: &Heard) -> Result<bool, StoreError> {
     let mut kept = Kept::read(catalog, kept).await?;
-    if kept.known.will_hold(heard) { kept.write(catalog).await } else { Ok(true) }
+    if kept.known.hears(heard) { kept.write(catalog).await } else { Ok(true) }
 }
 
 fn is(result: &Value, status: &str) -> bool {

@@ -10,12 +10,18 @@
 pub mod hook;
 
 use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
+use crate::write_path::{About, RecordError, WritePath};
+use domain::change::{Fact, Incoming};
 use domain::crm::Holds;
 use domain::crm::context::Owner;
 use domain::crm::mapping::Mapping;
+use domain::identity::{ExternalId, Identity};
+use domain::lead::Lead;
+use domain::sales::DeliveryId;
 use domain::template::People;
 use domain::time::{MINUTE_MS, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The kind of what is known of a lead's record.
 pub const RECORD: CatalogKind = CatalogKind::CrmRecord;
@@ -25,6 +31,9 @@ pub const MAPPING: CatalogKind = CatalogKind::CrmMapping;
 pub const CLAIM_MS: i64 = 2 * MINUTE_MS;
 /// The most fields whose marks are kept.
 const MOST_HELD: usize = 200;
+
+/// What was heard of a record, by field: the mark of what it holds now, or none where that is not to be recognised again.
+pub type Heard = BTreeMap<String, Option<String>>;
 
 /// How far a record has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +90,16 @@ impl Known {
                 self.holds.insert(field.clone(), mark.clone());
             }
         }
+        self.holds != before
+    }
+
+    /// Takes in what was heard of the record: the marks of fields that hold something new, and none for those of which it is
+    /// only known that they no longer hold what they did. Tells whether that is news.
+    pub fn hears(&mut self, heard: &Heard) -> bool {
+        let before = self.holds.clone();
+        let told = heard.iter().filter_map(|(field, mark)| Some((field.clone(), mark.clone()?)));
+        self.will_hold(&told.collect());
+        self.holds.retain(|field, _| heard.get(field) != Some(&None));
         self.holds != before
     }
 
@@ -149,6 +168,36 @@ impl Kept {
             self.record = Some(put.record);
         }
         Ok(written)
+    }
+}
+
+/// Makes a record's id one of a lead's external ids, as a fact like any other; `false` where there is no such lead any more.
+/// `channel` is as in [`id`], so that who made the record and who heard of it record one fact.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn attach(
+    write_path: &WritePath,
+    channel: &str,
+    lead: &Lead,
+    record: ExternalId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let fact = Incoming {
+        delivery: DeliveryId::new(&format!("crm {channel}"), record.id()),
+        occurred_at: now,
+        history: false,
+        by: format!("crm:{}", record.system()),
+        strict: false,
+        fact: Fact::Captured(Box::default()),
+    };
+    let about = About::Also(lead.id.clone(), vec![Identity::External(record)]);
+    match write_path.record(&about, &[fact]).await {
+        Ok(_) => Ok(true),
+        Err(RecordError::NoSuchLead) => Ok(false),
+        Err(RecordError::Busy) => Err(StoreError::Busy("the lead is being changed by too many".to_owned())),
+        Err(RecordError::Store(error)) => Err(error),
     }
 }
 

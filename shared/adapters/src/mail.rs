@@ -5,7 +5,7 @@
 //!
 //! What stands in a mail was often written by strangers. A line that goes into a header, or into a sentence of the mail,
 //! is made one by [`one_line`] first: no line breaks, no other control characters, and none of the marks that turn the
-//! direction of writing round for all that follows. That is for the looks; that no text can become a header of its own
+//! direction of writing round for all that follows; [`discreet`] takes out addresses and links too. That is for the looks; that no text can become a header of its own
 //! is the business of the library that writes the MIME, and of its tests.
 
 use domain::identity::Email;
@@ -62,10 +62,32 @@ pub fn one_line(text: &str, most: usize) -> String {
     format!("{}…", cut.trim_end())
 }
 
+/// Makes one line of what a stranger typed in for colleagues to read, without what does not belong there: addresses, which
+/// mails and their subjects should not carry about, and links, which a mail program would make clickable under our name.
+#[must_use]
+pub fn discreet(text: &str, most: usize) -> String {
+    let line = one_line(text, usize::MAX);
+    let words = line.split(' ').map(|word| match word {
+        _ if word.contains("://") || word.to_ascii_lowercase().starts_with("www.") => "(link)",
+        _ if word.contains('@') => "(address)",
+        word => word,
+    });
+    one_line(&words.collect::<Vec<_>>().join(" "), most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_a_stranger_typed_in_carries_no_address_and_no_link() {
+        assert_eq!(discreet("Ada  ada@company.example", 80), "Ada (address)");
+        assert_eq!(discreet("/pricing?for=ada@company.example", 80), "(address)");
+        assert_eq!(discreet("Win: HTTPS://evil.example/t/f/x WWW.evil.example", 80), "Win: (link) (link)");
+        assert_eq!(discreet("Łukasz Žižka, www GmbH: 3//4", 80), "Łukasz Žižka, www GmbH: 3//4");
+        assert_eq!(discreet("ada@company.example", 5), "(add…");
+    }
 
     #[test]
     fn a_line_has_no_breaks_no_controls_and_no_marks_that_turn_it_round() {

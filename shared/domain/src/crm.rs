@@ -430,7 +430,8 @@ mod tests {
         let crm =
             read(&preset("salesforce_leads", json!({"instance": "company.my.salesforce.com"}))).unwrap();
         let Making::Upsert(upsert) = &crm.making else { panic!("made by an upsert") };
-        for lead in [context::sample(), context::bare_sample()] {
+        for mut lead in [context::sample(), context::bare_sample()] {
+            lead["record_id"] = Value::Null;
             let ready = crm.ready(upsert, "l", &lead).unwrap();
             assert_eq!(ready.method, "PATCH");
             assert!(
@@ -451,6 +452,25 @@ mod tests {
             );
             assert!(ready.body.get("Leadloop_Id__c").is_none(), "the key stands in the URL and nowhere else");
         }
+    }
+
+    #[test]
+    fn what_sales_knows_better_in_salesforce_is_not_written_over_with_nothing() {
+        let crm =
+            read(&preset("salesforce_leads", json!({"instance": "company.my.salesforce.com"}))).unwrap();
+        let update = |lead: &Value| crm.ready(&crm.update, "l", lead).unwrap().body;
+        // Somebody found out the name, and that no mail is wanted; we know of neither.
+        let body = update(&context::bare_sample());
+        for field in ["LastName", "Company", "HasOptedOutOfEmail"] {
+            assert!(body.get(field).is_none(), "{body}");
+        }
+        assert!(
+            update(&context::sample()).get("HasOptedOutOfEmail").is_none(),
+            "a consent here is none there"
+        );
+        let mut out = context::sample();
+        out["lead"]["consents"]["marketing"] = "withdrawn".into();
+        assert_eq!(update(&out)["HasOptedOutOfEmail"], true);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Template {
         if text.contains("{%") || text.contains("{#") {
             return Err("has a block; a template holds expressions in {{ }} and nothing else".to_owned());
         }
-        if expressions(text).any(|expression| expression.contains('*')) {
+        if expressions(text).contains('*') {
             return Err("multiplies, which no template does".to_owned());
         }
         let environment = environment(&People::new(), false);
@@ -99,13 +99,22 @@ impl Template {
     ///
     /// Why it has none.
     pub fn render_url(&self, context: &Value) -> Result<String, String> {
-        text(&environment(&People::new(), true), &self.0, context).map_err(|error| what_failed(&error))
+        let url = text(&environment(&People::new(), true), &self.0, context)
+            .map_err(|error| what_failed(&error))?;
+        // Dots cannot be encoded away: a server that takes `..` for a step up would find another address.
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        if path.split('/').any(|step| step == "." || step == "..") {
+            return Err("comes out with a step of dots, which leads elsewhere".to_owned());
+        }
+        Ok(url)
     }
 }
 
-/// Gives the insides of the expressions of a text.
-fn expressions(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{{").skip(1).map(|rest| rest.split_once("}}").map_or(rest, |(inside, _)| inside))
+/// Gives the part of a text in which its expressions are, from where the first begins to where the last ends. Where one of
+/// them ends only the engine knows: `}}` may also end two lists of words, one in the other.
+fn expressions(text: &str) -> &str {
+    let behind = text.split_once("{{").map_or("", |(_, behind)| behind);
+    behind.rsplit_once("}}").map_or(behind, |(inside, _)| inside)
 }
 
 /// Gives the expression of a text that is nothing else.
@@ -307,6 +316,13 @@ mod tests {
             let read = Template::parse(text).and_then(|read| read.render(&context(), &People::new()));
             assert!(read.is_err(), "{text}");
         }
+        // `}}` need not be the end; the engine counts brackets, and would multiply.
+        for text in [
+            "{{ {'a': {'b': 'x'}}['a']['b'] * 1000000000 }}",
+            "a{{ {'a': {'b': 'x'}}['a']['b'] * 1000000000 }}b",
+        ] {
+            assert!(Template::parse(text).unwrap_err().starts_with("multiplies"), "{text}");
+        }
         assert!(Template::parse("5 * 3 is no expression").is_ok());
     }
 
@@ -334,6 +350,9 @@ mod tests {
         );
         assert_eq!(of(json!(7)).unwrap(), "https://crm.example/contacts/7?by=email");
         assert!(of(json!(null)).is_err() && of(json!("")).is_err() && url.render_url(&json!({})).is_err());
+        assert!(of(json!("..")).is_err() && of(json!(".")).is_err() && of(json!("...")).is_ok());
+        let two = Template::parse("https://crm.example/contacts/{{ a }}{{ b }}/x").unwrap();
+        assert!(two.render_url(&json!({ "a": ".", "b": "." })).is_err());
     }
 
     proptest! {

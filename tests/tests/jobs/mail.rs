@@ -405,6 +405,31 @@ async fn each_morning_of_work_begins_with_what_waits_the_most_overdue_first() {
 }
 
 #[tokio::test]
+async fn a_digest_has_the_order_of_the_inbox() {
+    let office = with_an_inbox().await;
+    let mut leads = [office.submit("Alike", "AT").await, office.submit("Same", "AT").await];
+    for lead in &leads {
+        office.sales(&format!("/v1/leads/{lead}/feedback"), &json!({"kind": "accepted"})).await;
+    }
+    // Alike in all but that one of them was called; it has the smaller id, and comes later all the same.
+    leads.sort_unstable();
+    office
+        .sales(&format!("/v1/leads/{}/feedback", leads[0]), &json!({"kind": "follow_up", "channel": "phone"}))
+        .await;
+    office.at("2026-11-23T07:00:00Z");
+    let inbox = office.api.call("GET", "/v1/inbox?owner=at-1").token(office.tokens.of(Role::Sales));
+    let inbox = inbox.expect(200).await.json();
+    let wanted: Vec<&str> =
+        inbox["items"].as_array().unwrap().iter().map(|item| item["lead_id"].as_str().unwrap()).collect();
+    assert_eq!(wanted.len(), 5, "{inbox}");
+    let text = office.digests().await.pop().unwrap().text;
+    let mut found: Vec<(usize, &str)> = wanted.iter().map(|lead| (text.find(lead).unwrap(), *lead)).collect();
+    found.sort_unstable();
+    assert_eq!(found.iter().map(|(_, lead)| *lead).collect::<Vec<_>>(), wanted, "{text}");
+    assert!(text.find(&leads[1]) < text.find(&leads[0]), "{text}");
+}
+
+#[tokio::test]
 async fn a_lead_that_comes_after_an_empty_morning_makes_no_late_digest() {
     let office = Office::new().await;
     office.at("2026-11-23T07:00:00Z");

@@ -6,7 +6,8 @@
 //! texts are templates over the item. So whatever feedback may be, a CRM can say, and the same reader judges it.
 //!
 //! **An echo** is a change to a value that the CRM held already as far as we know: we sent it, or heard it before
-//! ([`super::Holds`]). It changes nothing. Nor does feedback that says how things stand anyway ([`stands`]).
+//! ([`super::Holds`]). It changes nothing. Nor does feedback that says how things stand anyway ([`stands`]). So a value that
+//! no rule is about is told too: without it a change to another value and back again would look like an echo.
 
 use super::{pointer, template};
 use crate::change::Fact;
@@ -106,6 +107,8 @@ pub struct Told {
     pub email: Option<String>,
     /// The changes that a rule is about.
     pub changes: Vec<Changed>,
+    /// Fields of rules with values that none of them is about.
+    pub others: Vec<(String, Value)>,
 }
 
 /// A change that a rule is about.
@@ -237,8 +240,16 @@ impl Mapping {
             return Err(faults);
         }
         let at = at.and_then(Result::ok);
-        let changes = fields.into_iter().filter_map(|(field, value)| {
-            let rule = self.rules.iter().find(|rule| rule.field == field && rule.is_about(&value))?;
+        let (mut changes, mut others) = (Vec::new(), Vec::new());
+        for (field, value) in fields {
+            let mut rules = self.rules.iter().filter(|rule| rule.field == field).peekable();
+            if rules.peek().is_none() {
+                continue;
+            }
+            let Some(rule) = rules.find(|rule| rule.is_about(&value)) else {
+                others.push((field, value));
+                continue;
+            };
             let context = json!({ "item": item, "field": field, "value": value });
             let feedback = rule.feedback.render(&context, people).map(|mut feedback| {
                 if let (Some(at), Some(map)) = (&at, feedback.as_object_mut()) {
@@ -246,9 +257,9 @@ impl Mapping {
                 }
                 feedback
             });
-            Some(Changed { field, value, feedback })
-        });
-        Ok(Told { id, record_id, email, changes: changes.collect() })
+            changes.push(Changed { field, value, feedback });
+        }
+        Ok(Told { id, record_id, email, changes, others })
     }
 
     fn fields(&self, item: &Value, context: &Value) -> Result<Vec<(String, Value)>, (String, String)> {
@@ -463,6 +474,9 @@ mod tests {
             (told.record_id.as_deref(), told.id.as_deref()),
             (Some("4711"), Some("9-8-1795348800000"))
         );
+        assert_eq!(told.others, [("hs_lead_status".to_owned(), json!("NEW"))], "it holds that now");
+        let told = mapping.told(&hubspot("firstname", "Ada".into()), &people()).unwrap();
+        assert_eq!(told.others, [], "no rule is about the field");
         let made = json!({"eventId": 1, "subscriptionId": 8, "occurredAt": 1_795_348_800_000_i64, "objectId": 4711,
             "subscriptionType": "contact.creation"});
         assert_eq!(feedback(&mapping, &made), []);
