@@ -493,7 +493,8 @@ async fn person(
     request_body(content = Value, content_type = "application/json", example = json!({"name": "Anna Example",
         "email": "anna@company.example", "team": "sales", "timezone": "Europe/Vienna", "deputy": "de-1",
         "working_hours": {"monday": ["09:00-12:00", "13:00-17:00"], "tuesday": "09:00-17:00"},
-        "holidays": ["2026-12-25"], "absences": [{"from": "2026-07-06", "through": "2026-07-17"}]})),
+        "holidays": ["2026-12-25"], "absences": [{"from": "2026-07-06", "through": "2026-07-17"}],
+        "daily_capacity": 20, "open_capacity": 60, "left_at": "2027-12-31T17:00:00Z"})),
     responses((status = 200, description = "The record"), (status = 422, description = "Every fault")))]
 async fn put_person(
     State(app): State<App>,

@@ -284,8 +284,8 @@ impl Assigner {
                     none => none.insert(self.others(territory, playbook).await?),
                 };
                 let today = person.calendar.day(now);
-                load.elsewhere_today =
-                    others.iter().map(|rotation| rotation.given_on(&member.person, today)).sum();
+                let given = others.iter().map(|rotation| rotation.given_on(&member.person, today));
+                load.elsewhere_today = given.fold(0, u32::saturating_add);
             }
             loads.insert(member.person.clone(), load);
         }

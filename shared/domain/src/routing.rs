@@ -251,7 +251,8 @@ impl Rotation {
     pub fn read(json: &Value) -> Self {
         let number = |json: &Value, key: &str| json.get(key).and_then(Value::as_i64);
         let stand = |json: &Value| Stand {
-            owed: number(json, "owed"),
+            // Nobody is ever owed that much; a sum of a whole pool's stays a number.
+            owed: number(json, "owed").map(|owed| owed.clamp(-9 * LEAD, 9 * LEAD)),
             last: json.get("last").and_then(Value::as_u64).unwrap_or(0),
             day: json.get("day").and_then(Value::as_str).and_then(Day::parse).unwrap_or_default(),
             that_day: number(json, "that_day").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),

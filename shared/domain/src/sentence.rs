@@ -12,7 +12,7 @@ use crate::change::{Capture, Effect, Entry, Fact, MarketingFeedback};
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::identity::Slug;
 use crate::playbook::Playbook;
-use crate::routing::{Hindrance, Routed, Rule};
+use crate::routing::Rule;
 use crate::sales::{DeliveryId, Move};
 use crate::time::{Day, Timestamp};
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl Names<'_> {
 pub fn of_fact(fact: &Fact, names: &Names<'_>) -> String {
     match fact {
         Fact::Captured(capture) => captured(capture, names),
-        Fact::Activity(activity) => did(activity, names),
+        Fact::Activity(activity) => did(activity, "", names),
         Fact::Sales { what, by, note } => with_note(moved(what, by.as_ref(), names), note.as_deref()),
         Fact::FollowUp { channel, result, by, note } => {
             let result = result.as_deref().map(|result| format!(": {}", said(result))).unwrap_or_default();
@@ -129,6 +129,23 @@ pub fn of_effect(effect: &Effect, names: &Names<'_>) -> String {
                 moment(*promise_due_at)
             )
         }
+        Effect::Routed(routed) => {
+            let why = match routed.rule {
+                Rule::Qualifier => "who qualifies its territory",
+                Rule::Deputy => "who answers for somebody who is not there",
+                Rule::Manager => "who leads somebody who is not there",
+                Rule::DefaultQualifier => "who qualifies what nobody else does",
+                Rule::Turn => "whose turn it was",
+                Rule::Company => "who has a lead of the same company",
+                Rule::Named => "who was named",
+            };
+            let passed: Vec<String> = (routed.passed.iter())
+                .map(|one| format!("{} ({})", names.person(&one.person), said(one.because.as_str())))
+                .collect();
+            let over =
+                if passed.is_empty() { String::new() } else { format!(", past {}", passed.join(", ")) };
+            format!("Went to {}, {why}{over}", names.person(&routed.to))
+        }
         Effect::PromiseDueSoon { owner, due_at } => {
             format!("{} was reminded of the answer promised by {}", names.person(owner), moment(*due_at))
         }
@@ -141,7 +158,6 @@ pub fn of_effect(effect: &Effect, names: &Names<'_>) -> String {
         Effect::PromiseBroken { owner, to: None } => {
             format!("{} let the promised answer pass", names.person(owner))
         }
-        Effect::Routed(routed) => routed_to(routed, names),
         Effect::Held { owner } => format!("Is ready, and waits until {} has room", names.person(owner)),
         Effect::PersonaChanged { to: Some(to), .. } => format!("Mirrors {}", names.persona(to)),
         Effect::PersonaChanged { to: None, .. } => "Mirrors no persona any more".to_owned(),
@@ -159,37 +175,6 @@ pub fn of_effect(effect: &Effect, names: &Names<'_>) -> String {
         Effect::PlaybookChanged { from, to } => {
             format!("Is judged by version {to} of the playbook, before by {from}")
         }
-    }
-}
-
-/// Says why somebody has a lead, and who was passed over.
-fn routed_to(routed: &Routed, names: &Names<'_>) -> String {
-    let to = names.person(&routed.to);
-    let of = routed.territory.as_ref().map_or("the leads of no territory", |id| names.territory(id));
-    let because = match routed.rule {
-        Rule::Qualifier => format!("{to} qualifies {of}"),
-        Rule::Deputy => format!("{to} has it as the deputy"),
-        Rule::Manager => format!("{to} has it as the manager"),
-        Rule::DefaultQualifier => format!("{to} qualifies what nobody else does"),
-        Rule::Turn => format!("It was {to}'s turn in the pool of {of}"),
-        Rule::Company => format!("{to} has other leads of its company"),
-        Rule::Named => format!("{to} was named to have it"),
-    };
-    let passed: Vec<String> = routed
-        .passed
-        .iter()
-        .map(|passed| format!("{} {}", names.person(&passed.person), hindered(passed.because)))
-        .collect();
-    if passed.is_empty() { because } else { format!("{because}: {}", passed.join(", ")) }
-}
-
-const fn hindered(because: Hindrance) -> &'static str {
-    match because {
-        Hindrance::Left => "has left",
-        Hindrance::Absent => "is absent",
-        Hindrance::Holiday => "has a holiday",
-        Hindrance::FullToday => "got as many today as they can",
-        Hindrance::Full => "has as many as they can",
     }
 }
 
@@ -392,10 +377,10 @@ fn page(activity: &Activity) -> String {
     }
 }
 
-/// Says what somebody did, with what they wrote.
-fn did(activity: &Activity, names: &Names<'_>) -> String {
+/// Says what somebody did, with where they came from and what they wrote.
+fn did(activity: &Activity, from: &str, names: &Names<'_>) -> String {
     let wrote = ["message", "question", "comment"].iter().find_map(|name| text_of(activity, name));
-    with_note(doing(activity, names), wrote)
+    with_note(doing(activity, names) + from, wrote)
 }
 
 fn doing(activity: &Activity, names: &Names<'_>) -> String {
@@ -440,7 +425,7 @@ fn captured(capture: &Capture, names: &Names<'_>) -> String {
     });
     let from = from.map(|from| format!(", coming from {from}")).unwrap_or_default();
     match &capture.activity {
-        Some(activity) => format!("{}{from}", did(activity, names)),
+        Some(activity) => did(activity, &from, names),
         None if capture.customer => "Was entered as a customer".to_owned(),
         None if capture.responded => format!("Was entered as a lead{from}"),
         None => format!("Was entered as a contact{from}"),

@@ -31,7 +31,7 @@ struct Deal {
     reason = "whoever has the data says where it is; it is none of ours to keep"
 )]
 fn deals() -> Vec<Deal> {
-    let person = |kind: &str, id: &str| format!("{kind}-{}", &id[..id.len().min(8)]);
+    let person = |kind: &str, id: &str| format!("{kind}-{}", id.chars().take(8).collect::<String>());
     let Ok(file) = std::env::var("LEADLOOP_DEALS") else {
         let made_up = |n: usize| Deal {
             lead: format!("lead-{n}"),

@@ -94,7 +94,7 @@ async fn each_example_of_the_api_description_is_accepted() {
     let mut posted = 0;
     for (path, item) in api["paths"].as_object().unwrap() {
         // Sales' routes are tried where sales' facts are.
-        if path.contains("feedback") || path.contains("lookup") {
+        if ["feedback", "lookup", "reassign"].iter().any(|word| path.contains(word)) {
             continue;
         }
         for (method, operation) in item.as_object().unwrap() {

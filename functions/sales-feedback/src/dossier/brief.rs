@@ -404,7 +404,7 @@ fn talk(known: &Known, names: &Names<'_>, card: Option<&Card<'_>>) -> Vec<Talkin
         let Fact::MarketingFeedback { said, .. } = &entry.fact else { return None };
         said.quote.as_ref()?;
         Some(TalkingPoint {
-            how: "They said it: come back to it",
+            how: "Come back to what they said",
             text: sentence::of_fact(&entry.fact, names),
             because: format!("on {}", sentence::date(entry.at.day())),
         })

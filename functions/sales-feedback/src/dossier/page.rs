@@ -79,7 +79,7 @@ fn parts(brief: &Brief) -> Vec<Part> {
     let talk = talk.map(|point| (format!("{}: {}", point.how, point.text), Some(point.because.clone())));
     let persona = brief.persona_card.iter().flat_map(|card| {
         let worries =
-            card.concerns.iter().map(|said| (format!("Worries: {}", said.text), Some(said.says.to_owned())));
+            card.concerns.iter().map(|said| (format!("Concern: {}", said.text), Some(said.says.to_owned())));
         std::iter::once((card.name.clone(), card.portrait.clone())).chain(worries)
     });
     let mut story: Vec<_> = (brief.story.iter().take(MOST_LINES))
@@ -131,7 +131,7 @@ pub fn markdown(brief: &Brief) -> String {
     lines.extend(head(brief).iter().map(|line| format!("* {}", plain(line))));
     let next = &brief.next_step;
     lines.push(String::new());
-    lines.push(format!("**Next: {}** {}.", plain(&next.says), plain(&next.because)));
+    lines.push(format!("**Next: {}** Because {}.", plain(&next.says), plain(&next.because)));
     lines.extend(next.mind.iter().map(|mind| format!("**Mind:** {}", plain(mind))));
     for part in parts(brief).into_iter().filter(|part| !part.lines.is_empty()) {
         lines.extend([String::new(), format!("## {}", part.title), String::new()]);
@@ -166,7 +166,7 @@ fn page(brief: &Brief) -> Markup {
                 @for line in head(brief) { p { (line) } }
                 div.next {
                     p { b { "Next: " (next.says) } }
-                    p { (next.because) "." }
+                    p { "Because " (next.because) "." }
                     @for mind in &next.mind { p { b { (mind) } } }
                 }
                 @for part in parts(brief).iter().filter(|part| !part.lines.is_empty()) {

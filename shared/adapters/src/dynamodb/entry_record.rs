@@ -24,10 +24,9 @@
 //! must not repeat it. Unknown fields are ignored; an unknown kind of fact or effect is an error, since leaving it out
 //! would tell another story. So code that reads a new kind goes live before code that writes it.
 
+use super::item::{CorruptRecord, Damage, Reader, Writer, owner_of, required, slug};
 use super::keys;
-use super::lead_record::{
-    CorruptRecord, Damage, MoveFields, Reader, Writer, of_words, owner_of, required, slug, step,
-};
+use super::moves::{MoveFields, of_words, step};
 use aws_sdk_dynamodb::types::AttributeValue as Stored;
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute, number_to_json};

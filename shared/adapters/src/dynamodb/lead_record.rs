@@ -17,7 +17,7 @@
 //! | `due_shard`, `due_at` | N, N | only while something is due; `due_at` in seconds, rounded down |
 //! | `owner`, `promise_due_at` | S, N | only in a stage of the inbox, see [`keys::NOBODY`] and [`keys::NO_PROMISE`]; or while the lead waits for its turn, see [`keys::held_for`] |
 //! | `a` | M | attribute values by name: S, N, BOOL; a number that N cannot hold as `{float: S}` |
-//! | `p` | B | when and by whom each of them was set; its form stands at the functions below |
+//! | `p` | B | when and by whom each of them was set; its form stands in `packed` |
 //! | `c` | M | consent by purpose: `p` `c` `w` when pending, confirmed, withdrawn; `o` soft opt-in; `t` text; `s` source |
 //! | `ct` | N | created at, in milliseconds since the epoch; every other short-named time is in milliseconds after it |
 //! | `cf` | N | counts from |
@@ -29,7 +29,6 @@
 //! | `d` | SS | possible duplicates |
 //! | `dm` | N | the milliseconds that `due_at` was rounded down by |
 //! | `e`, `f` | N | engagement, fit |
-//! | `fu` | N | followed up at |
 //! | `g` | SS | segments |
 //! | `i` | L of S | identities, as [`keys::identity_text`] writes them |
 //! | `l`, `ls` | B | ledger, and ledger since `cf` |
@@ -59,28 +58,27 @@
 //!
 //! [`Ledger::encode`]: domain::ledger::Ledger::encode
 
+use super::item::{Damage, Reader, TYPE, UNREADABLE, Writer, owner_of, required, slug};
 use super::keys;
-use aws_sdk_dynamodb::primitives::Blob;
+use super::moves::{MoveFields, of_words, step};
+use super::packed::{
+    Origin, at_distance, decode_between, decode_provenance, distance, encode_between, encode_provenance,
+};
 use aws_sdk_dynamodb::types::AttributeValue as Stored;
 use domain::attribute::{Attribute, AttributeName, AttributeValue, Attributes};
 use domain::consent::{ConsentState, Consents, Purpose};
 use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
-use domain::ledger::Ledger;
 use domain::member::Members;
 use domain::money::{Currency, Money};
 use domain::phase::Phase;
-use domain::sales::{DeliveryId, Move, SalesFact};
+use domain::sales::{DeliveryId, SalesFact};
 use domain::score::{Label, Score};
-use domain::stage::{Stage, Step};
+use domain::stage::Stage;
 use domain::time::{Day, Timestamp};
-use domain::touch::{Folded, Grain};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::str::FromStr;
-use thiserror::Error;
+use std::collections::{BTreeMap, HashMap};
 
-/// An item as the SDK has it.
-type Item = HashMap<String, Stored>;
+pub use super::item::{CorruptRecord, item_size};
 
 /// The short names of the table above.
 mod name {
@@ -122,123 +120,6 @@ mod name {
     pub(super) const WITHDRAWN: &str = "wd";
     /// Inside of `a`: a number that N cannot hold.
     pub(super) const FLOAT: &str = "float";
-}
-
-/// Says which part of which stored record cannot be read. It repeats nothing of what is stored there.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the stored record of {record} is damaged: attribute {place} {problem}")]
-pub struct CorruptRecord {
-    /// Whose record: `lead …`, `entry … of lead …`.
-    pub record: String,
-    /// Which attribute, with the names of the fields inside it where it has some.
-    pub place: String,
-    /// What is wrong with it.
-    pub problem: &'static str,
-}
-
-/// What is wrong, before it is known whose record it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Damage {
-    place: String,
-    problem: &'static str,
-}
-
-impl Damage {
-    pub(super) fn new(place: &str, problem: &'static str) -> Self {
-        Self { place: place.to_owned(), problem }
-    }
-
-    /// Says of what larger thing the damaged one is a part.
-    pub(super) fn within(mut self, outer: &'static str) -> Self {
-        self.place = format!("{outer}.{}", self.place);
-        self
-    }
-
-    pub(super) fn of(self, record: String) -> CorruptRecord {
-        CorruptRecord { record, place: self.place, problem: self.problem }
-    }
-}
-
-/// Names the owner of an item for an error. A visitor's partition holds their id and is not repeated.
-pub(super) fn owner_of(item: &Item) -> String {
-    match item.get(keys::LEAD_ID) {
-        Some(Stored::S(id)) if LeadId::parse(id).is_ok() => format!("lead {id}"),
-        Some(Stored::S(_)) => "no lead or a visitor".to_owned(),
-        _ => "a lead without its id".to_owned(),
-    }
-}
-
-// ---- Writing an item ----
-
-/// Fills an item and leaves out what says nothing.
-#[derive(Default)]
-pub(super) struct Writer(Item);
-
-impl Writer {
-    pub(super) fn put(&mut self, name: &str, value: Stored) {
-        self.0.insert(name.to_owned(), value);
-    }
-
-    pub(super) fn text(&mut self, name: &str, text: &str) {
-        self.put(name, Stored::S(text.to_owned()));
-    }
-
-    pub(super) fn optional_text(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text(name, text);
-        }
-    }
-
-    pub(super) fn number(&mut self, name: &str, n: impl ToString) {
-        self.put(name, Stored::N(n.to_string()));
-    }
-
-    pub(super) fn time(&mut self, name: &str, at: Timestamp) {
-        self.number(name, at.millis());
-    }
-
-    fn since(&mut self, name: &str, at: Option<Timestamp>, created_at: Timestamp) {
-        if let Some(at) = at {
-            self.number(name, distance(at, created_at));
-        }
-    }
-
-    pub(super) fn flag(&mut self, name: &str, flag: bool) {
-        if flag {
-            self.put(name, Stored::Bool(true));
-        }
-    }
-
-    fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
-        if !bytes.is_empty() {
-            self.put(name, Stored::B(Blob::new(bytes)));
-        }
-    }
-
-    fn deliveries(&mut self, name: &str, ids: &[DeliveryId]) {
-        self.bytes(name, ids.iter().flat_map(|id| id.0).collect());
-    }
-
-    /// DynamoDB refuses empty sets.
-    fn texts(&mut self, name: &str, texts: Vec<String>) {
-        if !texts.is_empty() {
-            self.put(name, Stored::Ss(texts));
-        }
-    }
-
-    fn map(&mut self, name: &str, inner: Self) {
-        if !inner.0.is_empty() {
-            self.put(name, inner.into_value());
-        }
-    }
-
-    fn into_value(self) -> Stored {
-        Stored::M(self.0)
-    }
-
-    pub(super) fn into_item(self) -> Item {
-        self.0
-    }
 }
 
 /// Writes a lead as an item.
@@ -419,167 +300,6 @@ fn sales_to_stored(fact: &SalesFact, created_at: Timestamp) -> Stored {
     map.into_value()
 }
 
-// ---- Reading an item ----
-
-const MISSING: &str = "is missing";
-const UNREADABLE: &str = "does not read as what it should hold";
-const TYPE: &str = "has another type than it should";
-
-/// Reads the attributes of an item or of a map inside one.
-#[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(pub(super) &'a Item);
-
-impl<'a> Reader<'a> {
-    pub(super) fn text(self, name: &'static str) -> Result<Option<&'a str>, Damage> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Stored::S(text)) => Ok(Some(text)),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    fn owned(self, name: &'static str) -> Result<Option<String>, Damage> {
-        Ok(self.text(name)?.map(str::to_owned))
-    }
-
-    /// Reads a text through a parser.
-    pub(super) fn parsed<T>(
-        self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, Damage> {
-        self.text(name)?.map(|text| parse(text).ok_or(Damage::new(name, UNREADABLE))).transpose()
-    }
-
-    pub(super) fn number<T: FromStr>(self, name: &'static str) -> Result<Option<T>, Damage> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Stored::N(n)) => n.parse().map(Some).map_err(|_| Damage::new(name, UNREADABLE)),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    pub(super) fn time(self, name: &'static str) -> Result<Option<Timestamp>, Damage> {
-        Ok(self.number(name)?.map(Timestamp::from_millis))
-    }
-
-    fn since(self, name: &'static str, created_at: Timestamp) -> Result<Option<Timestamp>, Damage> {
-        Ok(self.number(name)?.map(|distance| at_distance(distance, created_at)))
-    }
-
-    pub(super) fn flag(self, name: &'static str) -> Result<bool, Damage> {
-        match self.0.get(name) {
-            None => Ok(false),
-            Some(Stored::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    fn bytes(self, name: &'static str) -> Result<&'a [u8], Damage> {
-        match self.0.get(name) {
-            None => Ok(&[]),
-            Some(Stored::B(blob)) => Ok(blob.as_ref()),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    fn deliveries(self, name: &'static str) -> Result<Vec<DeliveryId>, Damage> {
-        let (ids, []) = self.bytes(name)?.as_chunks() else { return Err(Damage::new(name, UNREADABLE)) };
-        Ok(ids.iter().map(|id| DeliveryId(*id)).collect())
-    }
-
-    fn ledger(self, name: &'static str) -> Result<Ledger, Damage> {
-        Ledger::decode(self.bytes(name)?).ok_or(Damage::new(name, UNREADABLE))
-    }
-
-    fn phase(self) -> Result<Option<Phase>, Damage> {
-        let Some(place) = self.number::<usize>(name::PHASE)? else { return Ok(None) };
-        match Phase::WORDS.get(place) {
-            Some((_, phase)) => Ok(Some(*phase)),
-            None => Err(Damage::new(name::PHASE, UNREADABLE)),
-        }
-    }
-
-    /// Reads days that are counted from another one, by an id.
-    fn days(self, name: &'static str, from: Day) -> Result<BTreeMap<Slug, Day>, Damage> {
-        let days = match self.0.get(name) {
-            None => return Ok(BTreeMap::new()),
-            Some(Stored::M(days)) => days,
-            Some(_) => return Err(Damage::new(name, TYPE)),
-        };
-        let day = |(id, after): (&String, &Stored)| {
-            let Stored::N(after) = after else { return None };
-            let day = after.parse::<i64>().ok()?.checked_add(from.0.into())?;
-            Some((slug(id)?, Day(day.try_into().ok()?)))
-        };
-        days.iter().map(day).collect::<Option<_>>().ok_or_else(|| Damage::new(name, UNREADABLE))
-    }
-
-    fn members(self, created_at: Timestamp) -> Result<Members, Damage> {
-        let damaged = || Damage::new(name::MEMBERS, UNREADABLE);
-        let status = |(status, at): (&String, &Stored)| {
-            let distance = at.as_n().ok()?.parse().ok()?;
-            Some((status.clone(), at_distance(distance, created_at)))
-        };
-        let campaign = |(campaign, told): (&String, &Stored)| {
-            let told = told.as_m().ok()?.iter().map(status).collect::<Option<_>>()?;
-            Some((campaign.clone(), told))
-        };
-        let members = self.map(name::MEMBERS)?.into_iter().flatten().map(campaign);
-        members.collect::<Option<_>>().map(Members).ok_or_else(damaged)
-    }
-
-    fn set<T: Ord>(
-        self,
-        name: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<BTreeSet<T>, Damage> {
-        match self.0.get(name) {
-            None => Ok(BTreeSet::new()),
-            Some(Stored::Ss(texts)) => texts
-                .iter()
-                .map(|text| parse(text))
-                .collect::<Option<_>>()
-                .ok_or_else(|| Damage::new(name, UNREADABLE)),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    fn list(self, name: &'static str) -> Result<&'a [Stored], Damage> {
-        match self.0.get(name) {
-            None => Ok(&[]),
-            Some(Stored::L(values)) => Ok(values),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    pub(super) fn map(self, name: &'static str) -> Result<Option<&'a Item>, Damage> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Stored::M(map)) => Ok(Some(map)),
-            Some(_) => Err(Damage::new(name, TYPE)),
-        }
-    }
-
-    fn external(self, system: &'static str, id: &'static str) -> Result<Option<ExternalId>, Damage> {
-        match (self.text(system)?, self.text(id)?) {
-            (None, None) => Ok(None),
-            (Some(s), Some(i)) => ExternalId::new(s, i).map(Some).map_err(|_| Damage::new(id, UNREADABLE)),
-            (None, Some(_)) => Err(Damage::new(system, MISSING)),
-            (Some(_), None) => Err(Damage::new(id, MISSING)),
-        }
-    }
-}
-
-/// Gives what must be there.
-pub(super) fn required<T>(name: &'static str, value: Option<T>) -> Result<T, Damage> {
-    value.ok_or_else(|| Damage::new(name, MISSING))
-}
-
-pub(super) fn slug(text: &str) -> Option<Slug> {
-    Slug::parse(text).ok()
-}
-
 /// Reads a lead from its item.
 ///
 /// # Errors
@@ -647,12 +367,12 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         promise_due_at: item.since(name::PROMISE, created_at)?,
         to_assign: item.deliveries(name::TO_ASSIGN)?.pop(),
         persona: item.parsed(name::PERSONA, slug)?,
-        phase: item.phase()?,
+        phase: item.phase(name::PHASE)?,
         segments: item.set(name::SEGMENTS, slug)?,
         content: content(item, created_at.day())?,
         due_at: due_at.map(|at| at.plus(due_millis)),
         recent: item.deliveries(name::RECENT)?,
-        members: item.members(created_at)?,
+        members: members(item, created_at)?,
         possible_duplicates: item.set(name::DUPLICATES, |text| LeadId::parse(text).ok())?,
     })
 }
@@ -749,6 +469,20 @@ fn touches(item: Reader<'_>, created_at: Timestamp) -> Result<Touches, Damage> {
     })
 }
 
+fn members(item: Reader<'_>, created_at: Timestamp) -> Result<Members, Damage> {
+    let damaged = || Damage::new(name::MEMBERS, UNREADABLE);
+    let status = |(status, at): (&String, &Stored)| {
+        let distance = at.as_n().ok()?.parse().ok()?;
+        Some((status.clone(), at_distance(distance, created_at)))
+    };
+    let campaign = |(campaign, told): (&String, &Stored)| {
+        let told = told.as_m().ok()?.iter().map(status).collect::<Option<_>>()?;
+        Some((campaign.clone(), told))
+    };
+    let members = item.map(name::MEMBERS)?.into_iter().flatten().map(campaign);
+    members.collect::<Option<_>>().map(Members).ok_or_else(damaged)
+}
+
 fn sales_from_stored(value: &Stored, created_at: Timestamp) -> Result<SalesFact, Damage> {
     let Stored::M(map) = value else { return Err(Damage::new("(fact)", TYPE)) };
     let map = Reader(map);
@@ -773,323 +507,6 @@ fn sales_from_stored(value: &Stored, created_at: Timestamp) -> Result<SalesFact,
         what: fields.into_move(step).ok_or_else(|| Damage::new("k", "lacks a field that it needs"))?,
         ends: map.flag("x")?,
     })
-}
-
-// ---- Words, and the parts of a move, which leads and entries share ----
-
-/// Finds the value of a word.
-pub(super) fn of_words<T: Copy>(words: &[(&str, T)], text: &str) -> Option<T> {
-    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
-}
-
-/// Reads the word of a step.
-pub(super) fn step(text: &str) -> Option<Step> {
-    let ours = Step::OURS.iter().copied().find(|step| step.as_str() == text);
-    ours.or_else(|| of_words(Step::REPORTED, text))
-}
-
-/// What the moves hold between them; which fields belong to which is said here, once for both records.
-#[derive(Default)]
-pub(super) struct MoveFields {
-    /// Who got it.
-    pub(super) whom: Option<Slug>,
-    /// When they promised to have answered; or before when it should not come again.
-    pub(super) until: Option<Timestamp>,
-    /// Why.
-    pub(super) reason: Option<String>,
-    /// Which deal.
-    pub(super) deal: Option<ExternalId>,
-    /// What it brings.
-    pub(super) amount: Option<Money>,
-}
-
-impl MoveFields {
-    pub(super) fn of(what: &Move) -> Self {
-        let none = Self::default();
-        match what.clone() {
-            Move::MarketingQualified { owner, promise_due_at } => {
-                Self { whom: Some(owner), until: Some(promise_due_at), ..none }
-            }
-            Move::Assigned { to, promise_due_at } => Self { whom: Some(to), until: promise_due_at, ..none },
-            Move::PromiseBroken { to: Some((to, due_at)) } => {
-                Self { whom: Some(to), until: Some(due_at), ..none }
-            }
-            Move::Rejected { reason } | Move::Disqualified { reason } => Self { reason, ..none },
-            Move::NotReady { reason, not_before } => Self { reason, until: not_before, ..none },
-            Move::Opportunity { deal, amount } | Move::Won { deal, amount } => {
-                Self { deal: Some(deal), amount, ..none }
-            }
-            Move::Lost { deal, reason } => Self { deal, reason, ..none },
-            Move::Accepted
-            | Move::Qualified
-            | Move::Churned
-            | Move::FollowedUp
-            | Move::PromiseDueSoon
-            | Move::PromiseBroken { to: None } => none,
-        }
-    }
-
-    /// Puts the move together again; `None` where a field that it needs is missing.
-    pub(super) fn into_move(self, step: Step) -> Option<Move> {
-        let Self { whom, until, reason, deal, amount } = self;
-        Some(match step {
-            Step::Qualify => Move::MarketingQualified { owner: whom?, promise_due_at: until? },
-            Step::Accept => Move::Accepted,
-            Step::Reject => Move::Rejected { reason },
-            Step::NotReady => Move::NotReady { reason, not_before: until },
-            Step::SalesQualify => Move::Qualified,
-            Step::Assign => Move::Assigned { to: whom?, promise_due_at: until },
-            Step::FollowUp => Move::FollowedUp,
-            Step::Remind => Move::PromiseDueSoon,
-            Step::Lapse => Move::PromiseBroken { to: whom.zip(until) },
-            Step::Open => Move::Opportunity { deal: deal?, amount },
-            Step::Win => Move::Won { deal: deal?, amount },
-            Step::Lose => Move::Lost { deal, reason },
-            Step::Disqualify => Move::Disqualified { reason },
-            Step::Churn => Move::Churned,
-            Step::Respond => return None,
-        })
-    }
-}
-
-// ---- Where attributes come from ----
-//
-// Attributes come several at a time: a form brings five, an enrichment four. So each origin is kept once:
-//
-//     count of sources, then each with its length
-//     count of origins, then of each: source × 2 + whether known_at is there, set_at, known_at
-//     for each attribute, in the order of the names: the number of its origin
-//
-// Numbers are varints (seven bits a byte, lowest first), times their distance in milliseconds from the lead's creation
-// with the sign in the lowest bit.
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Origin<'a> {
-    set_at: Timestamp,
-    set_by: &'a str,
-    known_at: Option<Timestamp>,
-}
-
-/// Gives the place of a value in a list, where it is added if need be. The lists are short.
-fn intern<T: PartialEq>(all: &mut Vec<T>, value: T) -> u64 {
-    let at = all.iter().position(|known| *known == value).unwrap_or_else(|| {
-        all.push(value);
-        all.len() - 1
-    });
-    length(at)
-}
-
-fn encode_provenance(attributes: &Attributes, created_at: Timestamp) -> Vec<u8> {
-    if attributes.is_empty() {
-        return Vec::new();
-    }
-    let (mut sources, mut origins, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-    for Attribute { set_at, set_by, known_at, .. } in attributes.values() {
-        let origin = Origin { set_at: *set_at, set_by, known_at: *known_at };
-        put(&mut numbers, intern(&mut origins, origin));
-    }
-    let mut moments = Vec::new();
-    for origin in &origins {
-        let source = intern(&mut sources, origin.set_by);
-        put(&mut moments, source << 1 | u64::from(origin.known_at.is_some()));
-        put_time(&mut moments, origin.set_at, created_at);
-        if let Some(known_at) = origin.known_at {
-            put_time(&mut moments, known_at, created_at);
-        }
-    }
-    let mut out = Vec::with_capacity(64);
-    put(&mut out, length(sources.len()));
-    for source in sources {
-        put(&mut out, length(source.len()));
-        out.extend_from_slice(source.as_bytes());
-    }
-    put(&mut out, length(origins.len()));
-    out.append(&mut moments);
-    out.append(&mut numbers);
-    out
-}
-
-/// Reads where `count` attributes come from; `None` where the bytes do not say just that.
-fn decode_provenance(mut bytes: &[u8], created_at: Timestamp, count: usize) -> Option<Vec<Origin<'_>>> {
-    if count == 0 {
-        return bytes.is_empty().then(Vec::new);
-    }
-    let mut sources = Vec::new();
-    for _ in 0..take(&mut bytes)? {
-        let length = usize::try_from(take(&mut bytes)?).ok()?;
-        let (source, rest) = bytes.split_at_checked(length)?;
-        sources.push(str::from_utf8(source).ok()?);
-        bytes = rest;
-    }
-    let mut origins = Vec::new();
-    for _ in 0..take(&mut bytes)? {
-        let head = take(&mut bytes)?;
-        let set_by = *sources.get(usize::try_from(head >> 1).ok()?)?;
-        let set_at = take_time(&mut bytes, created_at)?;
-        let known_at = if head & 1 == 1 { Some(take_time(&mut bytes, created_at)?) } else { None };
-        origins.push(Origin { set_at, set_by, known_at });
-    }
-    let mut all = Vec::with_capacity(count);
-    for _ in 0..count {
-        all.push(*origins.get(usize::try_from(take(&mut bytes)?).ok()?)?);
-    }
-    bytes.is_empty().then_some(all)
-}
-
-// ---- The touches between the first and the latest ----
-//
-// Most of them come from a few sources, so each source is kept once:
-//
-//     step of the grain
-//     count of sources, then of each: channel, campaign, landing page; each with its length + 1, or 0 where there is none
-//     until the end, for each line: number of its source, time, how many it stands for
-//
-// Numbers and times are as above. A lead without such touches has no bytes.
-
-fn encode_between(touches: &Touches, created_at: Timestamp) -> Vec<u8> {
-    if touches.between.is_empty() {
-        return Vec::new();
-    }
-    let (mut sources, mut lines) = (Vec::new(), Vec::new());
-    for Folded { touch, times } in &touches.between {
-        let source = [&touch.channel, &touch.campaign, &touch.landing_page];
-        put(&mut lines, intern(&mut sources, source));
-        put_time(&mut lines, touch.at, created_at);
-        put(&mut lines, u64::from(*times));
-    }
-    let mut out = vec![touches.grain.step()];
-    put(&mut out, length(sources.len()));
-    for part in sources.into_iter().flatten() {
-        put(&mut out, part.as_ref().map_or(0, |text| length(text.len()) + 1));
-        out.extend_from_slice(part.as_deref().unwrap_or_default().as_bytes());
-    }
-    out.append(&mut lines);
-    out
-}
-
-fn decode_between(mut bytes: &[u8], created_at: Timestamp) -> Option<(Grain, Vec<Folded>)> {
-    let Some((step, rest)) = bytes.split_first() else { return Some(Default::default()) };
-    let grain = Grain::from_step(*step)?;
-    bytes = rest;
-    let mut sources = Vec::new();
-    for _ in 0..take(&mut bytes)? {
-        sources.push((take_text(&mut bytes)?, take_text(&mut bytes)?, take_text(&mut bytes)?));
-    }
-    let mut between = Vec::new();
-    while !bytes.is_empty() {
-        let (channel, campaign, landing_page) = sources.get(usize::try_from(take(&mut bytes)?).ok()?)?;
-        let at = take_time(&mut bytes, created_at)?;
-        let times = u32::try_from(take(&mut bytes)?).ok()?;
-        let owned = |text: &Option<&str>| text.map(str::to_owned);
-        let (channel, campaign, landing_page) = (owned(channel), owned(campaign), owned(landing_page));
-        between.push(Folded { touch: Touch { at, channel, campaign, landing_page }, times });
-    }
-    Some((grain, between))
-}
-
-/// Reads a text that may be none.
-fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a str>> {
-    let Some(length) = take(bytes)?.checked_sub(1) else { return Some(None) };
-    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-    *bytes = rest;
-    Some(Some(str::from_utf8(text).ok()?))
-}
-
-fn length(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-fn put(out: &mut Vec<u8>, mut n: u64) {
-    loop {
-        let [low, ..] = n.to_le_bytes();
-        n >>= 7;
-        if n == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let mut n = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        let part = u64::from(byte & 0x7f);
-        if part.leading_zeros() < shift {
-            return None;
-        }
-        n |= part << shift;
-        if byte & 0x80 == 0 {
-            return Some(n);
-        }
-    }
-    None
-}
-
-fn put_time(out: &mut Vec<u8>, at: Timestamp, created_at: Timestamp) {
-    let distance = distance(at, created_at);
-    put(out, (distance << 1 ^ distance >> 63).cast_unsigned());
-}
-
-fn take_time(bytes: &mut &[u8], created_at: Timestamp) -> Option<Timestamp> {
-    let n = take(bytes)?;
-    Some(at_distance((n >> 1).cast_signed() ^ -(n & 1).cast_signed(), created_at))
-}
-
-/// Gives the milliseconds from the lead's creation to a time. It wraps, so that any two times have a distance and
-/// writing cannot fail.
-fn distance(at: Timestamp, created_at: Timestamp) -> i64 {
-    at.millis().wrapping_sub(created_at.millis())
-}
-
-fn at_distance(distance: i64, created_at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(created_at.millis().wrapping_add(distance))
-}
-
-// ---- Size ----
-
-/// Gives the size of an item by [DynamoDB's rules][rules]: names and texts in UTF-8, binary as it is, a number 1 byte
-/// and half a byte for each significant digit (rounded up on both sides of the point, one more with a minus), a list
-/// or map 3 bytes and 1 for each element, everything else 1.
-///
-/// [rules]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-#[must_use]
-pub fn item_size(item: &HashMap<String, Stored>) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
-}
-
-fn value_size(value: &Stored) -> usize {
-    match value {
-        Stored::S(text) => text.len(),
-        Stored::N(n) => number_size(n),
-        Stored::B(blob) => blob.as_ref().len(),
-        Stored::Ss(texts) => texts.iter().map(String::len).sum(),
-        Stored::Ns(numbers) => numbers.iter().map(|n| number_size(n)).sum(),
-        Stored::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
-        Stored::L(values) => 3 + values.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
-        Stored::M(map) => 3 + map.len() + item_size(map),
-        _ => 1,
-    }
-}
-
-fn number_size(text: &str) -> usize {
-    let (sign, text) = text.strip_prefix('-').map_or((0, text), |text| (1, text));
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent: i64 = exponent.parse().unwrap_or(0);
-    // The digits from the first to the last that is not zero, and how many of them stand before the point.
-    let digits = format!("{whole}{fraction}");
-    let leading = digits.len() - digits.trim_start_matches('0').len();
-    let significant = digits.trim_matches('0').len();
-    if significant == 0 {
-        return 1;
-    }
-    let point = (i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(exponent))
-        .saturating_sub(i64::try_from(leading).unwrap_or(0));
-    let before = usize::try_from(point.max(0)).unwrap_or(significant).min(significant);
-    1 + before.div_ceil(2) + (significant - before).div_ceil(2) + sign
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * [`keys`] – every key and prefix, spelled once.
-//! * [`lead_record`], [`entry_record`] – what items look like.
+//! * [`lead_record`], [`entry_record`] – what items look like; `item`, `moves`, `packed` – what these are written with.
 //! * [`leads`] – leads, timelines, visitors, lists.
 //! * [`catalog`] – the catalog.
 //! * [`stream`] – records of the outbox's stream.
@@ -11,9 +11,12 @@
 
 pub mod catalog;
 pub mod entry_record;
+mod item;
 pub mod keys;
 pub mod lead_record;
 pub mod leads;
+mod moves;
+mod packed;
 pub mod stream;
 
 use crate::ports::StoreError;

@@ -5,8 +5,9 @@
 //! [`generators`] make any lead and entry that the types allow, also ones that the rules would never produce; other
 //! tests of this crate may use them.
 
+use super::super::item::number_size;
 use super::super::{entry_record, keys};
-use super::{CorruptRecord, from_item, item_size, number_size, to_item};
+use super::{CorruptRecord, from_item, item_size, to_item};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Stored;
 use domain::activity::Activity;

@@ -15,8 +15,8 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     faults: Vec<Fault>,
-    legal: Option<Vec<&'static str>>,
-    owner: Option<String>,
+    /// What else helps, under its name.
+    more: Option<Box<(&'static str, Value)>>,
     retry_after_s: Option<u32>,
 }
 
@@ -28,8 +28,7 @@ impl Problem {
             title,
             detail: detail.into(),
             faults: Vec::new(),
-            legal: None,
-            owner: None,
+            more: None,
             retry_after_s: None,
         }
     }
@@ -116,7 +115,7 @@ impl Problem {
         let detail =
             format!("a lead in stage {stage} cannot be reported as {asked}; legal now: {}", legal.join(", "));
         let problem = Self::new(StatusCode::CONFLICT, "illegal-transition", "Not in this stage", detail);
-        Self { legal: Some(legal), ..problem }
+        Self { more: Some(Box::new(("legal", json!(legal)))), ..problem }
     }
 
     /// Somebody else took what only one can have.
@@ -125,7 +124,7 @@ impl Problem {
         let since = since.map(|at| format!(" since {at}")).unwrap_or_default();
         let detail = format!("{owner} has this lead{since}; whoever passes it on reports it as assigned");
         let problem = Self::new(StatusCode::CONFLICT, "taken", "Somebody else has it", detail);
-        Self { owner: Some(owner.to_owned()), ..problem }
+        Self { more: Some(Box::new(("owner", owner.into()))), ..problem }
     }
 
     /// Too much at once; try again.
@@ -179,11 +178,8 @@ impl Problem {
                     self.faults.iter().map(|f| json!({ "pointer": f.pointer, "detail": f.detail })).collect();
                 map.insert("errors".to_owned(), errors.into());
             }
-            if let Some(owner) = &self.owner {
-                map.insert("owner".to_owned(), owner.as_str().into());
-            }
-            if let Some(legal) = &self.legal {
-                map.insert("legal".to_owned(), json!(legal));
+            if let Some((name, value)) = self.more.as_deref() {
+                map.insert((*name).to_owned(), value.clone());
             }
         }
         json

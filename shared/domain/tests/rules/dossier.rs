@@ -18,6 +18,7 @@ use domain::persona::{Aspect, Persona, Statement};
 use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::reason::Because;
+use domain::routing::{Hindrance, Passed, Routed, Rule};
 use domain::sales::Move;
 use domain::score::{Label, Score};
 use domain::sentence::{Names, date, moment, of_effect, of_fact, story};
@@ -250,6 +251,15 @@ fn effects() -> Vec<(Effect, &'static str)> {
                 promise_due_at: time("2026-03-03T09:30:00Z"),
             },
             "Was handed to Anna Example for The Alps, who promised an answer by 09:30 UTC on 3 March 2026",
+        ),
+        (
+            Effect::Routed(Routed {
+                to: slug("at-2"),
+                territory: None,
+                rule: Rule::Turn,
+                passed: vec![Passed { person: slug("at-1"), because: Hindrance::FullToday }],
+            }),
+            "Went to at-2, whose turn it was, past Anna Example (full today)",
         ),
         (
             Effect::PromiseDueSoon { owner: slug("at-1"), due_at: time("2026-03-03T09:30:00Z") },
