@@ -262,6 +262,9 @@ fn a_deal_won_within_a_folded_stretch_credits_all_of_it() {
     assert_eq!((linear("c1"), linear("c2")), (41_667, 958_333));
 }
 
+/// Money by currency, and the credit of each model.
+type Sums = (BTreeMap<Currency, i64>, [i64; 6]);
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -274,8 +277,8 @@ proptest! {
         let borders: Vec<Option<Timestamp>> = [&[None][..], &ends, &[None]].concat();
         let (group_by, basis) = (TouchField::Channel, Basis::Period);
         let of = |from, to| counted(&rows, Question { group_by, basis, from, to });
-        let mut parts: BTreeMap<Option<String>, (BTreeMap<Currency, i64>, [i64; 6])> = BTreeMap::new();
-        let add = |sums: &mut BTreeMap<_, (BTreeMap<Currency, i64>, [i64; 6])>, lines: BTreeMap<_, Line>| {
+        let mut parts = BTreeMap::new();
+        let add = |sums: &mut BTreeMap<_, Sums>, lines: BTreeMap<_, Line>| {
             for (name, line) in lines {
                 let (revenue, credit) = sums.entry(name).or_default();
                 line.revenue.iter().for_each(|(currency, minor)| *revenue.entry(*currency).or_default() += minor);

@@ -9,6 +9,7 @@ use domain::lead::Lead;
 use domain::said::{GroupBy, Line, MOST_NAMES, MOST_QUOTES, Question, SENTIMENTS, Said};
 use domain::time::{HOUR_MS, Timestamp};
 use proptest::prelude::*;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn hour(n: i64) -> Timestamp {
@@ -29,6 +30,9 @@ fn some_told(names: u8) -> impl Strategy<Value = Vec<(u8, Told)>> {
         (0_i64..40, of(0..names), of(0..names), of(0_usize..3), of(any::<u8>()), prop::bool::weighted(0.2));
     prop::collection::vec((0_u8..20, told), 0..250)
 }
+
+/// How often something of each sentiment was said, and when what was quoted, by its fact.
+type Counted = ([u64; 4], Vec<(Timestamp, String)>);
 
 /// Makes the leads of what was told; the place in the list is the fact's id.
 fn leads(told: &[(u8, Told)]) -> Vec<(Lead, Vec<Incoming>)> {
@@ -76,7 +80,7 @@ proptest! {
         let group_by = if by_content { GroupBy::Content } else { GroupBy::Campaign };
         let question = Question { group_by, from: from.map(hour), to: to.map(hour) };
         let found = count(&question, leads(&told).iter());
-        let mut rows: BTreeMap<Option<String>, ([u64; 4], Vec<(Timestamp, String)>)> = BTreeMap::new();
+        let mut rows: BTreeMap<Option<String>, Counted> = BTreeMap::new();
         for (id, (_, (at, campaign, content, sentiment, words, withdrawn))) in told.iter().enumerate() {
             if *withdrawn || from.is_some_and(|from| *at < from) || to.is_some_and(|to| *at >= to) {
                 continue;
@@ -121,6 +125,6 @@ proptest! {
         let lines = found.finish();
         prop_assert_eq!(lines.iter().any(|(group, _)| *group == Group::Others), names.len() > MOST_NAMES);
         let order: Vec<_> = lines.iter().map(|(group, line)| (*group == Group::Others, line.said())).collect();
-        prop_assert!(order.is_sorted_by(|a, b| a.0 < b.0 || a.0 == b.0 && a.1 >= b.1), "{:?}", order);
+        prop_assert!(order.is_sorted_by(|a, b| (a.0, Reverse(a.1)) <= (b.0, Reverse(b.1))), "{:?}", order);
     }
 }
