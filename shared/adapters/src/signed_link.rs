@@ -11,7 +11,7 @@
 //!   on, and the next link makes a new key (`docs/mail.md`).
 //! * **The record** is like that of webhooks' secrets (ADR 0018): of a kind of its own, shown by no route, and encrypted as
 //!   the whole table is.
-//! * **Keys are cached** for a minute or so (`CACHED_MS`). A token that names an unknown key has them read again, though not more often
+//! * **Keys are cached** for five minutes (`CACHED_MS`). A token that names an unknown key has them read again, though not more often
 //!   than every [`READ_AGAIN_MS`], so that made-up tokens cost the database nothing.
 
 use crate::clock::{Clock, fresh_secret};
