@@ -5,13 +5,14 @@
 //! begins with another shard, so that a backlog larger than one tick's time starves none of them.
 //!
 //! An export that the playbook wants made becomes a job whose id is made from the export's and the day's. Whoever adds it
-//! once more finds it there, so that two ticks at once, or a tick that comes twice, make one.
+//! once more finds it there, so that two ticks at once, or a tick that comes twice, make one. The same holds for what gives
+//! the leads of somebody who left to others.
 
 use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, release, review, sweep};
 use adapters::dynamodb::keys::DUE_SHARDS;
-use adapters::jobs::{Job, JobKind, MOST_ATTEMPTS};
+use adapters::jobs::{Job, JobKind, JobStatus, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
-use adapters::routing::Given;
+use adapters::routing::{Given, Leaving};
 use domain::change::{Pace, review as review_lead};
 use domain::export::Asked;
 use domain::identity::LeadId;
@@ -235,19 +236,43 @@ async fn order(app: &App, known: &[Job]) -> Result<Vec<Job>, StoreError> {
     Ok(new)
 }
 
-/// Orders the exports that are due, starts the sweeps that wait and those whose workers died, and other jobs that wait or
+/// Adds what gives the leads of those who left to others, once a day for as long as they have any, unless somebody asked
+/// for that already.
+async fn part(app: &App, known: &[Job]) -> Result<Vec<Job>, StoreError> {
+    let Some(active) = app.playbooks.pointer().await? else { return Ok(Vec::new()) };
+    let playbook = app.playbooks.version(active.number).await?;
+    let (people, now) = (app.playbooks.people(&playbook).await?, app.clock.now());
+    let mut new = Vec::new();
+    for from in people.gone(now) {
+        let leaving = Leaving { from: from.clone(), to: None };
+        let id = format!("reassign-{from}-{}", now.day());
+        let asked = |job: &Job| {
+            let open = matches!(job.status, JobStatus::Waiting | JobStatus::Running);
+            job.id() == id || (open && leaving.is_by(job))
+        };
+        if known.iter().any(asked) || app.lists.inbox(from, 1, None).await?.items.is_empty() {
+            continue;
+        }
+        new.push(app.jobs.add(&id, JobKind::Reassign, &leaving.to_json()).await?);
+    }
+    Ok(new)
+}
+
+/// Orders the exports that are due and what those who left have, starts the sweeps that wait and those whose workers died, and other jobs that wait or
 /// whose workers died.
 async fn jobs(app: &App, started: &mut Started) -> Result<(), StoreError> {
     let mut problem = None;
     let now = app.clock.now();
     let mut all = app.jobs.list().await?;
     // What cannot be ordered now is ordered by the next tick, and holds up nothing else.
-    match order(app, &all).await {
-        Ok(new) => {
-            started.ordered = new.iter().map(|job| job.id().to_owned()).collect();
-            all.extend(new);
+    for ordered in [order(app, &all).await, part(app, &all).await] {
+        match ordered {
+            Ok(new) => {
+                started.ordered.extend(new.iter().map(|job| job.id().to_owned()));
+                all.extend(new);
+            }
+            Err(error) => problem = Some(error),
         }
-        Err(error) => problem = Some(error),
     }
     let free: Vec<Job> = all.into_iter().filter(|job| job.is_free(now)).collect();
     for job in free.iter().filter(|job| job.kind == JobKind::Sweep) {

@@ -55,6 +55,10 @@ pub(crate) async fn reassign(
     let from = Slug::parse(&person).map_err(|error| Problem::fault("/person_id", error.to_string()))?;
     let leaving = request::leaving(&body, from)?;
     if let Some(to) = &leaving.to {
+        let playbook = app.playbooks.active().await?.playbook;
+        if app.playbooks.people(&playbook).await?.get(to).has_left(app.clock.now()) {
+            return Err(Problem::fault("/to", "left the company; expected somebody who is there"));
+        }
         note(app.catalog.as_ref(), to).await?;
     }
     let asked = leaving.to_json();

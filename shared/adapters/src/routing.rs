@@ -10,16 +10,16 @@
 //! [`Lead::to_assign`]: domain::lead::Lead::to_assign
 
 use crate::clock::Clock;
-use crate::jobs::{Job, Jobs};
+use crate::jobs::{Job, JobKind, Jobs};
 use crate::playbooks::Playbooks;
 use crate::ports::{Catalog, CatalogKind, Commit, LeadLists, LeadStore, Put, Record, StoreError};
 use crate::write_path::pause;
 use domain::change::{Change, assign};
 use domain::identity::{LeadId, Slug};
 use domain::lead::Lead;
-use domain::playbook::{Playbook, Territory};
+use domain::playbook::{Member, Playbook, Territory};
 use domain::promise::People;
-use domain::routing::{Hindrance, Load, Passed, Rotation, Routed, Rule, pick, qualify};
+use domain::routing::{Hindrance, Load, Passed, Rotation, Routed, Rule, missing, pick, qualify};
 use domain::stage::Stage;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -58,6 +58,12 @@ impl Leaving {
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({ "from": self.from.as_str(), "to": self.to.as_ref().map(Slug::as_str) })
+    }
+
+    /// Tells whether a job gives the leads of the same person away, to whomever.
+    #[must_use]
+    pub fn is_by(&self, job: &Job) -> bool {
+        job.kind == JobKind::Reassign && Self::of(job).is_ok_and(|known| known.from == self.from)
     }
 
     /// Reads the request of a job.
@@ -217,10 +223,12 @@ impl Assigner {
         }
         let sold = matches!(lead.stage, Stage::SalesQualified | Stage::Opportunity);
         if let Some(pooled) = territory.filter(|territory| sold && !territory.pool.is_empty()) {
-            return Ok(self
-                .in_turn(lead, pooled, playbook, people, company, now)
-                .await?
-                .map(|(also, routed)| (also, gone(routed))));
+            let given = self.in_turn(lead, pooled, playbook, people, company, now).await?;
+            // Who has no room today has some tomorrow; but where nobody of the pool is there, it is as if there was none.
+            let is_there = |member: &Member| missing(people.get(&member.person), now).is_none();
+            if given.is_some() || pooled.pool.iter().any(is_there) {
+                return Ok(given.map(|(also, routed)| (also, gone(routed))));
+            }
         }
         // Without a pool a real prospect stays with whoever has it; what has nobody any more is the qualifier's.
         let routed = leaving.map(|_| gone(qualify(playbook, territory, people, now)));
@@ -342,13 +350,20 @@ impl Assigner {
             // What comes while others go, and what the index shows late, is found by another round.
             let (before, mut cursor) = (so_far.moved, None);
             so_far.stayed = 0;
+            let mut problem = None;
             loop {
                 let page = self.lists.inbox(&leaving.from, PAGE, cursor.as_deref()).await?;
                 for line in &page.items {
-                    match self.away(&line.lead, &leaving).await? {
-                        Given::To(_) => so_far.moved += 1,
-                        Given::Waits => so_far.stayed += 1,
-                        Given::Nothing => {}
+                    match self.away(&line.lead, &leaving).await {
+                        Ok(Given::To(_)) => so_far.moved += 1,
+                        Ok(Given::Waits) => so_far.stayed += 1,
+                        Ok(Given::Nothing) => {}
+                        // One that fails must not hold up the others.
+                        Err(error) => {
+                            let lead = line.lead.as_str();
+                            tracing::error!(lead, error = %error, "a lead of somebody who leaves could not be given away");
+                            problem = Some(error);
+                        }
                     }
                     if Instant::now() > until {
                         job.state = so_far.to_json();
@@ -362,6 +377,9 @@ impl Assigner {
                 if cursor.is_none() {
                     break;
                 }
+            }
+            if let Some(error) = problem {
+                return Err(error);
             }
             if so_far.moved == before {
                 return jobs.finish(job, so_far.to_json()).await.map(|_| true);

@@ -679,7 +679,7 @@ pub fn review(
         effects,
         playbook_version: version,
     };
-    let events = events(&entry, &next, handed);
+    let events = events(&entry, lead, &next, handed);
     let entries = if entry.effects.is_empty() { Vec::new() } else { vec![entry] };
     Some(Change {
         lead: next,
@@ -734,7 +734,7 @@ impl Worker<'_> {
         let before = lead.clone();
         let mut effects = Vec::new();
         let mut new = true;
-        let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.people);
+        let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.playbook, self.people);
         match &fact {
             Fact::Captured(capture) => {
                 new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
@@ -812,7 +812,7 @@ impl Worker<'_> {
             playbook_version: lead.playbook_version,
         };
         if !quiet {
-            self.events.extend(events(&entry, lead, handed));
+            self.events.extend(events(&entry, &before, lead, handed));
         }
         let id = entry.id.clone();
         self.entries.push(entry);
@@ -987,8 +987,13 @@ pub fn count_signals<'a>(
     ledger
 }
 
-fn events(entry: &Entry, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
+fn events(entry: &Entry, before: &Lead, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
     let mut events = Vec::new();
+    let anothers = handed.is_none() && before.person.is_some() && before.person != lead.person;
+    let given = match &entry.fact {
+        Fact::Sales { what: Move::Assigned { to, .. }, .. } => anothers || lead.person.as_ref() == Some(to),
+        _ => anothers,
+    };
     let mut add = |kind: EventKind, detail: Vec<(&'static str, String)>| {
         // Numbered: one fact may withdraw consent for several purposes.
         let id = format!("{}-{}-{}", entry.id, events.len(), kind.as_str());
@@ -1001,22 +1006,14 @@ fn events(entry: &Entry, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
         add(EventKind::BecameQualified, vec![("label", lead.score.label.to_string())]);
         add(EventKind::HandedOff, vec![("owner", owner.to_string()), ("cycle", lead.cycle.to_string())]);
     }
-    if let Fact::Sales { what: Move::Assigned { to, .. }, .. } = &entry.fact
-        && lead.person.as_ref() == Some(to)
-    {
-        add(EventKind::Assigned, vec![("owner", to.to_string())]);
-    }
     for effect in &entry.effects {
         match effect {
             Effect::PromiseDueSoon { owner, due_at } => add(
                 EventKind::PromiseDueSoon,
                 vec![("owner", owner.to_string()), ("promise_due_at", due_at.to_string())],
             ),
-            Effect::PromiseBroken { owner, to } => {
+            Effect::PromiseBroken { owner, .. } => {
                 add(EventKind::PromiseBroken, vec![("owner", owner.to_string())]);
-                if let Some((to, _)) = to {
-                    add(EventKind::Assigned, vec![("owner", to.to_string())]);
-                }
             }
             Effect::StageChanged { from, to, .. } => {
                 add(EventKind::StageChanged, vec![("from", from.to_string()), ("to", to.to_string())]);
@@ -1026,6 +1023,11 @@ fn events(entry: &Entry, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {
             }
             _ => {}
         }
+    }
+    // Whatever gave it to somebody else: a fact that says so, that they took it, a promise that was broken, or one that
+    // was kept after all.
+    if let Some(owner) = lead.person.as_ref().filter(|_| given) {
+        add(EventKind::Assigned, vec![("owner", owner.to_string())]);
     }
     if let Fact::Sales { what: what @ (Move::Won { .. } | Move::Lost { .. }), .. } = &entry.fact {
         add(EventKind::Outcome, vec![("outcome", what.step().as_str().to_owned())]);

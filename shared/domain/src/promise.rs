@@ -18,7 +18,7 @@
 //! * **Raised once, then a fact**: that a promise is due soon (in the last part of its time) or broken is a fact as well,
 //!   and the fold remembers it. A tick that was away for days says only that it is broken.
 //! * **A broken promise stays with sales.** The lead goes to its owner's deputy, who has as long again, then to the
-//!   manager; whoever is absent is passed over, and nobody gets it twice. It is broken once all the same, and it is the
+//!   manager; whoever is not there ([`missing`]) is passed over, and nobody gets it twice. It is broken once all the same, and it is the
 //!   promise of whoever had the lead when it broke.
 //! * **Marketing's week** is an ISO week in the time zone of its promise. Nobody is judged before it is over, nor while
 //!   what sales has not decided on could still turn it.
@@ -36,7 +36,7 @@ pub mod kept;
 use crate::calendar::{Calendar, Week};
 use crate::identity::Slug;
 use crate::lead::Lead;
-use crate::routing::Room;
+use crate::routing::{Room, missing};
 use crate::sales::Move;
 use crate::time::{Day, HOUR_MS, Timestamp};
 use jiff::tz::TimeZone;
@@ -129,6 +129,11 @@ impl People {
     /// Lets somebody be gone from a moment on, whatever their record says.
     pub fn leaves(&mut self, id: &Slug, at: Timestamp) {
         self.known.entry(id.clone()).or_default().left_at = Some(at);
+    }
+
+    /// Lists who is no longer with the company.
+    pub fn gone(&self, now: Timestamp) -> impl Iterator<Item = &Slug> {
+        self.known.iter().filter(move |(_, person)| person.has_left(now)).map(|(id, _)| id)
     }
 
     /// Gives somebody.
@@ -398,11 +403,17 @@ impl Clock {
 
     /// Says by when somebody else who gets the lead at a moment is to answer it: what is left of the time goes on in their
     /// calendar. None where nothing is left, or it was answered.
+    ///
+    /// Whoever has it may be away by now, so that none of their working time is left of it. Hours of the clock would make a
+    /// weekend weeks of work then, so they count up to the `hours` that are promised.
     #[must_use]
-    pub fn moved(&self, to: &Slug, at: Timestamp, people: &People) -> Option<Timestamp> {
+    pub fn moved(&self, to: &Slug, at: Timestamp, people: &People, hours: u16) -> Option<Timestamp> {
         let due_at = self.lapses_at.filter(|due_at| self.answered_at.is_none() && at <= *due_at)?;
         let from = at.max(self.runs_from);
-        let left = within(&people.get(&self.has).calendar, from, due_at);
+        let left = match people.get(&self.has).calendar.elapsed(from, due_at) {
+            0 => due_at.since(from).min(i64::from(hours) * HOUR_MS),
+            work_ms => work_ms,
+        };
         Some(after(&people.get(to).calendar, from, left))
     }
 
@@ -446,8 +457,7 @@ impl Clock {
         let owner = people.get(&self.owner);
         let had = |id: &Slug| *id == self.owner || *id == self.has || self.passed_to.contains(id);
         let mut chain = [&owner.deputy, &owner.manager].into_iter().flatten();
-        let there = |person: &Person| !person.has_left(now) && !person.calendar.is_absent(now);
-        chain.find(|id| !had(id) && there(people.get(id)))
+        chain.find(|id| !had(id) && missing(people.get(id), now).is_none())
     }
 }
 

@@ -497,7 +497,8 @@ pub fn stays(lead: &Lead) -> Vec<Stay> {
     stays
 }
 
-/// How many follow-ups a lead keeps: the latest ones, in whatever order they arrive. The timeline keeps them all.
+/// How many follow-ups a lead keeps. The timeline keeps them all; the lead lets go of the oldest that changes nothing: one
+/// right after another one, since the first one after a hand-off is the answer to it.
 pub const MOST_FOLLOW_UPS: usize = 100;
 
 /// Puts a fact in its place and tells whether it was new.
@@ -509,11 +510,11 @@ pub fn insert(facts: &mut Vec<SalesFact>, fact: SalesFact) -> bool {
     let follows_up = |fact: &SalesFact| fact.what == Move::FollowedUp;
     let one_more = follows_up(&fact);
     facts.insert(at, fact);
-    if one_more
-        && facts.iter().filter(|fact| follows_up(fact)).count() > MOST_FOLLOW_UPS
-        && let Some(oldest) = facts.iter().position(follows_up)
-    {
-        facts.remove(oldest);
+    if one_more && facts.iter().filter(|fact| follows_up(fact)).count() > MOST_FOLLOW_UPS {
+        let again = facts.windows(2).position(|pair| pair.iter().all(follows_up)).map(|at| at + 1);
+        if let Some(oldest) = again.or_else(|| facts.iter().position(follows_up)) {
+            facts.remove(oldest);
+        }
     }
     true
 }
@@ -549,6 +550,26 @@ mod tests {
     fn handed(at: i64) -> SalesFact {
         let owner = Slug::parse("at-1").unwrap();
         fact(at, Move::MarketingQualified { owner, promise_due_at: Timestamp::from_secs(at + 100) })
+    }
+
+    #[test]
+    fn the_first_answer_is_kept_however_often_somebody_is_tried_afterwards() {
+        let tried = |at| fact(at, Move::FollowedUp);
+        let mut forwards = vec![handed(10), tried(20), handed(1_000), tried(1_010)];
+        forwards.extend((2_000..2_000 + 150).map(tried));
+        let kept = |facts: &mut dyn Iterator<Item = &SalesFact>| {
+            let mut kept = Vec::new();
+            facts.for_each(|fact| {
+                insert(&mut kept, fact.clone());
+            });
+            kept
+        };
+        let lead = kept(&mut forwards.iter());
+        let times: Vec<i64> =
+            lead.iter().filter(|f| f.what == Move::FollowedUp).map(|f| f.at.secs()).collect();
+        assert_eq!(times.len(), MOST_FOLLOW_UPS);
+        assert_eq!((&times[..2], times.last()), ([20, 1_010].as_slice(), Some(&2_149)));
+        assert_eq!(kept(&mut forwards.iter().rev()), lead);
     }
 
     #[test]

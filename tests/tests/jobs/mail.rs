@@ -332,6 +332,8 @@ async fn whoever_is_given_a_lead_is_told_and_whoever_takes_or_has_left_one_is_no
     assert!(sent[0].subject.starts_with("Now yours: Ada"), "{}", sent[0].subject);
     // Taken: they know.
     office.later(MINUTE_MS);
+    let lead = office.submit("Alan", "AT").await;
+    let feedback = format!("/v1/leads/{lead}/feedback");
     office.sales(&feedback, &json!({"kind": "assigned", "to": "uk-1", "by": "uk-1"})).await;
     office.feed().await;
     assert_eq!(office.until_quiet(DAY_MS).await.len(), 0);

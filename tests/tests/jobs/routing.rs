@@ -419,6 +419,66 @@ async fn what_somebody_has_who_leaves_goes_to_others_each_with_why() {
 }
 
 #[tokio::test]
+async fn what_somebody_has_who_left_goes_to_others_by_itself_and_what_comes_later_the_next_day() {
+    for house in [House::in_memory().await, House::on_dynamo().await] {
+        let (open, sold) = leaving(&house).await;
+        let later = house.clock.now().plus(MINUTE_MS);
+        house.person("at-1", &json!({"deputy": "dan", "left_at": later.to_string()})).await;
+        house.clock.set(later.plus(-1));
+        assert_eq!(house.tick().await["ordered"], json!([]), "they are there still");
+        house.clock.set(later);
+        let ticked = house.tick().await;
+        assert_eq!(ticked["ordered"], json!(["reassign-at-1-2026-11-22"]));
+        assert_eq!(house.owners(&open).await, shares(&[("dan", 18)]));
+        assert_eq!(house.owners(&sold).await, shares(&[("ann", 3), ("bob", 3), ("cid", 6)]));
+        for id in open.iter().chain(&sold) {
+            assert_eq!(house.routed(id).await.len(), 1, "nobody is moved twice");
+        }
+        // What somebody assigns to them all the same waits for the next day; without any there is nothing to do.
+        house.later(1);
+        let path = format!("/v1/leads/{}/feedback", open[0]);
+        house.post(&path, &json!({"kind": "assigned", "to": "at-1", "by": "dan"})).await.ok("assigned");
+        assert_eq!(house.tick().await["ordered"], json!([]));
+        house.later(DAY_MS);
+        assert_eq!(house.tick().await["ordered"], json!(["reassign-at-1-2026-11-23"]));
+        assert_eq!(house.owners(&open).await, shares(&[("dan", 18)]));
+        house.later(DAY_MS);
+        assert_eq!(house.tick().await["ordered"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_lead_that_cannot_be_given_away_holds_up_no_other() {
+    let house = House::in_memory().await;
+    let mut ids = house.many(3).await;
+    // Nobody knows the version with which it is evaluated.
+    let mut broken = a_lead().at(house.clock.now()).ready().known_by(email("odd@company.example")).change();
+    broken.lead.playbook_version = 99;
+    broken.lead.promise_due_at = Some(house.clock.now());
+    assert_eq!(house.store.commit(&broken).await.unwrap(), Commit::Done);
+    house.person("at-1", &json!({"deputy": "dan", "left_at": "2026-11-22T12:00:00Z"})).await;
+    let failed = rescore::handle(&house.rescore, json!({"action": "due"})).await;
+    assert!(failed.is_err(), "it is reported");
+    assert_eq!(house.owners(&ids).await, shares(&[("dan", 3)]));
+    ids.push(broken.lead.id);
+    assert_eq!(house.owners(&ids).await, shares(&[("at-1", 1), ("dan", 3)]));
+}
+
+#[tokio::test]
+async fn where_nobody_of_the_pool_is_there_a_real_prospect_of_somebody_who_leaves_is_the_qualifier_s() {
+    let house = House::in_memory().await;
+    let id = house.handed("ada@company.example", None).await;
+    house.qualify(&id).await;
+    assert_eq!(house.owner(&id).await, "cid");
+    for away in ["ann", "bob"] {
+        house.person(away, &json!({"absences": [{"from": "2026-11-01"}]})).await;
+    }
+    let answer = house.post("/v1/people/cid/reassign", &json!({})).await.ok("reassign");
+    assert_eq!(answer["result"], json!({"moved": 1, "stayed": 0}));
+    assert_eq!(house.owner(&id).await, "at-1");
+}
+
+#[tokio::test]
 async fn whoever_dies_while_thirty_leads_are_given_away_is_resumed_by_the_tick() {
     // Before the job is there, before anybody holds it, and at ever later reads and writes of the leads.
     for at in [1, 4, 6, 7, 8, 30, 60] {
@@ -471,7 +531,9 @@ async fn somebody_s_leads_go_to_whom_is_named_with_their_companies() {
     let two = house.handed("b@one.example", Some("one.example")).await;
     house.qualify(&two).await;
     assert_eq!(house.owner(&two).await, "dan", "colleagues stay together");
+    house.person("bob", &json!({"left_at": "2026-11-22T12:00:00Z"})).await;
     for (path, body, pointer) in [
+        ("/v1/people/cid/reassign", json!({"to": "bob"}), "/to"),
         ("/v1/people/cid/reassign", json!({"to": "cid", "when": 1}), "/to"),
         ("/v1/people/Cid/reassign", json!({}), "/person_id"),
     ] {

@@ -3,18 +3,28 @@
 use super::{Effect, Fact};
 use crate::lead::Lead;
 use crate::playbook::Playbook;
-use crate::promise::{People, Turn, running};
+use crate::promise::{People, Turn, clocks, running, turns};
 use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::time::Timestamp;
 
 /// Writes into an assignment by when whoever gets the lead answers it, where an answer is owed. What happened long ago
-/// (`quiet`) starts no clock and moves none.
-pub(super) fn dated(fact: &Fact, lead: &Lead, at: Timestamp, quiet: bool, people: &People) -> Fact {
+/// (`quiet`) starts no clock and moves none. The clock is read as it stood at that moment, so that what is known already
+/// of later ones makes no difference.
+pub(super) fn dated(
+    fact: &Fact,
+    lead: &Lead,
+    at: Timestamp,
+    quiet: bool,
+    playbook: &Playbook,
+    people: &People,
+) -> Fact {
     let mut fact = fact.clone();
     if let Fact::Sales { what: Move::Assigned { to, promise_due_at }, .. } = &mut fact
         && !quiet
     {
-        *promise_due_at = running(lead).and_then(|clock| clock.moved(to, at, people));
+        let clock = clocks(turns(lead, None).into_iter().take_while(|(then, _)| *then <= at)).pop();
+        let hours = playbook.promises.first_answer_hours;
+        *promise_due_at = clock.and_then(|clock| clock.moved(to, at, people, hours));
     }
     fact
 }

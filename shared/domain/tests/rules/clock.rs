@@ -463,7 +463,9 @@ impl Desk {
             let due_at = promised(calendar, at, before, self.promises.first_answer_hours);
             Turn::HandedOff { to: slug(to), due_at }
         } else if let Some(to) = &step.assigned {
-            let due_at = self.clocks().last().and_then(|clock| clock.moved(&slug(to), at, &self.people));
+            let hours = self.promises.first_answer_hours;
+            let due_at =
+                self.clocks().last().and_then(|clock| clock.moved(&slug(to), at, &self.people, hours));
             Turn::Assigned { to: slug(to), due_at }
         } else if step.follow_up.is_some() {
             Turn::FollowedUp
@@ -642,6 +644,32 @@ fn without_working_hours_anywhere_hours_of_the_clock_count_as_ever() {
             assert_eq!(due, start.plus(24 * HOUR_MS));
         }
     }
+}
+
+#[test]
+fn what_is_left_of_whoever_is_away_by_now_is_never_more_work_than_was_promised() {
+    let stories: Stories = read("promise.yaml");
+    let desk = Desk::new(&stories.promises, &stories.people);
+    // Eight hours were promised on Friday at five until Monday at five; over the weekend they fell sick.
+    let off = Turn::HandedOff { to: slug("sick"), due_at: time("2026-03-09T16:00:00Z") };
+    let clock = clocks([(time("2026-03-06T16:00:00Z"), off)]).remove(0);
+    let given = |at: &str| clock.moved(&slug("alone"), time(at), &desk.people, 8).map(|due| due.to_string());
+    // Seventy-one hours of the clock would be nine days of work.
+    assert_eq!(given("2026-03-06T17:00:00Z").as_deref(), Some("2026-03-09T16:00:00Z"));
+    assert_eq!(given("2026-03-09T12:00:00Z").as_deref(), Some("2026-03-09T16:00:00Z"));
+    assert_eq!(given("2026-03-09T16:00:00.001Z"), None, "nothing is left");
+}
+
+#[test]
+fn a_deputy_who_has_a_holiday_is_passed_over_as_one_who_is_absent() {
+    let stories: Stories = read("promise.yaml");
+    let mut people = stories.people;
+    people.get_mut("dirk").unwrap()["holidays"] = json!(["2026-03-03"]);
+    let mut desk = Desk::new(&stories.promises, &people);
+    let due_at = time("2026-03-03T09:00:00Z");
+    desk.turns.push((time("2026-03-02T09:00:00Z"), Turn::HandedOff { to: slug("anna"), due_at }));
+    assert!(desk.tick(due_at.plus(1)));
+    assert_eq!(desk.raised[0].what, "lapsed to mona by 2026-03-04T09:00:00.001Z");
 }
 
 #[test]

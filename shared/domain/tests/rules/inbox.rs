@@ -2,12 +2,12 @@
 
 use crate::case::{playbook, slug, time, yaml};
 use crate::drawn::{BRISK, brisk, deliver, delivery, some_facts};
-use domain::change::{Capture, Fact, Incoming, Outcome, advance};
+use domain::change::{Capture, Event, EventKind, Fact, Incoming, Outcome, advance};
 use domain::claim::{holder, is_taken};
 use domain::inbox::{Pressing, Rank, followed_up_at, span, tries};
 use domain::lead::Lead;
 use domain::playbook::Playbook;
-use domain::promise::People;
+use domain::promise::{People, Person};
 use domain::sales::{DeliveryId, Move};
 use domain::score::Label;
 use domain::stage::Stage;
@@ -143,6 +143,51 @@ fn whoever_takes_a_lead_first_has_it_whatever_time_the_other_names() {
     let change = deliver(Some(taken), &bulk, &playbook, now);
     assert_eq!(change.lead.person, Some(slug("at-3")));
     assert_ne!(Some(owner), change.lead.person);
+}
+
+#[test]
+fn whoever_has_a_lead_by_whatever_fact_is_told_outside() {
+    let (playbook, start) = (eager(), time("2026-03-02T08:00:00Z"));
+    let offered = handed(&playbook, start);
+    let owner = offered.person.clone().unwrap();
+    let people: People =
+        [(owner.clone(), Person { deputy: Some(slug("at-2")), ..Person::default() })].into_iter().collect();
+    let owners = |events: &[Event]| -> Vec<String> {
+        let assigned = events.iter().filter(|event| event.kind == EventKind::Assigned);
+        assigned.flat_map(|event| event.detail.iter().map(|(_, owner)| owner.clone())).collect()
+    };
+    // Nobody answered, so the deputy has it.
+    let late = start.plus(11 * HOUR_MS);
+    let broken = advance(&offered, &playbook, 1, None, &people, late).expect("it is broken");
+    assert_eq!(owners(&broken.events), ["at-2"]);
+    // They had called in time and say so now: it is theirs again.
+    let called = told(1, start.plus(HOUR_MS), follow_up());
+    let kept = deliver(Some(broken.lead.clone()), &called, &playbook, late.plus(MINUTE_MS));
+    assert_eq!((&kept.lead.person, owners(&kept.events)), (&Some(owner.clone()), vec![owner.to_string()]));
+    // Whoever takes it has it, and who has it already is no news.
+    let taken = told(2, late, sales(Move::Accepted, "at-3"));
+    let taken = deliver(Some(broken.lead), &taken, &playbook, late);
+    assert_eq!(owners(&taken.events), ["at-3"]);
+    let on = deliver(Some(taken.lead), &told(3, late, sales(Move::Qualified, "at-3")), &playbook, late);
+    assert_eq!(owners(&on.events), Vec::<String>::new());
+}
+
+#[test]
+fn who_is_to_answer_by_when_does_not_go_by_what_is_known_already_of_later() {
+    let (playbook, start) = (eager(), time("2026-03-02T08:00:00Z"));
+    let offered = handed(&playbook, start);
+    let given = told(
+        1,
+        start.plus(HOUR_MS),
+        sales(Move::Assigned { to: slug("at-2"), promise_due_at: None }, "at-2"),
+    );
+    let called = told(2, start.plus(2 * HOUR_MS), follow_up());
+    let now = start.plus(3 * HOUR_MS);
+    let both = |first: &Incoming, second: &Incoming| {
+        let lead = deliver(Some(offered.clone()), first, &playbook, now).lead;
+        deliver(Some(lead), second, &playbook, now).lead.sales
+    };
+    assert_eq!(both(&given, &called), both(&called, &given));
 }
 
 #[test]
