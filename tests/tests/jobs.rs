@@ -29,6 +29,7 @@ mod jobs {
     pub(crate) mod report;
     pub(crate) mod rescore;
     pub(crate) mod routing;
+    pub(crate) mod said;
     pub(crate) mod segments;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;

@@ -7,6 +7,7 @@
 //! * [`funnel`] – how many leads came how far, and how long that took;
 //! * [`kept`] – figures kept by date: one walk each night, and trends from it;
 //! * [`promises`] – how both sides kept what they promised each other;
+//! * [`said`] – what customers said about the marketing;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
 //! * [`segments`] – what became of the leads of each segment, and which segmentation works best;
@@ -33,6 +34,7 @@ pub mod promises;
 pub mod quality;
 pub mod request;
 pub mod response;
+pub mod said;
 pub mod segments;
 pub mod walk;
 
@@ -144,6 +146,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(kept::funnel_trend))
         .routes(routes!(promises::promises))
         .routes(routes!(promises::leads))
+        .routes(routes!(said::marketing_feedback))
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
         .routes(routes!(learned::suggest))
@@ -304,6 +307,7 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
                 Some("mining") => return personas::mining::work(app, job, until).await,
                 Some("content") => return Ok(Worked::is_done(content::report::work(app, job, until).await?)),
                 Some("content-matrix") => alive(app, job, content::matrix::report(app, &asked)).await?,
+                Some("marketing-feedback") => return Ok(Worked::is_done(said::work(app, job, until).await?)),
                 Some("score-quality") => return Ok(Worked::is_done(quality::work(app, job, until).await?)),
                 _ => {
                     let asked = CampaignsAsked::from_json(&asked);

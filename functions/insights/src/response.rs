@@ -60,7 +60,7 @@ pub(crate) fn report(
 ) -> Value {
     let mut costs = costs(asked, declared, now);
     let Counted { campaigns, members } = counted;
-    let mut lines = campaigns.finish();
+    let mut lines = campaigns.finish(&asked.question);
     // What cost money and brought nobody is a row too, and so is what has members who did not respond.
     for name in costs.keys().cloned().chain(members.0.keys().cloned().map(Some)) {
         lines.entry(name).or_default();

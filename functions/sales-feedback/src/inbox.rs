@@ -30,6 +30,7 @@ use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::time::{MINUTE_MS, Timestamp};
 use futures::{StreamExt, TryStreamExt};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The most leads that are ranked at a time, the most pressing promises first; a person never works through more.
@@ -146,10 +147,10 @@ async fn standing(app: &App, owners: Vec<Slug>) -> Result<(Vec<Lead>, usize), Pr
     // An index that is behind may have a lead in two inboxes.
     leads.sort_by(|one, other| one.id.cmp(&other.id));
     leads.dedup_by(|one, other| one.id == other.id);
+    let listed: HashSet<(&LeadId, &Slug)> = lines.iter().map(|(line, owner)| (&line.lead, owner)).collect();
     leads.retain(|lead| {
-        let own =
-            |(line, owner): &(InboxLine, Slug)| line.lead == lead.id && lead.person.as_ref() == Some(owner);
-        lead.stage.in_inbox() && lines.iter().any(own)
+        let own = |owner: &Slug| listed.contains(&(&lead.id, owner));
+        lead.stage.in_inbox() && lead.person.as_ref().is_some_and(own)
     });
     Ok((leads, left_out))
 }

@@ -363,7 +363,7 @@ impl Default for Funnel {
 }
 
 /// Gives a number for a name that nobody chose.
-fn hash(name: &str) -> [u8; 8] {
+pub(crate) fn hash(name: &str) -> [u8; 8] {
     use sha2::{Digest, Sha256};
     let mut bytes = [0; 8];
     bytes.iter_mut().zip(Sha256::digest(name.as_bytes())).for_each(|(to, from)| *to = from);

@@ -28,7 +28,8 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
-//! * [`member`] – how a lead stands to campaigns: sent, registered, attended.
+//! * [`member`] – how a lead stands to campaigns: sent, registered, attended; [`said`] – what customers said about the
+//!   marketing.
 //! * [`membership`] – since when a lead was in which segment.
 //! * [`webhook`] – who outside is told, how often it is tried, and where messages may go; [`crm`] – what a CRM is told, and
 //!   what it tells us; [`template`] – the texts with expressions in them that say so.
@@ -79,6 +80,7 @@ pub mod replay;
 pub mod report;
 pub mod resolve;
 pub mod routing;
+pub mod said;
 pub mod sales;
 pub mod score;
 pub mod segment;

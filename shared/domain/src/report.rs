@@ -5,6 +5,9 @@
 //! Each lead and each deal counts once: the lead with its first touch, the deal with the lead that came first. Beside that
 //! stands what each model of [`attribution`](crate::attribution) credits: a deal is divided among the touches of all the
 //! leads that are counted and share it, up to its first win; what no touch explains belongs to the group without a name.
+//!
+//! A deal is won once, at the first word of that. Whoever says it again, of another lead or with another amount, changes
+//! what it brought and not when: so what was won in March is March's, and periods side by side add up.
 
 use crate::attribution::{CREDIT, Model, Moments, Weighing, allot};
 use crate::condition::TouchField;
@@ -33,7 +36,7 @@ pub const PATH: [Stage; 6] = [
 pub enum Basis {
     /// Leads whose first contact lies in the time; what became of them by now.
     Cohort,
-    /// Leads whose outcome lies in the time.
+    /// Leads whose outcome lies in the time, and deals that were first won in it.
     Period,
 }
 
@@ -123,13 +126,15 @@ impl Row {
             })
             .collect();
         let touches = lead.touches.all().filter(|_| !won.is_empty());
-        let stays = stays_of(lead, responded_at, standing.outcome);
+        // What was said again of a deal, such as another amount, is no new win.
+        let outcome = won.iter().map(|deal| deal.first_won).min().map_or(standing.outcome, Outcome::Won);
+        let stays = stays_of(lead, responded_at, outcome);
         Some(Self {
             lead: lead.id.clone(),
             first_touch: lead.touches.first.clone(),
             touches: touches.map(|(touch, times)| (touch.clone(), times)).collect(),
             responded_at,
-            outcome: standing.outcome,
+            outcome,
             won,
             stays,
         })
@@ -317,13 +322,20 @@ impl Question {
         }
     }
 
-    /// Gives the deals of a lead that count.
+    /// Gives the deals of a lead that count by what is known of it; in the period another lead may know of an earlier win.
     pub fn deals<'a>(&self, row: &'a Row) -> impl Iterator<Item = &'a WonDeal> {
         let counted = self.counts(row);
         row.won.iter().filter(move |deal| match self.basis {
             Basis::Cohort => counted,
-            Basis::Period => self.covers(deal.at),
+            Basis::Period => self.covers(deal.first_won),
         })
+    }
+
+    /// Gives the deals of a lead that may count: in the period all, since it is the first win of all leads that share one
+    /// that decides.
+    fn candidates<'a>(&self, row: &'a Row) -> impl Iterator<Item = &'a WonDeal> {
+        let all = self.basis == Basis::Period || self.counts(row);
+        row.won.iter().filter(move |_| all)
     }
 }
 
@@ -352,7 +364,7 @@ impl Campaigns {
                 Outcome::Open => line.open += 1,
             }
         }
-        for deal in question.deals(row) {
+        for deal in question.candidates(row) {
             self.deals.add(row, deal, group.clone());
             let touches = row.touches.iter().filter(|(touch, _)| touch.at <= deal.first_won);
             let touches: Vec<_> = touches
@@ -393,16 +405,20 @@ impl Campaigns {
         self.names.extend(other.names);
     }
 
-    /// Gives the lines by group, deals' revenue included; `None` stands for leads that came from nowhere known.
+    /// Gives the lines by group, deals' revenue included; `None` stands for leads that came from nowhere known. The question
+    /// is that for which leads were added.
     #[must_use]
-    pub fn finish(mut self) -> BTreeMap<Option<String>, Line> {
+    pub fn finish(mut self, question: &Question) -> BTreeMap<Option<String>, Line> {
         let weighing = Weighing::default();
         for Counted { deal, group, amount, .. } in self.deals.finish() {
+            let Some(Way { mut touches, moments }) = self.ways.remove(&deal) else { continue };
+            if question.basis == Basis::Period && !question.covers(moments.won) {
+                continue;
+            }
             if let Some(money) = amount {
                 let line = self.lines.entry(group).or_default();
                 line.overflow |= !add(&mut line.revenue, money);
             }
-            let Some(Way { mut touches, moments }) = self.ways.remove(&deal) else { continue };
             // Where two leads touched at one moment the names decide, and not the scan.
             touches.sort_unstable();
             let times: Vec<(Timestamp, u32)> = touches.iter().map(|(at, _, times)| (*at, *times)).collect();

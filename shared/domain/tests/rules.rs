@@ -21,6 +21,7 @@
 //! * `rules/properties.rs` – the properties of facts;
 //! * `rules/days.rs` – the properties of time;
 //! * `rules/diff.rs` – what changed between two playbooks, and conditions as sentences;
+//! * `rules/said.rs` – what customers said about the marketing, against a recount;
 //! * `rules/schema.rs` – the published schema of the playbook says what its reader says;
 //! * `rules/routing.rs` – whose a lead is, and what is fair among a pool;
 //! * `rules/semantics.rs` – what each word of a condition means, by two readers; `rules/sql.rs` is the second one;
@@ -68,6 +69,8 @@ mod personas;
 mod properties;
 #[path = "rules/routing.rs"]
 mod routing;
+#[path = "rules/said.rs"]
+mod said;
 #[path = "rules/schema.rs"]
 mod schema;
 #[path = "rules/semantics.rs"]

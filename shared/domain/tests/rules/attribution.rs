@@ -234,9 +234,13 @@ fn reckoned(leads: &[Drawn], model: Model) -> BTreeMap<(Option<String>, Option<C
 
 fn report(rows: &[Row]) -> BTreeMap<Option<String>, Line> {
     let question = Question { group_by: TouchField::Channel, basis: Basis::Cohort, from: None, to: None };
+    counted(rows, question)
+}
+
+fn counted(rows: &[Row], question: Question) -> BTreeMap<Option<String>, Line> {
     let mut report = Campaigns::default();
     rows.iter().for_each(|row| report.add(&question, row));
-    report.finish()
+    report.finish(&question)
 }
 
 #[test]
@@ -258,8 +262,36 @@ fn a_deal_won_within_a_folded_stretch_credits_all_of_it() {
     assert_eq!((linear("c1"), linear("c2")), (41_667, 958_333));
 }
 
+/// Money by currency, and the credit of each model.
+type Sums = (BTreeMap<Currency, i64>, [i64; 6]);
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn periods_side_by_side_have_each_deal_once_whoever_shares_it(
+        leads in some_leads(), cuts in prop::collection::btree_set(0_i64..60, 0..4)
+    ) {
+        let rows: Vec<Row> = leads.iter().enumerate().map(|(n, lead)| row(n, lead)).collect();
+        let ends: Vec<Option<Timestamp>> = cuts.iter().map(|n| Some(day(*n))).collect();
+        let borders: Vec<Option<Timestamp>> = [&[None][..], &ends, &[None]].concat();
+        let (group_by, basis) = (TouchField::Channel, Basis::Period);
+        let of = |from, to| counted(&rows, Question { group_by, basis, from, to });
+        let mut parts = BTreeMap::new();
+        let add = |sums: &mut BTreeMap<_, Sums>, lines: BTreeMap<_, Line>| {
+            for (name, line) in lines {
+                let (revenue, credit) = sums.entry(name).or_default();
+                line.revenue.iter().for_each(|(currency, minor)| *revenue.entry(*currency).or_default() += minor);
+                for (sum, (_, model)) in credit.iter_mut().zip(Model::WORDS) {
+                    *sum += line.models.get(model).map_or(0, |credit| credit.deals);
+                }
+            }
+        };
+        borders.windows(2).for_each(|border| add(&mut parts, of(border[0], border[1])));
+        let mut whole = BTreeMap::new();
+        add(&mut whole, of(None, None));
+        prop_assert_eq!(parts, whole);
+    }
 
     #[test]
     fn the_report_credits_each_deal_whole_and_as_a_second_reckoning_does_in_any_order_of_the_scan(

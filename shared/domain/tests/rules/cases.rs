@@ -285,7 +285,7 @@ fn the_campaigns_report_counts_each_lead_and_each_deal_once() {
             let (before, after) = chosen.split_at(turn);
             after.iter().chain(before).for_each(|row| report.add(&question, row));
             let found: BTreeMap<_, _> = report
-                .finish()
+                .finish(&question)
                 .into_iter()
                 .map(|(group, line)| {
                     let revenue = line.revenue.iter().map(|(currency, minor)| in_words(*minor, *currency));

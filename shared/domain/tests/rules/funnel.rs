@@ -8,6 +8,7 @@ use domain::condition::TouchField;
 use domain::funnel::{Count, Ending, Funnel, Group, GroupBy, Line, Question, Row};
 use domain::identity::{ExternalId, Slug};
 use domain::lead::{Lead, Touch};
+use domain::money::{Currency, Money};
 use domain::report::{self, Basis, Campaigns, PATH};
 use domain::sales::{Move, SalesFact};
 use domain::stage::Stage;
@@ -194,6 +195,34 @@ fn some_question() -> impl Strategy<Value = Question> {
         .prop_map(|(group_by, (_, basis), from, to)| asked(group_by, basis, from, to))
 }
 
+/// Leads, won, lost, and euros of all rows that a report of a time has.
+fn brought(leads: &[Lead], from: Option<i64>, to: Option<i64>) -> (u64, u64, i64) {
+    let (group_by, basis) = (TouchField::Channel, Basis::Period);
+    let asked = report::Question { group_by, basis, from: from.map(hour), to: to.map(hour) };
+    let mut campaigns = Campaigns::default();
+    leads.iter().filter_map(report::Row::of).for_each(|row| campaigns.add(&asked, &row));
+    let lines = campaigns.finish(&asked);
+    let sum = |of: &dyn Fn(&report::Line) -> u64| lines.values().map(of).sum();
+    let euros = lines.values().flat_map(|line| line.revenue.values()).sum();
+    (sum(&|line| line.leads), sum(&|line| line.won), euros)
+}
+
+#[test]
+fn what_is_said_again_of_a_won_deal_changes_what_it_brought_and_not_when() {
+    let won_for = |euros: &str| {
+        let amount = Money::parse(euros, Currency::parse("EUR").unwrap()).ok();
+        Move::Won { deal: ExternalId::new("crm", "1").unwrap(), amount }
+    };
+    // Corrected later, and told of a colleague in between.
+    let leads = [lead(1, &[(10, won_for("0.10")), (90, won_for("0.30"))]), lead(2, &[(50, won_for("0.20"))])];
+    assert_eq!(brought(&leads, Some(0), Some(40)), (1, 1, 30));
+    assert_eq!(brought(&leads, Some(40), Some(80)), (1, 1, 0), "the colleague, and no deal of their own");
+    assert_eq!(brought(&leads, Some(80), None), (0, 0, 0), "nothing was won");
+    assert_eq!(brought(&leads, None, None), (2, 2, 30));
+    let question = asked(GroupBy::Country, Basis::Period, Some(80), None);
+    assert_eq!(counted(&question, &leads).0.leads, 0, "and nothing happened");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -238,7 +267,7 @@ proptest! {
         });
         let mut joined = Campaigns::default();
         order.into_iter().for_each(|part| joined.merge(divided[part].clone()));
-        prop_assert_eq!(joined.finish(), campaigns.finish());
+        prop_assert_eq!(joined.finish(&asked), campaigns.finish(&asked));
     }
 
     #[test]

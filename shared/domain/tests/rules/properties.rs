@@ -410,7 +410,7 @@ proptest! {
         let report = |rows: &mut dyn Iterator<Item = &Row>| {
             let mut report = Campaigns::default();
             rows.for_each(|row| report.add(&question, row));
-            report.finish()
+            report.finish(&question)
         };
         prop_assert_eq!(report(&mut rows.iter()), report(&mut order.iter().filter_map(|n| rows.get(*n))));
     }

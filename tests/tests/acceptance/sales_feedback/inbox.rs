@@ -1,8 +1,11 @@
 //! Whom sales works on.
 
+use adapters::clock::new_lead_id;
 use adapters::http::{Role, Tokens};
-use domain::time::{DAY_MS, HOUR_MS};
+use domain::lead::Lead;
+use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tests::{World, ada};
 
@@ -331,4 +334,38 @@ async fn an_inbox_is_a_table_for_spreadsheets_too() {
         ("1".into(), "running".into(), "at-1".into())
     );
     assert!(cell(0, "why").starts_with("the promise of an answer is due in 1 day; the best there is"));
+}
+
+#[tokio::test]
+async fn of_more_leads_than_are_ranked_the_most_pressing_stand_on_exactly_one_page_each() {
+    let world = World::new().await;
+    hand_off(&world, "one@b.example", "AT").await;
+    let lead = world.memory().leads().pop().unwrap();
+    for n in 1..=2_011 {
+        let due = lead.promise_due_at.map(|due| due.plus(n * MINUTE_MS));
+        // The last ten owe nothing, and are the ones that wait.
+        let due = due.filter(|_| n <= 2_001);
+        world.memory().put(Lead {
+            id: new_lead_id(),
+            identities: Vec::new(),
+            promise_due_at: due,
+            ..lead.clone()
+        });
+    }
+    let (mut ids, mut cursor, mut before) = (BTreeSet::new(), String::new(), String::new());
+    loop {
+        let page = world.get(Role::Sales, &format!("/v1/inbox?limit=170{cursor}")).await;
+        assert_eq!(page["left_out"], 12, "2,012 leads, of which 2,000 are ranked");
+        for item in page["items"].as_array().unwrap() {
+            let due = item["promise"]["due_at"].as_str().unwrap_or("none").to_owned();
+            assert!(due > before && due != "none", "{due} after {before}");
+            before = due;
+            assert!(ids.insert(item["lead_id"].as_str().unwrap().to_owned()), "twice");
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(ids.len(), 2_000);
 }
