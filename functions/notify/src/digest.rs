@@ -1,7 +1,7 @@
 //! The digest of each morning: what waits in somebody's inbox, in the order of the inbox ([`domain::inbox`]).
 //!
 //! A tick looks at everybody, and whoever's day of work has begun gets theirs, once ([`domain::digest`] says when,
-//! [`once`](crate::once) that it is once). A day on which the inbox is empty is noted too, so that a lead that comes at noon
+//! [`once`](mod@crate::once) that it is once). A day on which the inbox is empty is noted too, so that a lead that comes at noon
 //! makes no late digest; it has a mail of its own.
 
 use crate::once::{self, Sent};
