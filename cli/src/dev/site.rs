@@ -82,8 +82,7 @@ async fn index(State(site): State<Site>) -> Result<Html<String>, Problem> {
             break;
         }
     }
-    // Ids sort by when they were made.
-    leads.sort_by(|a, b| b.id.cmp(&a.id));
+    leads.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     let rows: String = leads.iter().take(LISTED).map(row).collect();
     let rows = if rows.is_empty() {
         "<tr><td colspan=\"5\">None yet: send one of the forms.</td></tr>".to_owned()

@@ -61,7 +61,7 @@ pub fn chance() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1
 }
 
-/// Makes a lead id that nobody used before; ids sort by when they were made.
+/// Makes a lead id that nobody used before; as bytes they sort by when they were made, which their text does not.
 #[must_use]
 pub fn new_lead_id() -> LeadId {
     LeadId::from_bytes(uuid::Uuid::now_v7().into_bytes())
