@@ -426,3 +426,16 @@ pub fn ada() -> Value {
         "submission_id": "s-ada-1",
     })
 }
+
+/// Works as far as a number of steps, and dies there: what waits for an answer is dropped where it stands.
+pub async fn dies_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut left) = (Box::pin(work), steps);
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}

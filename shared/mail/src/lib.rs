@@ -109,6 +109,24 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use adapters::mail::{Mailbox, Message};
+    use domain::identity::Email;
+
+    /// A mail to be sent.
+    pub(crate) fn message() -> Message {
+        let mailbox = |email: &str| Mailbox { name: None, email: Email::parse(email).unwrap() };
+        Message {
+            id: "digest.1".to_owned(),
+            from: mailbox("leads@company.example"),
+            to: mailbox("ada@company.example"),
+            reply_to: None,
+            subject: "Guten Morgen".to_owned(),
+            text: "x".to_owned(),
+            html: "<p>x</p>".to_owned(),
+            date: testkit::time(testkit::builders::NOON),
+            headers: Vec::new(),
+        }
+    }
 
     fn read(pairs: &[(&str, &str)]) -> Result<Option<Settings>, SettingsError> {
         Settings::from_environment(&Environment::of(pairs))

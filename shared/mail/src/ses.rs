@@ -111,9 +111,8 @@ fn never_connected(error: &dyn Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adapters::mail::Mailbox;
+    use crate::tests::message;
     use aws_sdk_sesv2::config::{Credentials, Region};
-    use domain::identity::Email;
     use testkit::{Manner, Receiver};
 
     fn mailer(url: &str) -> SesMailer {
@@ -126,21 +125,6 @@ mod tests {
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .build();
         SesMailer::new(Client::from_conf(config), Some("leads".to_owned()))
-    }
-
-    fn message() -> Message {
-        let mailbox = |email: &str| Mailbox { name: None, email: Email::parse(email).unwrap() };
-        Message {
-            id: "digest.1".to_owned(),
-            from: mailbox("leads@company.example"),
-            to: mailbox("ada@company.example"),
-            reply_to: None,
-            subject: "Guten Morgen".to_owned(),
-            text: "x".to_owned(),
-            html: "<p>x</p>".to_owned(),
-            date: testkit::time(testkit::builders::NOON),
-            headers: Vec::new(),
-        }
     }
 
     #[tokio::test]

@@ -72,25 +72,9 @@ fn why(error: &Error) -> MailError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adapters::mail::Mailbox;
-    use domain::identity::Email;
+    use crate::tests::message;
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
-
-    fn message() -> Message {
-        let mailbox = |email: &str| Mailbox { name: None, email: Email::parse(email).unwrap() };
-        Message {
-            id: "digest.1".to_owned(),
-            from: mailbox("leads@company.example"),
-            to: mailbox("ada@company.example"),
-            reply_to: None,
-            subject: "Guten Morgen".to_owned(),
-            text: "x".to_owned(),
-            html: "<p>x</p>".to_owned(),
-            date: testkit::time(testkit::builders::NOON),
-            headers: Vec::new(),
-        }
-    }
 
     /// A server that answers each command by a script, `(start of the command, answer)`, and hangs up at an empty answer.
     /// A whole server is asked in `.ci/system.py`.

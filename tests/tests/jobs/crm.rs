@@ -21,14 +21,13 @@ use leadloop::dev::queue::LocalQueue;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 use testkit::builders::{NOON, activate, time};
 use testkit::{
     Dynamo, FailingCatalog, FailingLeadStore, FailingQueue, Failure, Failures, Heard, Manner, MemoryEventBus,
     Receiver, RoleTokens, Said, Service, a_lead, test_playbook,
 };
-use tests::{Answer, Api, ada};
+use tests::{Answer, Api, ada, dies_after};
 
 /// What HubSpot signs with.
 const SECRET: &str = "the-client-secret-of-the-app";
@@ -927,19 +926,6 @@ async fn a_crm_that_refuses_for_a_day_has_its_messages_set_aside_and_replayed() 
     road.call("POST", &format!("/v1/webhooks/{webhook}/replay"), &Value::Null).await;
     road.finish().await;
     assert_eq!((road.records().len(), road.external().await.len()), (1, 1));
-}
-
-/// Works as far as a number of steps, and dies there.
-async fn dies_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
-    let (mut work, mut left) = (Box::pin(work), steps);
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
 }
 
 #[tokio::test]

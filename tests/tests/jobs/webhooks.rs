@@ -17,7 +17,6 @@ use leadloop::dev::queue::LocalQueue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use testkit::builders::{NOON, email, time};
 use testkit::{
@@ -25,6 +24,7 @@ use testkit::{
     Outbox, Receiver, RoleTokens, a_lead,
 };
 use tests::Api;
+use tests::dies_after;
 
 /// Everything between a change and a receiver.
 struct Road {
@@ -489,19 +489,6 @@ async fn a_worker_that_dies_before_it_answers_leaves_its_messages_in_the_queue()
     assert_eq!(ids(&first), ids(&again));
     assert_eq!(again.len(), 2 * first.len(), "once for each time that dispatch sent it");
     assert!(road.queue.is_empty());
-}
-
-/// Works as far as a number of steps, and dies there: what waits for an answer is dropped where it stands.
-async fn dies_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
-    let (mut work, mut left) = (Box::pin(work), steps);
-    std::future::poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
 }
 
 #[tokio::test]

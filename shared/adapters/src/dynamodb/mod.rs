@@ -3,13 +3,14 @@
 //! # Layout
 //!
 //! * [`keys`] – every key and prefix, spelled once.
-//! * [`lead_record`], [`entry_record`] – what items look like; `item`, `moves`, `packed` – what these are written with.
+//! * [`lead_record`], [`entry_record`] – what items look like; `item`, `document`, `moves`, `packed` – what these are written with.
 //! * [`leads`] – leads, timelines, visitors, lists.
 //! * [`catalog`] – the catalog.
 //! * [`stream`] – records of the outbox's stream.
 //! * this file – the client, and what its errors mean.
 
 pub mod catalog;
+mod document;
 pub mod entry_record;
 mod item;
 pub mod keys;
