@@ -592,7 +592,7 @@ async fn the_daily_count_is_what_the_next_choice_goes_by() {
     assert!(before["results_as_of"].is_null() && before["content"]["had_by"] == 0, "{before}");
     let watched =
         insights::scheduled(&house.insights, &json!({ "action": "watch_content" })).await.unwrap().unwrap();
-    assert!(watched["job"].as_str().unwrap().starts_with("report-content-2026-11-22"));
+    assert!(watched["job"].as_str().unwrap().starts_with("report-content-of-2026-11-21"));
     insights::scheduled(&house.insights, &json!({ "action": "watch_content" })).await.unwrap();
     let after = house.get(&path).await;
     assert_eq!(after["results_as_of"], json!(NOON));
