@@ -265,6 +265,24 @@ async fn a_night_that_was_missed_stays_missing_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_trend_is_one_read_for_each_month_and_looks_at_no_lead() {
+    let mut setting = setting().await;
+    night(&setting).await.unwrap();
+    insights::scheduled(&setting.insights, &json!({"action": "watch_content"})).await.unwrap();
+    let catalog = FailingCatalog::new(Arc::clone(&setting.catalog), setting.failures.clone());
+    setting.insights.catalog = Arc::new(catalog);
+    setting.insights_within(Duration::from_secs(20));
+    for report in ["funnel", "campaigns", "promises", "personas", "content"] {
+        for (span, reads) in [("from=2026-11-01", 1), ("from=2026-10-31", 2)] {
+            setting.failures.take_calls();
+            let trend = get(&setting, &format!("/v1/reports/{report}/trend?{span}")).await;
+            assert_eq!(trend["items"].as_array().map(Vec::len), Some(1), "{report}");
+            assert_eq!(setting.failures.take_calls(), vec!["list"; reads], "{report}?{span}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_trend_has_the_days_that_are_asked_for_in_pages_and_of_one_row_where_one_is_meant() {
     let setting = setting().await;
     for _ in 0..12 {
