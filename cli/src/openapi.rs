@@ -61,6 +61,7 @@ pub fn document() -> String {
         sales_feedback::router(sales_feedback::App::new(store.clone(), catalog.clone(), clock.clone())),
         playbook::router(playbook::App::new(catalog.clone(), clock.clone())),
         insights::router(insights::App::new(store.clone(), catalog.clone(), starter, clock.clone())),
+        nurture::router(nurture::App::new(store.clone(), catalog.clone(), None, clock.clone())),
         deliver::router(deliver::App::new(
             store,
             catalog,

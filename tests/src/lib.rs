@@ -79,6 +79,7 @@ impl Api {
             ("sales-feedback", feedback),
             ("playbook", playbook::router(playbook::App::new(catalog(), clock()))),
             ("insights", insights::router(reports)),
+            ("nurture", nurture::router(nurture::App::new(store(), catalog(), None, clock()))),
             ("deliver", deliver::router(deliveries(store(), catalog(), clock()))),
         ];
         let mut merged = None;

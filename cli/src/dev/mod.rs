@@ -23,7 +23,7 @@ use adapters::dynamodb::{DynamoCatalog, DynamoLeadStore};
 use adapters::http::Tokens;
 use adapters::mail::Mailbox;
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, JobStarter, StoreError};
+use adapters::ports::{Catalog, JobStarter, Mailer, StoreError};
 use adapters::s3::S3Files;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -162,7 +162,7 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
         notices: notices?,
         unread: unread?,
         mails: arguments.data_dir.join("mails"),
-        pages: notify::Pages::new(Some(url.clone()), Some(format!("{url}/last-leads/{{lead_id}}"))),
+        url: url.clone(),
     };
     let house = House::new(client, S3Files::new(s3, BUCKET), outgoing);
     let version = starter::load(&house.catalog, &house.playbooks, arguments.playbook.as_deref()).await?;
@@ -201,9 +201,9 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> Result<(), 
 
 /// Warnings, errors and the events that go out are written to standard error, in words; `RUST_LOG` asks for more.
 fn logs(environment: &Environment) {
-    let filter = environment
-        .optional("RUST_LOG")
-        .unwrap_or_else(|| "warn,leadloop=info,deliver=info,notify=info,dynoxide=error".to_owned());
+    let filter = environment.optional("RUST_LOG").unwrap_or_else(|| {
+        "warn,leadloop=info,deliver=info,notify=info,nurture=info,dynoxide=error".to_owned()
+    });
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let started = tracing_subscriber::fmt()
@@ -271,6 +271,7 @@ struct House {
     dispatch: dispatch::App,
     deliver: deliver::App,
     notify: notify::App,
+    nurture: nurture::App,
     client: aws_sdk_dynamodb::Client,
     deliveries: LocalQueue,
     notices: LocalQueue,
@@ -284,7 +285,8 @@ struct Outgoing {
     unread: LocalQueue,
     /// The folder of mails.
     mails: PathBuf,
-    pages: notify::Pages,
+    /// Where their links lead.
+    url: String,
 }
 
 /// Who mails come from on one machine.
@@ -292,7 +294,7 @@ const SENDER: &str = "leadloop@dev.example";
 
 impl House {
     fn new(client: aws_sdk_dynamodb::Client, files: S3Files, outgoing: Outgoing) -> Self {
-        let Outgoing { deliveries, dead_letters, notices, unread, mails, pages } = outgoing;
+        let Outgoing { deliveries, dead_letters, notices, unread, mails, url } = outgoing;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(DynamoLeadStore::new(client.clone(), Tables::plain()));
         let catalog: Arc<dyn Catalog> = Arc::new(DynamoCatalog::new(client.clone(), Tables::plain().catalog));
@@ -353,19 +355,27 @@ impl House {
         deliver.tokens = Arc::clone(&tokens);
         deliver.write_path = deliver.write_path.with_playbooks(Arc::clone(&playbooks));
 
-        let post = Email::parse(SENDER).ok().map(|email| notify::Post {
-            mailer: Arc::new(mail::FolderMailer::new(mails)),
-            from: Mailbox { name: Some("Leadloop".to_owned()), email },
-        });
+        let mailer = Arc::new(mail::FolderMailer::new(mails));
+        let sender = Email::parse(SENDER).ok();
+        let sender = sender.map(|email| Mailbox { name: Some("Leadloop".to_owned()), email });
+        let post =
+            sender.clone().map(|from| notify::Post { mailer: Arc::clone(&mailer) as Arc<dyn Mailer>, from });
         let mut notify = notify::App::new(
             Arc::clone(&store),
             Arc::clone(&catalog),
             (notices.clone(), unread),
             post,
-            pages,
+            notify::Pages::new(Some(url.clone()), Some(format!("{url}/last-leads/{{lead_id}}"))),
             Arc::clone(&clock),
         );
         notify.playbooks = Arc::clone(&playbooks);
+
+        let post = sender.map(|from| nurture::Post::new(mailer, from, &url));
+        let mut nurture =
+            nurture::App::new(Arc::clone(&store), Arc::clone(&catalog), post, Arc::clone(&clock));
+        nurture.write_path = nurture.write_path.with_playbooks(Arc::clone(&playbooks));
+        nurture.playbooks = Arc::clone(&playbooks);
+        nurture.tokens = Arc::clone(&tokens);
 
         let mut rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
         rescore.resumers = rescore::resumers(reports, exports);
@@ -382,6 +392,7 @@ impl House {
             dispatch,
             deliver,
             notify,
+            nurture,
             client,
             deliveries,
             notices,
@@ -396,6 +407,7 @@ impl House {
             playbook::router(self.playbook.clone()),
             insights::router(self.insights.clone()),
             deliver::router(self.deliver.clone()),
+            nurture::router(self.nurture.clone()),
         ]
         .into_iter()
         .fold(Router::new(), |whole, part| whole.merge(part.split_for_parts().0))
@@ -454,6 +466,13 @@ impl House {
                     ticking.push(again_and_again(Instant::now(), every, move || {
                         let (app, input) = (app.clone(), input.clone());
                         async move { notify::handle(&app, &input).await.map(drop) }
+                    }));
+                }
+                "NurtureFunction" => {
+                    let (app, input) = (self.nurture.clone(), schedule.input.clone());
+                    ticking.push(again_and_again(Instant::now(), every, move || {
+                        let (app, input) = (app.clone(), input.clone());
+                        async move { nurture::handle(&app, &input).await.map(drop) }
                     }));
                 }
                 other => tracing::warn!(function = other, "no such function runs on one machine"),

@@ -1,0 +1,42 @@
+//! What the function needs from its environment.
+
+use adapters::config::{Environment, MissingVariable, Tables};
+use mail::{Settings, SettingsError};
+use thiserror::Error;
+
+/// The configuration of `nurture`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The tables.
+    pub tables: Tables,
+    /// How mails are sent; none where they are off.
+    pub mail: Option<Settings>,
+    /// Where the API is reached from outside; without it no mail goes to a lead, since nobody could unsubscribe from it.
+    pub base: Option<String>,
+}
+
+/// Says what the environment lacks.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A variable.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
+    /// What mails need.
+    #[error(transparent)]
+    Mail(#[from] SettingsError),
+}
+
+impl Config {
+    /// Reads it from the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            tables: Tables::from_environment(environment)?,
+            mail: Settings::from_environment(environment)?,
+            base: environment.optional("PUBLIC_BASE_URL"),
+        })
+    }
+}

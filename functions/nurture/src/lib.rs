@@ -1,0 +1,144 @@
+//! `nurture`: leads that are not ready are kept warm: the right content by mail at the right pace, and what comes back.
+//!
+//! # Layout
+//!
+//! * this file – who calls, and what is needed;
+//! * [`config`] – the environment.
+//!
+//! # The invariant not to break
+//!
+//! A lead is mailed only under a claim that stands in the lead itself: whatever changes the lead in between ends the claim,
+//! and what nobody knows to have gone out is never sent again.
+
+pub mod config;
+
+pub use config::Config;
+
+use adapters::clock::{Clock, SystemClock};
+use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
+use adapters::http::Tokens;
+use adapters::mail::Mailbox;
+use adapters::playbooks::Playbooks;
+use adapters::ports::{Catalog, LeadLists, LeadStore, Mailer, StoreError, Timeline};
+use adapters::signed_link::Links;
+use adapters::write_path::WritePath;
+use axum::extract::FromRef;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+
+/// What sends to leads, in whose name, and where the links of mails lead.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Sends.
+    pub mailer: Arc<dyn Mailer>,
+    /// Who mails come from.
+    pub from: Mailbox,
+    /// Where the API is reached from outside, without a slash at the end.
+    pub base: String,
+}
+
+impl Post {
+    /// Makes it; `base` may end with a slash.
+    #[must_use]
+    pub fn new(mailer: Arc<dyn Mailer>, from: Mailbox, base: &str) -> Self {
+        Self { mailer, from, base: base.trim_end_matches('/').to_owned() }
+    }
+}
+
+/// What the function needs.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Records facts.
+    pub write_path: WritePath,
+    /// Leads.
+    pub leads: Arc<dyn LeadStore>,
+    /// Leads that are due.
+    pub lists: Arc<dyn LeadLists>,
+    /// What leads did.
+    pub timeline: Arc<dyn Timeline>,
+    /// Content, templates, suppressed addresses.
+    pub catalog: Arc<dyn Catalog>,
+    /// Playbooks.
+    pub playbooks: Arc<Playbooks>,
+    /// Tokens.
+    pub tokens: Arc<Tokens>,
+    /// The links in mails.
+    pub links: Arc<Links>,
+    /// Sends; none where mails are off.
+    pub post: Option<Post>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// Wires the function to AWS.
+    ///
+    /// # Errors
+    ///
+    /// [`mail::SettingsError`] where mails cannot be sent as the settings say.
+    pub async fn connect(config: &Config) -> Result<Self, mail::SettingsError> {
+        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.catalog).await;
+        let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
+        let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
+        let post = match (&config.mail, &config.base) {
+            (Some(settings), Some(base)) => {
+                Some(Post::new(settings.connect().await?, settings.from.clone(), base))
+            }
+            _ => None,
+        };
+        Ok(Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock)))
+    }
+
+    /// Wires the function to any store.
+    #[must_use]
+    pub fn new<S: LeadStore + LeadLists + Timeline + 'static>(
+        store: Arc<S>,
+        catalog: Arc<dyn Catalog>,
+        post: Option<Post>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let playbooks = Arc::new(Playbooks::new(Arc::clone(&catalog), Arc::clone(&clock)));
+        Self {
+            write_path: WritePath::new(
+                Arc::clone(&store) as Arc<dyn LeadStore>,
+                Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
+            leads: Arc::clone(&store) as Arc<dyn LeadStore>,
+            lists: Arc::clone(&store) as Arc<dyn LeadLists>,
+            timeline: store,
+            tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            links: Arc::new(Links::new(Arc::clone(&catalog), Arc::clone(&clock))),
+            playbooks,
+            catalog,
+            post,
+            clock,
+        }
+    }
+}
+
+impl FromRef<App> for Arc<Tokens> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.tokens)
+    }
+}
+
+/// Gives the function's routes with their documentation.
+#[must_use]
+pub fn router(app: App) -> OpenApiRouter {
+    OpenApiRouter::new().with_state(app)
+}
+
+/// Works on what Lambda hands over: what the schedule sends, or what the mail service tells. `None` where it is neither, but
+/// a request.
+///
+/// # Errors
+///
+/// [`StoreError`]; the same event may come again.
+pub async fn handle(_app: &App, event: &Value) -> Result<Option<Value>, StoreError> {
+    match event.get("action").and_then(Value::as_str) {
+        Some("due") => Ok(Some(json!({ "read": 0 }))),
+        _ => Ok(None),
+    }
+}
