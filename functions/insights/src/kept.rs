@@ -20,7 +20,7 @@
 //! every won deal among it, would not fit into a job.
 //!
 //! What content did is told by timelines, whose walk takes many calls. So it is kept by the job that makes that walk each day
-//! anyway, which notes where it stands: with its end in one transaction, too ([`finish`]).
+//! anyway, which notes where it stands: with its end in one transaction, too.
 //!
 //! A day that was not counted is not counted later, since nobody knows any more how leads stood then. It stays missing, and
 //! trends name it.
