@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! * this file – who calls, and what is needed;
+//! * [`link`] – the links of mails;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -11,6 +12,7 @@
 //! and what nobody knows to have gone out is never sent again.
 
 pub mod config;
+pub mod link;
 
 pub use config::Config;
 

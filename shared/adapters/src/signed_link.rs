@@ -27,8 +27,8 @@ use thiserror::Error;
 
 /// After how many days a new key signs.
 pub const NEW_KEY_AFTER_DAYS: i64 = 90;
-/// How many keys are kept.
-pub const MOST_KEYS: usize = 40;
+/// How many keys are kept: the links that one signed on its last day still work ten years later.
+pub const MOST_KEYS: usize = 42;
 /// The id of the record of keys.
 pub const RECORD: &str = "keys";
 
@@ -45,8 +45,11 @@ const ID: usize = 4;
 const END: usize = 8;
 /// The bytes of the code: 128 of its 256 bits, which RFC 2104 allows and nobody guesses.
 const CODE: usize = 16;
-/// The longest token, in characters; what is longer was not made here.
-const LONGEST: usize = 512;
+/// The longest token, in characters; what is longer was not made here. With the address before it, it stays below the 2,048
+/// that every mail program and gateway takes for one.
+const LONGEST: usize = 1_792;
+/// The most bytes that a token can be about.
+pub const MOST_ABOUT: usize = LONGEST / 4 * 3 - ID - END - CODE;
 
 /// What a link is for. A token for one purpose is none for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +83,39 @@ impl fmt::Debug for Key {
     }
 }
 
+impl Key {
+    /// Gives the code of nothing yet. A key of any length will do, so there always is one.
+    fn code(&self) -> Option<Hmac<Sha256>> {
+        Hmac::new_from_slice(&self.secret).ok()
+    }
+}
+
+/// Signs without asking anybody: whoever writes a mail of thirty links waits once, for this.
+#[derive(Clone)]
+pub struct Signer {
+    id: [u8; ID],
+    code: Hmac<Sha256>,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({}…)", data_encoding::HEXLOWER.encode(&self.id))
+    }
+}
+
+impl Signer {
+    /// Makes a token. One about more than [`MOST_ABOUT`] bytes would not be read again.
+    #[must_use]
+    pub fn sign(&self, purpose: Purpose, about: &[u8], ends_at: Timestamp) -> String {
+        let mut bytes = self.id.to_vec();
+        bytes.extend_from_slice(&ends_at.millis().to_be_bytes());
+        bytes.extend_from_slice(about);
+        let code = covered(self.code.clone(), purpose, &bytes).finalize().into_bytes();
+        bytes.extend(code.iter().take(CODE));
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+}
+
 /// The keys, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys(Vec<Key>);
@@ -102,16 +138,17 @@ impl Keys {
         self.0.first().is_none_or(|key| now.since(key.made_at) >= NEW_KEY_AFTER_DAYS * DAY_MS)
     }
 
+    /// Gives what signs with the newest key; `None` where there is no key yet.
+    #[must_use]
+    pub fn signer(&self) -> Option<Signer> {
+        let key = self.0.first()?;
+        Some(Signer { id: key.id, code: key.code()? })
+    }
+
     /// Makes a token; `None` where there is no key yet.
     #[must_use]
     pub fn sign(&self, purpose: Purpose, about: &[u8], ends_at: Timestamp) -> Option<String> {
-        let key = self.0.first()?;
-        let mut bytes = key.id.to_vec();
-        bytes.extend_from_slice(&ends_at.millis().to_be_bytes());
-        bytes.extend_from_slice(about);
-        let code = code(key, purpose, &bytes)?.finalize().into_bytes();
-        bytes.extend(code.iter().take(CODE));
-        Some(BASE64URL_NOPAD.encode(&bytes))
+        Some(self.signer()?.sign(purpose, about, ends_at))
     }
 
     /// Gives what a token is about. Codes are compared in constant time.
@@ -122,7 +159,7 @@ impl Keys {
     pub fn read(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Vec<u8>, Refused> {
         let (id, signed, given) = parts(token).ok_or(Refused::NotOurs)?;
         let key = self.0.iter().find(|key| key.id == id).ok_or(Refused::NotOurs)?;
-        let code = code(key, purpose, &signed).ok_or(Refused::NotOurs)?;
+        let code = covered(key.code().ok_or(Refused::NotOurs)?, purpose, &signed);
         code.verify_truncated_left(&given).map_err(|_| Refused::NotOurs)?;
         let (end, about) =
             signed.get(ID..).and_then(|rest| rest.split_first_chunk()).ok_or(Refused::NotOurs)?;
@@ -174,13 +211,12 @@ fn parts(token: &str) -> Option<([u8; ID], Vec<u8>, Vec<u8>)> {
     (bytes.len() >= ID + END).then_some((id, bytes, code))
 }
 
-/// Gives the code over what is signed and what it is for. A key of any length will do, so there always is one.
-fn code(key: &Key, purpose: Purpose, signed: &[u8]) -> Option<Hmac<Sha256>> {
-    let mut code = Hmac::<Sha256>::new_from_slice(&key.secret).ok()?;
+/// Gives the code over what is signed and what it is for.
+fn covered(mut code: Hmac<Sha256>, purpose: Purpose, signed: &[u8]) -> Hmac<Sha256> {
     code.update(purpose.0.as_bytes());
     code.update(&[0]);
     code.update(signed);
-    Some(code)
+    code
 }
 
 /// Makes and reads links.
@@ -209,11 +245,20 @@ impl Links {
         about: &[u8],
         ends_at: Timestamp,
     ) -> Result<String, StoreError> {
+        Ok(self.signer().await?.sign(purpose, about, ends_at))
+    }
+
+    /// Gives what signs, for as long as one mail is written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn signer(&self) -> Result<Signer, StoreError> {
         let now = self.clock.now();
         for _ in 0..TRIES {
             let keys = self.keys(CACHED_MS).await?;
-            if let Some(token) = keys.sign(purpose, about, ends_at).filter(|_| !keys.are_old(now)) {
-                return Ok(token);
+            if let Some(signer) = keys.signer().filter(|_| !keys.are_old(now)) {
+                return Ok(signer);
             }
             self.rotate().await?;
         }

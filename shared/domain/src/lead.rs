@@ -7,10 +7,12 @@ use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
 use crate::member::Members;
 use crate::nurture::Nurture;
+use crate::opt_in::OptIn;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
 use crate::stage::{Stage, Team};
+use crate::suppression;
 use crate::time::{Day, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +109,10 @@ pub struct Lead {
     pub attributes: Attributes,
     /// What it agreed to.
     pub consents: Consents,
+    /// What it was asked to confirm of that.
+    pub opt_in: OptIn,
+    /// Why nobody may write to it, whatever it agreed to.
+    pub suppressed: Option<suppression::Reason>,
     /// Where it came from.
     pub touches: Touches,
     /// When it was first heard of, by the time of the facts.

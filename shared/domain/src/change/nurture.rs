@@ -115,6 +115,9 @@ pub fn sent_fact(lead: &Lead, sending: &Sending, known: bool) -> Incoming {
 #[must_use]
 pub fn claim(lead: &Lead, mail: Mail, playbook: &Playbook, people: &People, now: Timestamp) -> Change {
     let mut next = lead.clone();
+    if mail == Mail::OptIn {
+        next.opt_in.ask(now);
+    }
     next.nurture.sending = Some(Sending { at: now, mail });
     silently(lead, next, playbook, people, now)
 }
@@ -129,7 +132,10 @@ pub fn release(
     now: Timestamp,
 ) -> Change {
     let mut next = lead.clone();
-    next.nurture.sending = None;
+    if next.nurture.sending.take().is_some_and(|sending| sending.mail == Mail::OptIn) {
+        // It was not asked after all.
+        next.opt_in.asked.pop();
+    }
     next.nurture.wait_until = wait_until.or(next.nurture.wait_until);
     silently(lead, next, playbook, people, now)
 }

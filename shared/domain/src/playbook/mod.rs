@@ -334,6 +334,8 @@ pub struct Playbook {
     pub reasons: BTreeMap<Step, Vec<FeedbackReason>>,
     /// Countries in which a ticked box needs no confirmation by mail.
     pub single_opt_in: Vec<Country>,
+    /// Countries in which a customer may be written to until they object.
+    pub soft_opt_in: Vec<Country>,
     /// The forms.
     pub forms: Vec<Form>,
     /// The personas, the first by priority first.

@@ -254,6 +254,7 @@ marketing:
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
+    document["consent"]["soft_opt_in"] = json!(["AT", "DE"]);
     // One column only: the order of columns is the file's, so it says something.
     document["exports"] = yaml(
         "

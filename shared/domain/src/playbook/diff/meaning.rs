@@ -75,7 +75,9 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     }
     let consent = sections.entry("consent").or_insert_with(|| json!({}));
     if let Value::Object(consent) = consent {
-        change(consent, "single_opt_in", |list| sorted(list.into_iter().map(country)));
+        for list in ["single_opt_in", "soft_opt_in"] {
+            change(consent, list, |list| sorted(list.into_iter().map(country)));
+        }
     }
     if let Some(Value::Object(qualified)) = sections.get_mut("marketing_qualified") {
         change(qualified, "labels", sorted);
