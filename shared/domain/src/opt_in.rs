@@ -66,6 +66,32 @@ impl OptIn {
     }
 }
 
+/// What becomes of a purpose when the owner of the address confirms what a mail asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is confirmed by this.
+    Confirms,
+    /// It was confirmed already.
+    Stands,
+    /// It was withdrawn since the mail asked: the mail is no yes any more, and what comes back does so by a newer statement
+    /// and the mail that asks about that.
+    WithdrawnSince,
+    /// Nothing is known of a statement.
+    NothingAsked,
+}
+
+/// Tells what it means for a purpose that a mail's question is answered with yes.
+#[must_use]
+pub fn answer(lead: &Lead, purpose: Purpose, asked_at: Timestamp) -> Answer {
+    let Some(state) = lead.consents.0.get(&purpose) else { return Answer::NothingAsked };
+    match state.status() {
+        None => Answer::NothingAsked,
+        Some(ConsentStatus::Confirmed) => Answer::Stands,
+        Some(ConsentStatus::Pending) if state.withdrawn_at < Some(asked_at) => Answer::Confirms,
+        Some(ConsentStatus::Pending | ConsentStatus::Withdrawn) => Answer::WithdrawnSince,
+    }
+}
+
 /// Gives the purposes for which a lead's statement waits for confirmation.
 #[must_use]
 pub fn pending(lead: &Lead) -> Vec<Purpose> {
