@@ -176,7 +176,7 @@ pub async fn add_from_mail(
     at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let by = domain::suppression::MAIL.to_owned();
+    let by = domain::change::nurture::MAIL.to_owned();
     let new = Suppression { reason, since: at, recorded_at: now, by, source: None, lifted: None };
     add(catalog, address, &new).await.map(drop)
 }

@@ -6,7 +6,8 @@ use crate::consent::Consents;
 use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
 use crate::member::Members;
-use crate::opt_in::OptIn;
+use crate::nurture::Nurture;
+use crate::nurture::opt_in::OptIn;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
@@ -166,6 +167,8 @@ pub struct Lead {
     pub recent: Vec<DeliveryId>,
     /// How it stands to campaigns.
     pub members: Members,
+    /// What it knows of its nurturing.
+    pub nurture: Nurture,
     /// Leads that may be the same person.
     pub possible_duplicates: BTreeSet<LeadId>,
 }
@@ -245,6 +248,12 @@ impl Lead {
             phase: self.phase,
             ..self.view(today)
         }
+    }
+
+    /// Tells whether what is due is a mail of its nurturing, rather than a review or a promise.
+    #[must_use]
+    pub fn is_due_a_mail(&self) -> bool {
+        self.due_at.is_some() && self.due_at == self.nurture.next_at
     }
 
     /// Remembers a piece of content that the lead had; the one that it had longest ago goes where there is no room.

@@ -10,14 +10,13 @@ use adapters::mail::{Mailbox, Message};
 use adapters::ports::StoreError;
 use domain::consent::Purpose;
 use domain::lead::Lead;
+use domain::nurture::opt_in;
 use domain::playbook::Playbook;
 use domain::time::Timestamp;
 use maud::{DOCTYPE, html};
 
-/// Writes the mail that asks a lead to confirm purposes, as its mail of a number. `None` where it has no address.
-///
-/// Whether it is owed, [`domain::opt_in::owed`] tells; that it was asked has to be stored before it is sent
-/// ([`domain::opt_in::OptIn::ask`]).
+/// Writes the mail that asks a lead to confirm everything that is pending, as its mail of a number. `None` where it has no
+/// address. Whether it is owed, [`opt_in::owed`] tells.
 ///
 /// # Errors
 ///
@@ -27,13 +26,13 @@ pub async fn compose(
     post: &Post,
     lead: &Lead,
     playbook: &Playbook,
-    purposes: &[Purpose],
     number: u32,
     now: Timestamp,
 ) -> Result<Option<Message>, StoreError> {
     let Some(address) = lead.email() else { return Ok(None) };
+    let purposes = opt_in::pending(lead);
     let mail = Mail { lead: lead.id.clone(), number, program: None, content: None, made_at: now };
-    let link = MailLinks::new(&app.links, &post.base, mail).await?.opt_in(purposes, address);
+    let link = MailLinks::new(&app.links, &post.base, mail).await?.opt_in(&purposes, address);
     let asked: Vec<(Purpose, String)> = purposes
         .iter()
         .filter_map(|purpose| Some((*purpose, made(lead.consents.0.get(purpose)?, playbook))))

@@ -1,7 +1,7 @@
 //! The page behind the link of the mail that asks: it shows what was agreed to, and a button.
 //!
 //! What is confirmed is what the mail asked for, if the lead still is whom it asked: known by the same address, and without a
-//! no since then ([`domain::opt_in::answer`]). A form that was sent again in the meantime is confirmed too: the page shows what
+//! no since then ([`domain::nurture::opt_in::answer`]). A form that was sent again in the meantime is confirmed too: the page shows what
 //! it said last, and that is what the answer is to.
 
 use super::{gone, made, meaning, page, refused, title};
@@ -12,14 +12,14 @@ use adapters::write_path::About;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::change::nurture::MAIL;
 use domain::change::{Fact, Incoming};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::identity::LeadRef;
 use domain::lead::Lead;
-use domain::opt_in::{Answer, answer};
+use domain::nurture::opt_in::{Answer, answer};
 use domain::playbook::Playbook;
 use domain::sales::DeliveryId;
-use domain::suppression::MAIL;
 use domain::time::Timestamp;
 use maud::{Markup, html};
 use utoipa_axum::router::OpenApiRouter;
