@@ -43,8 +43,8 @@ use crate::ledger::Ledger;
 use crate::member::Members;
 use crate::nurture::Nurture;
 use crate::nurture::enrol::enrol;
+use crate::nurture::opt_in::OptIn;
 use crate::nurture::pace::next_at;
-use crate::opt_in::OptIn;
 use crate::persona::persona;
 use crate::phase::phase;
 use crate::playbook::Playbook;
@@ -137,7 +137,7 @@ pub fn decide(
 fn due(lead: &mut Lead, playbook: &Playbook, people: &People, now: Timestamp, ask_at: Timestamp) {
     // The index knows whole seconds.
     let whole = |at: Timestamp| Timestamp::from_secs(at.plus(SECOND_MS - 1).secs());
-    lead.nurture.next_at = next_at(lead, playbook).map(whole);
+    lead.nurture.next_at = next_at(lead, playbook, now).map(whole);
     let review = next_review(lead, playbook, people, now);
     lead.due_at = routing::due(lead, review, ask_at).into_iter().chain(lead.nurture.next_at).min();
 }

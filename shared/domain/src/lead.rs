@@ -7,7 +7,7 @@ use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
 use crate::member::Members;
 use crate::nurture::Nurture;
-use crate::opt_in::OptIn;
+use crate::nurture::opt_in::OptIn;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;

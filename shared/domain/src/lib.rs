@@ -28,8 +28,7 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
-//! * [`permission`] – who may be written to; [`opt_in`] – when somebody is asked to confirm; [`mod@suppression`] – addresses
-//!   that nobody may write to.
+//! * [`permission`] – who may be written to; [`suppression`] – addresses that nobody may write to.
 //! * [`member`] – how a lead stands to campaigns: sent, registered, attended; [`said`] – what customers said about the
 //!   marketing.
 //! * [`membership`] – since when a lead was in which segment.
@@ -72,7 +71,6 @@ pub mod membership;
 pub mod money;
 pub mod next_step;
 pub mod nurture;
-pub mod opt_in;
 pub mod outlook;
 pub mod permission;
 pub mod persona;

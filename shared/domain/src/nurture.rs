@@ -17,9 +17,11 @@
 //!
 //! * this file – what a lead knows of its nurturing, and what a program is;
 //! * [`enrol`] – who is in which program, and why;
+//! * [`opt_in`] – whether it is to be asked to confirm what it agreed to;
 //! * [`pace`] – when the next mail may go; [`zones`] – what time it is for a lead.
 
 pub mod enrol;
+pub mod opt_in;
 pub mod pace;
 pub mod zones;
 

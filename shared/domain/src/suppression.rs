@@ -10,6 +10,7 @@
 
 use crate::activity::Activity;
 use crate::attribute::AttributeValue;
+use crate::change::nurture::MAIL;
 use crate::change::{Fact, Incoming};
 use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use crate::identity::Email;
@@ -24,8 +25,6 @@ pub const SUPPRESSED: &str = "address_suppressed";
 pub const LIFTED: &str = "suppression_lifted";
 /// What brings them: this, or this with a colon and who did it.
 pub const BY: &str = "suppressions";
-/// What brings what links in mails and the mail service tell.
-pub const MAIL: &str = "mail";
 
 /// Why nobody may write to an address. The order of the variants is that of their weight: of several, the last one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -76,7 +76,7 @@ use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::member::Members;
 use domain::money::{Currency, Money};
 use domain::nurture::Nurture;
-use domain::opt_in::OptIn;
+use domain::nurture::opt_in::OptIn;
 use domain::phase::Phase;
 use domain::sales::{DeliveryId, SalesFact};
 use domain::score::{Label, Score};

@@ -9,7 +9,7 @@
 use super::{LEASE_MS, Mail, Program, days_ms, zones};
 use crate::calendar::Calendar;
 use crate::lead::Lead;
-use crate::opt_in;
+use crate::nurture::opt_in;
 use crate::playbook::Playbook;
 use crate::time::Timestamp;
 
@@ -21,11 +21,11 @@ const TRIES: usize = 60;
 /// Gives the moment from which the next mail of the lead's program may go, or an open claim ends; none where nothing is to
 /// be sent: it is in no program, or held out.
 #[must_use]
-pub fn next_at(lead: &Lead, playbook: &Playbook) -> Option<Timestamp> {
+pub fn next_at(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
     if let Some(sending) = &lead.nurture.sending {
         return Some(sending.at.plus(LEASE_MS));
     }
-    let asks = opt_in::due_at(lead).map(|at| lead.nurture.wait_until.map_or(at, |wait| at.max(wait)));
+    let asks = opt_in::owed_at(lead, now).map(|at| lead.nurture.wait_until.map_or(at, |wait| at.max(wait)));
     let mails = due_program(lead, playbook).and_then(|program| mail_at(lead, program, playbook));
     asks.into_iter().chain(mails).min()
 }
@@ -80,8 +80,7 @@ pub fn suits(lead: &Lead, program: &Program, playbook: &Playbook, from: Timestam
 #[must_use]
 pub fn may_go(lead: &Lead, mail: &Mail, playbook: &Playbook, now: Timestamp) -> bool {
     match mail {
-        // Asking was noted with the claim, so that it is owed no more: what may end it is an answer, or what forbids mails.
-        Mail::OptIn => lead.suppressed.is_none() && !opt_in::pending(lead).is_empty(),
+        Mail::OptIn => opt_in::owed(lead, now).is_some(),
         Mail::Program { program, .. } => {
             due_program(lead, playbook).is_some_and(|due| due.id == *program) && !lead.nurture.is_paused(now)
         }

@@ -8,8 +8,8 @@ use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, 
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
 use domain::money::{Currency, Money};
+use domain::nurture::opt_in::OptIn;
 use domain::nurture::{Enrolment, Exit, Mail, Nurture, Sending};
-use domain::opt_in::OptIn;
 use domain::phase::Phase;
 use domain::reason::Reason;
 use domain::routing::{Hindrance, Passed, Routed, Rule};

@@ -10,8 +10,7 @@
 //! * what came as history, or late, is not asked about ([`STALE_MS`]): the moment has passed;
 //! * never an address that nobody may write to.
 //!
-//! A mail counts from the moment at which it is decided ([`OptIn::ask`]), not once it is known to be sent: if nobody knows,
-//! it is not sent again.
+//! A mail of which nobody knows whether it went out counts as one that did ([`OptIn::ask`]): it is not sent again.
 
 use crate::change::STALE_MS;
 use crate::consent::{ConsentStatus, Consents, Purpose};
@@ -58,11 +57,37 @@ impl OptIn {
         self.asked.clear();
     }
 
-    /// Notes that a mail asks from now on; to be stored before it is sent.
-    pub fn ask(&mut self, now: Timestamp) {
+    /// Takes in that a mail asked, as far as anybody knows.
+    pub(crate) fn ask(&mut self, now: Timestamp) {
         self.asked.retain(|asked| now.since(*asked) < FORGOTTEN_MS);
         self.asked.push(now);
         self.asked.drain(..self.asked.len().saturating_sub(MOST));
+    }
+}
+
+/// What becomes of a purpose when the owner of the address confirms what a mail asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is confirmed by this.
+    Confirms,
+    /// It was confirmed already.
+    Stands,
+    /// It was withdrawn since the mail asked: the mail is no yes any more, and what comes back does so by a newer statement
+    /// and the mail that asks about that.
+    WithdrawnSince,
+    /// Nothing is known of a statement.
+    NothingAsked,
+}
+
+/// Tells what it means for a purpose that a mail's question is answered with yes.
+#[must_use]
+pub fn answer(lead: &Lead, purpose: Purpose, asked_at: Timestamp) -> Answer {
+    let Some(state) = lead.consents.0.get(&purpose) else { return Answer::NothingAsked };
+    match state.status() {
+        None => Answer::NothingAsked,
+        Some(ConsentStatus::Confirmed) => Answer::Stands,
+        Some(ConsentStatus::Pending) if state.withdrawn_at < Some(asked_at) => Answer::Confirms,
+        Some(ConsentStatus::Pending | ConsentStatus::Withdrawn) => Answer::WithdrawnSince,
     }
 }
 
@@ -73,13 +98,12 @@ pub fn pending(lead: &Lead) -> Vec<Purpose> {
     lead.consents.0.keys().copied().filter(waits).collect()
 }
 
-/// Tells from when on a mail is owed, if it is: whether a lead is due.
+/// Gives the moment from which a lead is to be asked; none where there is nothing to ask, or it is too late for it.
 #[must_use]
-pub fn due_at(lead: &Lead) -> Option<Timestamp> {
+pub fn owed_at(lead: &Lead, now: Timestamp) -> Option<Timestamp> {
     let OptIn { wanted_at, asked } = &lead.opt_in;
     let wanted_at = (*wanted_at)?;
-    let purposes = pending(lead);
-    if lead.email().is_none() || lead.suppressed.is_some() || purposes.is_empty() {
+    if lead.email().is_none() || lead.suppressed.is_some() || pending(lead).is_empty() {
         return None;
     }
     // Asked about this statement, or a later one.
@@ -87,15 +111,13 @@ pub fn due_at(lead: &Lead) -> Option<Timestamp> {
         return None;
     }
     let day_over = asked.last().map(|last| last.plus(APART_MS));
-    let enough = asked.len() >= MOST;
-    let forgotten = asked.first().filter(|_| enough).map(|first| first.plus(FORGOTTEN_MS));
-    let due_at = wanted_at.max(day_over.unwrap_or(wanted_at)).max(forgotten.unwrap_or(wanted_at));
-    (due_at.since(wanted_at) <= STALE_MS).then_some(due_at)
+    let forgotten = asked.first().filter(|_| asked.len() >= MOST).map(|first| first.plus(FORGOTTEN_MS));
+    let owed_at = [day_over, forgotten].into_iter().flatten().fold(wanted_at, Timestamp::max);
+    (owed_at.max(now).since(wanted_at) <= STALE_MS).then_some(owed_at)
 }
 
-/// Tells whether a lead is owed a mail that asks for confirmation, and for which purposes it asks; none where it is not.
+/// Gives since when a lead is to be asked, where it is to be asked now: for everything that is [`pending`].
 #[must_use]
-pub fn owed(lead: &Lead, now: Timestamp) -> Vec<Purpose> {
-    let fresh = lead.opt_in.wanted_at.is_some_and(|wanted_at| now.since(wanted_at) <= STALE_MS);
-    if fresh && due_at(lead).is_some_and(|due_at| due_at <= now) { pending(lead) } else { Vec::new() }
+pub fn owed(lead: &Lead, now: Timestamp) -> Option<Timestamp> {
+    owed_at(lead, now).filter(|at| *at <= now)
 }
