@@ -17,6 +17,7 @@
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
 //! * `rules/dossier.rs` – sentences, the next step, similar won leads; `rules/inbox.rs` – what to do first, who may take it;
+//! * `rules/machines.rs` – opens and clicks that machines made;
 //! * `rules/personas.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/properties.rs` – the properties of facts;
 //! * `rules/days.rs` – the properties of time;
@@ -63,6 +64,8 @@ mod inbox;
 mod kept;
 #[path = "rules/language.rs"]
 mod language;
+#[path = "rules/machines.rs"]
+mod machines;
 #[path = "rules/personas.rs"]
 mod personas;
 #[path = "rules/properties.rs"]

@@ -43,6 +43,7 @@ const ORDER: &[&str] = &[
     "promises",
     "reasons",
     "consent",
+    "machines",
     "forms",
     "personas",
     "phases",
@@ -216,6 +217,12 @@ impl Sides<'_> {
                 (key == "single_opt_in")
                     .then(changed)?
                     .map(|text| format!("A tick is consent enough, {text}"))
+            })),
+            "machines" => lines(each(&before, &after, &[], |key, from, to| {
+                let changed = || now_and_no_longer(&texts(from), &texts(to));
+                (key == "withhold").then(changed)?.map(|text| {
+                    format!("What machines do with our mails is withheld by rule, {text}; signals of mails are counted anew")
+                })
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
             "personas" => self.items("persona", &before, &after, &|_, _| String::new(), &|before, after| {

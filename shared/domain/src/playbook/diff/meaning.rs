@@ -9,6 +9,7 @@ use crate::calendar::Week;
 use crate::content::language::Language;
 use crate::country::Country;
 use crate::export::FIXED;
+use crate::machine::Rule;
 use crate::persona::Aspect;
 use crate::playbook::promises::{DUE_SOON_PERCENT, FIRST_ANSWER_HOURS};
 use crate::playbook::territories::PRIORITY;
@@ -59,6 +60,12 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let consent = sections.entry("consent").or_insert_with(|| json!({}));
     if let Value::Object(consent) = consent {
         change(consent, "single_opt_in", |list| sorted(list.into_iter().map(country)));
+    }
+    let machines = sections.entry("machines").or_insert_with(|| json!({}));
+    if let Value::Object(machines) = machines {
+        let all: Vec<&str> = Rule::WORDS.iter().map(|(word, _)| *word).collect();
+        machines.entry("withhold").or_insert_with(|| json!(all));
+        change(machines, "withhold", sorted);
     }
     if let Some(Value::Object(qualified)) = sections.get_mut("marketing_qualified") {
         change(qualified, "labels", sorted);
