@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * this file – who calls, and what is needed;
-//! * [`link`] – the links of mails;
+//! * [`link`] – the links of mails; [`track`] – what becomes of a mail: opened, clicked;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod link;
+pub mod track;
 
 pub use config::Config;
 
@@ -28,6 +29,7 @@ use axum::extract::FromRef;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What sends to leads, in whose name, and where the links of mails lead.
 #[derive(Clone, Debug)]
@@ -129,7 +131,7 @@ impl FromRef<App> for Arc<Tokens> {
 /// Gives the function's routes with their documentation.
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new().with_state(app)
+    OpenApiRouter::new().routes(routes!(track::opened)).routes(routes!(track::clicked)).with_state(app)
 }
 
 /// Works on what Lambda hands over: what the schedule sends, or what the mail service tells. `None` where it is neither, but

@@ -16,12 +16,14 @@
 //! * `promises` – what was promised when, and what has to be said of it;
 //! * `count` – signals counted anew from a timeline;
 //! * `due` – whether a lead is ready, and when time alone changes something;
+//! * [`nurture`] – what happens to its nurturing, and how a mail is claimed;
 //! * `routing` – how it goes to somebody of a pool.
 
 mod count;
 mod due;
 mod facts;
 mod moves;
+pub mod nurture;
 mod profile;
 mod promises;
 mod routing;
@@ -43,6 +45,9 @@ use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES,
 use crate::ledger::Ledger;
 use crate::machine::{self, Machines};
 use crate::member::Members;
+use crate::nurture::Nurture;
+use crate::nurture::enrol::enrol;
+use crate::nurture::pace::next_at;
 use crate::persona::persona;
 use crate::phase::phase;
 use crate::playbook::Playbook;
@@ -52,7 +57,7 @@ use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::Stage;
-use crate::time::{DAY_MS, Day, Timestamp};
+use crate::time::{DAY_MS, Day, SECOND_MS, Timestamp};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use moves::{Cause, moves};
@@ -106,6 +111,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         due_at: None,
         recent: Vec::new(),
         members: Members::default(),
+        nurture: Nurture::default(),
         possible_duplicates: BTreeSet::new(),
     };
     lead.score = score(playbook, &lead.view(at.day()));
@@ -124,9 +130,17 @@ pub fn decide(
     now: Timestamp,
 ) -> Change {
     let mut change = take(subject, claims, possible_duplicates, facts, playbook, people, now);
-    let review = next_review(&change.lead, playbook, people, now);
-    change.lead.due_at = routing::due(&change.lead, review, now);
+    due(&mut change.lead, playbook, people, now, now);
     change
+}
+
+/// Finds when a lead is due again. One that waits for somebody of a pool is so at `ask_at`.
+fn due(lead: &mut Lead, playbook: &Playbook, people: &People, now: Timestamp, ask_at: Timestamp) {
+    // The index knows whole seconds.
+    let whole = |at: Timestamp| Timestamp::from_secs(at.plus(SECOND_MS - 1).secs());
+    lead.nurture.next_at = next_at(lead, playbook, now).map(whole);
+    let review = next_review(lead, playbook, people, now);
+    lead.due_at = routing::due(lead, review, ask_at).into_iter().chain(lead.nurture.next_at).min();
 }
 
 /// Decides all but when the lead is due again, which costs a look at many days and which a replay finds out as it goes.
@@ -263,8 +277,7 @@ pub fn review(
     routing::wait(&mut next, None, playbook, now.day());
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
     next.machines.withheld = next.machines.withheld.folded(playbook.horizon(now.day()));
-    let review = next_review(&next, playbook, people, now);
-    next.due_at = routing::due(&next, review, now.plus(ASK_AGAIN_MS));
+    due(&mut next, playbook, people, now, now.plus(ASK_AGAIN_MS));
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
     effects.retain(
         |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
@@ -275,6 +288,11 @@ pub fn review(
     if effects.is_empty() && (early || next.due_at == lead.due_at) && waits_alike {
         return None;
     }
+    Some(closed(lead, next, effects, handed, now))
+}
+
+/// Closes a review: a version more, and an entry that says what it changed, if there is anything to say.
+fn closed(lead: &Lead, mut next: Lead, effects: Vec<Effect>, handed: Option<Slug>, now: Timestamp) -> Change {
     next.version = lead.version + 1;
     let delivery = DeliveryId::new("review", &format!("{} {}", lead.id, next.version));
     let entry = Entry {
@@ -285,18 +303,18 @@ pub fn review(
         history: false,
         fact: Fact::Reviewed,
         effects,
-        playbook_version: version,
+        playbook_version: next.playbook_version,
     };
     let events = events(&entry, lead, &next, handed);
     let entries = if entry.effects.is_empty() { Vec::new() } else { vec![entry] };
-    Some(Change {
+    Change {
         lead: next,
         expected: Some(lead.version),
         entries,
         claims: Vec::new(),
         events,
         outcomes: Vec::new(),
-    })
+    }
 }
 
 /// Brings a lead of the past up to a time at which nothing happened. What was is history: nobody is handed anything.
@@ -312,6 +330,8 @@ pub(crate) fn elapse(lead: &mut Lead, playbook: &Playbook, now: Timestamp) {
 enum HandOff {
     /// Not now.
     Never,
+    /// Not now, nor does anything else come of it yet: it may turn out to be a machine's doing.
+    Wait,
     /// If it did not meet it before: time or a new playbook made it ready.
     WhenNewlyReady,
     /// If it meets it.
@@ -350,7 +370,10 @@ impl Worker<'_> {
         };
         match &fact {
             Fact::Captured(capture) => {
-                new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
+                new = capture_into(lead, capture, incoming, self.playbook, &mut effects);
+                if capture.activity.is_some() {
+                    lead.nurture.reacted(incoming.occurred_at);
+                }
             }
             Fact::Activity(activity) => {
                 let waits = machine::must_wait(activity, incoming, self.playbook, self.now);
@@ -363,6 +386,9 @@ impl Worker<'_> {
                     content_into(lead, activity, incoming, self.playbook);
                 }
                 member_into(lead, activity, incoming);
+                if !waits && self.playbook.withheld(activity).is_none() {
+                    nurture::heard(lead, activity, incoming);
+                }
                 if let Some(consent) = unsubscribed(activity, incoming) {
                     consent_into(lead, &consent, &mut effects);
                 }
@@ -395,6 +421,7 @@ impl Worker<'_> {
                 let (at, id, what) = (incoming.occurred_at, incoming.delivery, Move::FollowedUp);
                 new = insert(&mut lead.sales, SalesFact { at, id, by: by.clone(), what, ends: false });
             }
+            Fact::NurturePaused { until, .. } => new = nurture::paused(lead, *until, incoming.occurred_at),
             Fact::MarketingFeedback { .. } | Fact::Reviewed => {}
         }
         let says_nothing = !new && arriving.is_empty() && *lead == before;
@@ -411,6 +438,7 @@ impl Worker<'_> {
         let own = self.is_own_doing(&fact, incoming, &before, lead);
         let hand_off = match (quiet, own || settled) {
             (true, _) => HandOff::Never,
+            (false, false) if machine::waits_for(lead, incoming.delivery) => HandOff::Wait,
             (false, false) if machine::waits(lead) => HandOff::Never,
             (false, true) => HandOff::WhenReady,
             (false, false) => HandOff::WhenNewlyReady,
@@ -519,7 +547,7 @@ impl Worker<'_> {
         let was_ready = lead.ready;
         lead.ready = self.is_ready(lead, today);
         let due = match hand_off {
-            HandOff::Never | HandOff::Hold | HandOff::HoldAll => false,
+            HandOff::Never | HandOff::Wait | HandOff::Hold | HandOff::HoldAll => false,
             HandOff::WhenNewlyReady => lead.ready && !was_ready,
             HandOff::WhenReady => lead.ready,
             HandOff::WhenHeld => lead.ready && lead.held_for.is_some(),
@@ -566,6 +594,9 @@ impl Worker<'_> {
         }
         lead.phase = phase(self.playbook, &lead.evaluated(today));
         lead.segments = segments(self.playbook, &lead.evaluated(today));
+        if hand_off != HandOff::Wait {
+            enrol(lead, self.playbook, self.now, effects);
+        }
         handed
     }
 

@@ -7,6 +7,7 @@ use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
 use crate::machine::Machines;
 use crate::member::Members;
+use crate::nurture::Nurture;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
@@ -163,6 +164,8 @@ pub struct Lead {
     pub recent: Vec<DeliveryId>,
     /// How it stands to campaigns.
     pub members: Members,
+    /// What it knows of its nurturing.
+    pub nurture: Nurture,
     /// Leads that may be the same person.
     pub possible_duplicates: BTreeSet<LeadId>,
 }
@@ -243,6 +246,12 @@ impl Lead {
             phase: self.phase,
             ..self.view(today)
         }
+    }
+
+    /// Tells whether what is due is a mail of its nurturing, rather than a review or a promise.
+    #[must_use]
+    pub fn is_due_a_mail(&self) -> bool {
+        self.due_at.is_some() && self.due_at == self.nurture.next_at
     }
 
     /// Remembers a piece of content that the lead had; the one that it had longest ago goes where there is no room.

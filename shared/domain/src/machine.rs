@@ -15,15 +15,15 @@
 //! it, and nothing has to be found out again:
 //!
 //! * the lead takes those hits back when the fact arrives;
-//! * whoever counts from the timeline ([`crate::change::Recount`]) or plays facts again ([`mark`]) first reads what the facts
+//! * whoever counts from the timeline ([`crate::change::Recount`]) or plays facts again (`mark`) first reads what the facts
 //!   name. So a ledger always equals the one counted anew, whatever the order in which facts arrived;
 //! * of two clicks, the one that arrives later finds the other; so, within that minute, the same clicks are judged whatever
 //!   their order.
 //!
 //! Points that were given can be taken back, a hand-over cannot. So what cannot be undone **waits** ([`Click::waits`]): a
-//! click that may yet turn out to be a machine's gives its points at once, but makes nobody a lead and hands nobody over until
-//! [`SETTLES_MS`] have passed and no other click came; then the lead's next fact, or the review that is due for it, does so
-//! ([`settle`]).
+//! click that may yet turn out to be a machine's gives its points at once, but makes nobody a lead, hands nobody over, is no
+//! reaction and leaves the lead in its program until [`SETTLES_MS`] have passed and no other click came; then the lead's next
+//! fact, or the review that is due for it, sees to all of that (`settle`).
 //!
 //! # What is believed of agents
 //!
@@ -33,6 +33,7 @@
 
 use crate::activity::Activity;
 use crate::attribute::AttributeValue;
+use crate::change::nurture::MAIL;
 use crate::change::{Fact, Incoming};
 use crate::lead::Lead;
 use crate::ledger::{Ledger, SignalKey};
@@ -46,8 +47,6 @@ use std::collections::BTreeSet;
 pub const MACHINE: &str = "machine";
 /// The property of a click that names the clicks before it that were the same machine's: their deliveries.
 pub const ALSO: &str = "machine_also";
-/// Who brings what the links of our mails and the mail service tell.
-pub const BY_MAIL: &str = "mail";
 
 /// Within how much time two different links of a mail are followed by a machine, in milliseconds.
 pub const WITHIN_MS: i64 = 2 * SECOND_MS;
@@ -252,7 +251,7 @@ pub struct Machines {
 
 /// Gives the mail and the link of a click that one of our links told of.
 fn clicked(activity: &Activity, by: &str) -> Option<(u32, u32)> {
-    if activity.kind != "email_clicked" || by != BY_MAIL {
+    if activity.kind != "email_clicked" || by != MAIL {
         return None;
     }
     let Some(AttributeValue::Number(message)) = activity.properties.get("message") else { return None };
@@ -307,7 +306,7 @@ fn text(text: &str) -> AttributeValue {
 /// Gives the deliveries of the clicks that a click names as the same machine's. Only what our own links tell is believed.
 pub(crate) fn also(activity: &Activity, by: &str) -> BTreeSet<DeliveryId> {
     match activity.properties.get(ALSO) {
-        Some(AttributeValue::Text(ids)) if by == BY_MAIL => {
+        Some(AttributeValue::Text(ids)) if by == MAIL => {
             ids.split(' ').filter_map(DeliveryId::parse).collect()
         }
         _ => BTreeSet::new(),
@@ -397,13 +396,18 @@ pub(crate) fn waits(lead: &Lead) -> bool {
     lead.machines.clicks.iter().any(|click| click.waits)
 }
 
-/// Gives the moment at which what waits can be settled; none where nothing would come of it.
+/// Tells whether what a delivery told of waits.
+#[must_use]
+pub(crate) fn waits_for(lead: &Lead, id: DeliveryId) -> bool {
+    lead.machines.clicks.iter().any(|click| click.waits && click.id == id)
+}
+
+/// Gives the moment at which what waits can be settled.
 #[must_use]
 pub(crate) fn settles_at(lead: &Lead) -> Option<Timestamp> {
     let last = lead.machines.clicks.iter().filter(|click| click.waits).map(|click| click.at).max()?;
     // The index knows whole seconds.
-    let at = Timestamp::from_secs(last.plus(SETTLES_MS + SECOND_MS - 1).secs());
-    (lead.ready || lead.responded_at.is_none()).then_some(at)
+    Some(Timestamp::from_secs(last.plus(SETTLES_MS + SECOND_MS - 1).secs()))
 }
 
 /// Lets clicks be a person's that are old enough, and tells whether any was. They are let go of together, once the last of
@@ -416,6 +420,7 @@ pub(crate) fn settle(lead: &mut Lead, playbook: &Playbook, now: Timestamp) -> bo
         for click in clicks.iter_mut().filter(|click| click.waits) {
             click.waits = false;
             settled = true;
+            lead.nurture.reacted(click.at);
             if matches!(playbook.lead_when, LeadWhen::AnyResponse) {
                 lead.responded_at = Some(lead.responded_at.map_or(click.at, |at| at.min(click.at)));
             }

@@ -34,6 +34,7 @@
 //! | `l`, `ls` | B | ledger, and ledger since `cf` |
 //! | `mc` | B | what machines did that read its mails: [`Machines::encode`] |
 //! | `n` | N | number of activities |
+//! | `nu` | M | its nurturing, see `nurture_record`; absent where no program ever took it |
 //! | `pe` | S | the person, outside of inbox stages; inside it is `owner` |
 //! | `pt` | N | since when `owner` or `pe` has it, by when that was recorded |
 //! | `ph` | N | phase, from 0 in the order of the journey |
@@ -63,6 +64,7 @@
 use super::item::{Damage, Reader, TYPE, UNREADABLE, Writer, owner_of, required, slug};
 use super::keys;
 use super::moves::{MoveFields, of_words, step};
+use super::nurture_record;
 use super::packed::{
     Origin, at_distance, decode_between, decode_provenance, distance, encode_between, encode_provenance,
 };
@@ -73,6 +75,7 @@ use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::member::Members;
 use domain::money::{Currency, Money};
+use domain::nurture::Nurture;
 use domain::phase::Phase;
 use domain::sales::{DeliveryId, SalesFact};
 use domain::score::{Label, Score};
@@ -104,6 +107,7 @@ mod name {
     pub(super) const LEDGER: &str = "l";
     pub(super) const LEDGER_SINCE: &str = "ls";
     pub(super) const ACTIVITIES: &str = "n";
+    pub(super) const NURTURE: &str = "nu";
     pub(super) const PERSON: &str = "pe";
     pub(super) const PERSON_SINCE: &str = "pt";
     pub(super) const PHASE: &str = "ph";
@@ -135,7 +139,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     item.text(keys::LABEL, &lead.score.label.to_string());
     item.text(keys::STAGE, lead.stage.as_str());
     if let Some(due_at) = lead.due_at {
-        item.number(keys::DUE_SHARD, keys::due_shard(&lead.id));
+        item.number(keys::DUE_SHARD, keys::shard_of(lead));
         item.number(keys::DUE_AT, due_at.secs());
         let millis = due_at.millis().rem_euclid(1_000);
         if millis != 0 {
@@ -226,6 +230,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
         (campaign.clone(), Stored::M(told.collect()))
     });
     item.map(name::MEMBERS, Writer(members.collect()));
+    item.map(name::NURTURE, nurture_record::to_map(lead));
     let duplicates = lead.possible_duplicates.iter().map(|id| id.as_str().to_owned());
     item.texts(name::DUPLICATES, duplicates.collect());
     item.into_item()
@@ -327,6 +332,9 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
     };
     let due_at = item.number::<i64>(keys::DUE_AT)?.map(Timestamp::from_secs);
     let due_millis = item.number(name::DUE_MILLIS)?.unwrap_or(0);
+    let due_at = due_at.map(|at| at.plus(due_millis));
+    let mail = item.number::<u8>(keys::DUE_SHARD)?.is_some_and(|shard| shard >= keys::DUE_SHARDS);
+    let due_a_mail = due_at.filter(|_| mail);
     Ok(Lead {
         id: required(keys::LEAD_ID, id)?,
         version: required(keys::VERSION, item.number(keys::VERSION)?)?,
@@ -375,9 +383,13 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         phase: item.phase(name::PHASE)?,
         segments: item.set(name::SEGMENTS, slug)?,
         content: content(item, created_at.day())?,
-        due_at: due_at.map(|at| at.plus(due_millis)),
+        due_at,
         recent: item.deliveries(name::RECENT)?,
         members: members(item, created_at)?,
+        nurture: item.map(name::NURTURE)?.map_or(Ok(Nurture::default()), |map| {
+            nurture_record::from_map(Reader(map), created_at, due_a_mail)
+                .map_err(|damage| damage.within(name::NURTURE))
+        })?,
         possible_duplicates: item.set(name::DUPLICATES, |text| LeadId::parse(text).ok())?,
     })
 }

@@ -1,10 +1,11 @@
 //! A lead's signals counted anew from its timeline, as they were counted when the facts arrived.
 
+use super::nurture::MAIL;
 use super::{Entry, Fact};
 use crate::activity::Activity;
 use crate::lead::Lead;
 use crate::ledger::{Ledger, SignalKey};
-use crate::machine::{BY_MAIL, also, take_along, withheld_keys};
+use crate::machine::{also, take_along, withheld_keys};
 use crate::playbook::Playbook;
 use crate::sales::DeliveryId;
 use crate::time::Day;
@@ -55,7 +56,7 @@ impl<'a> Recount<'a> {
             _ => return,
         };
         self.named.append(&mut also(activity, &entry.by));
-        match DeliveryId::parse(&entry.id).filter(|_| entry.by == BY_MAIL) {
+        match DeliveryId::parse(&entry.id).filter(|_| entry.by == MAIL) {
             Some(id) => self.held.push((id, activity.clone(), entry.at.day())),
             None => count(self.playbook, self.known, activity, entry.at.day(), &mut self.counted),
         }

@@ -7,13 +7,15 @@
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `promises` and `territories` – of it, those;
+//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `programs`, `promises` and
+//!   `territories` – of it, those;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
 mod conditions;
 pub mod diff;
 mod personas;
+mod programs;
 mod promises;
 mod read;
 mod territories;
@@ -29,6 +31,7 @@ use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::{Ledger, SignalKey};
 use crate::machine::{Rule, Withhold, rule_of, withheld_key};
+use crate::nurture::{Nurturing, Program};
 use crate::persona::Persona;
 use crate::phase::Phases;
 use crate::promise::Promises;
@@ -344,6 +347,10 @@ pub struct Playbook {
     pub topics: Vec<Topic>,
     /// The segments, each after those that it refers to.
     pub segments: Vec<Segment>,
+    /// What holds for all mails to leads.
+    pub nurture: Nurturing,
+    /// The programs that keep leads warm, the first by place first.
+    pub programs: Vec<Program>,
     /// The exports that are made by themselves.
     pub exports: Vec<Scheduled>,
     /// How many days back any rule or condition looks.
@@ -378,6 +385,8 @@ impl Playbook {
             .chain(self.personas.iter().map(|persona| &persona.when))
             .chain(self.phases.conditions.iter().map(|(_, when)| when))
             .chain(self.segments.iter().map(|segment| &segment.when))
+            .chain(self.programs.iter().map(|program| &program.audience))
+            .chain(self.programs.iter().flat_map(|program| program.goal.iter().chain(&program.exit)))
     }
 
     /// Reads a condition over leads that speaks of this playbook's signals, regions and segments, outside of its document;
@@ -422,6 +431,12 @@ impl Playbook {
     #[must_use]
     pub fn topic(&self, id: &str) -> Option<&Topic> {
         self.topics.iter().find(|topic| topic.id.as_str() == id)
+    }
+
+    /// Gives the program with an id.
+    #[must_use]
+    pub fn program(&self, id: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.id.as_str() == id)
     }
 
     /// Gives the segment with an id.

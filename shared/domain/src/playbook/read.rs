@@ -3,6 +3,7 @@
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::personas::{ids, personas, phases, topics};
+use super::programs::{nurturing, programs};
 use super::promises::promises;
 use super::territories::territories;
 use super::{
@@ -111,6 +112,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let phases = phases(&object, &names);
     let topics = topics(&object);
     let segments = segments(&object, &names);
+    let programs = programs(&object, &names, &reasons);
+    let nurture = nurturing(&object);
     let exports = exports(&object, &segment_ids);
     object.finish();
     let mut playbook = Playbook {
@@ -134,6 +137,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         phases,
         topics,
         segments,
+        nurture: nurture?,
+        programs,
         exports,
         lookback_days: 0,
     };

@@ -5,11 +5,12 @@ use crate::case::{lead_id, yaml};
 use crate::drawn::subject;
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
+use domain::change::nurture::MAIL;
 use domain::change::{
     Capture, Change, Effect, Entry, Fact, Incoming, Pace, Recount, advance, decide, review,
 };
 use domain::lead::Lead;
-use domain::machine::{BY_MAIL, MACHINE, Request, Rule, SETTLES_MS, TOO_SOON_MS, WITHIN_MS, rule_of};
+use domain::machine::{MACHINE, Request, Rule, SETTLES_MS, TOO_SOON_MS, WITHIN_MS, rule_of};
 use domain::playbook::Playbook;
 use domain::promise::People;
 use domain::replay::{Replay, facts_of};
@@ -67,7 +68,7 @@ fn by_mail(n: usize, at: Timestamp, kind: &str, message: u32, link: u8, machine:
     }
     let fact = Fact::Activity(Activity { kind: kind.to_owned(), properties });
     let delivery = DeliveryId::new("mail", &n.to_string());
-    Incoming { delivery, occurred_at: at, history: false, by: BY_MAIL.to_owned(), strict: false, fact }
+    Incoming { delivery, occurred_at: at, history: false, by: MAIL.to_owned(), strict: false, fact }
 }
 
 fn click(n: usize, ms: i64, link: u8) -> Incoming {

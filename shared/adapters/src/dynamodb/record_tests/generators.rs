@@ -9,6 +9,7 @@ use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
 use domain::machine::{Click, Machines};
 use domain::money::{Currency, Money};
+use domain::nurture::{Enrolment, Exit, Mail, Nurture, Sending};
 use domain::phase::Phase;
 use domain::reason::Reason;
 use domain::routing::{Hindrance, Passed, Routed, Rule};
@@ -268,6 +269,7 @@ prop_compose! {
             btree_map("[a-zü ]{1,20}", btree_map("[a-z_]{1,12}", any_time(), 1..4), 0..3),
             of(delivery()),
         ),
+        nurture in nurture(),
     ) -> Lead {
         Lead {
             id, version, playbook_version, identities, company, attributes,
@@ -280,7 +282,45 @@ prop_compose! {
             cycle, person, person_since, promise_due_at, to_assign, persona, phase, segments, content, due_at,
             recent,
             members: domain::member::Members(members),
+            nurture,
             possible_duplicates,
+        }
+    }
+}
+
+fn exit() -> impl Strategy<Value = Exit> {
+    select(Exit::WORDS).prop_map(|(_, exit)| exit)
+}
+
+prop_compose! {
+    fn enrolment()(
+        (eligible_at, later, left) in (any_time(), of(any_time()), of((any_time(), exit()))),
+        (persona, phase) in (of(slug()), of(phase())),
+        (held_out, messages) in any::<(bool, u16)>(),
+    ) -> Enrolment {
+        let entered_at = later.unwrap_or(eligible_at);
+        Enrolment { eligible_at, held_out, persona, phase, entered_at, left, messages }
+    }
+}
+
+prop_compose! {
+    fn nurture()(
+        program in of(slug()),
+        enrolments in btree_map(slug(), enrolment(), 0..4),
+        (messages, unanswered, exhausted) in any::<(u32, u16, bool)>(),
+        sent in vec(any_time(), 0..5),
+        sending in of((any_time(), prop_oneof![
+            Just(Mail::OptIn),
+            (slug(), slug()).prop_map(|(program, content)| Mail::Program { program, content }),
+        ])),
+        (reacted_at, rests_since, wait_until, next_at) in
+            (of(any_time()), of(any_time()), of(any_time()), of(any_time())),
+        paused in of((any_time(), any_time())),
+    ) -> Nurture {
+        let sending = sending.map(|(at, mail)| Sending { at, mail });
+        Nurture {
+            program, enrolments, messages, sent, sending, unanswered, reacted_at, rests_since, paused,
+             wait_until, exhausted, next_at,
         }
     }
 }
@@ -331,6 +371,8 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
             .prop_map(|(said, by, note)| Fact::MarketingFeedback { said, by, note }),
         1 => consent_fact().prop_map(Fact::Consent),
         1 => (delivery(), of(text())).prop_map(|(id, note)| Fact::Withdrawn { id, note }),
+        1 => (of(any_time()), of(slug()), of(text()))
+            .prop_map(|(until, by, note)| Fact::NurturePaused { until, by, note }),
         1 => Just(Fact::Reviewed),
     ]
 }
@@ -376,6 +418,21 @@ pub(crate) fn effect() -> impl Strategy<Value = Effect> {
         }),
         (slug(), reasons()).prop_map(|(segment, because)| Effect::SegmentEntered { segment, because }),
         (slug(), reasons()).prop_map(|(segment, because)| Effect::SegmentLeft { segment, because }),
+        (slug(), any::<bool>(), reasons(), vec(slug(), 0..3), of(text())).prop_map(
+            |(program, held_out, because, over, given_back)| Effect::ProgramEntered {
+                program,
+                held_out,
+                because,
+                over,
+                given_back
+            }
+        ),
+        (slug(), exit(), reasons()).prop_map(|(program, exit, because)| Effect::ProgramLeft {
+            program,
+            exit,
+            because
+        }),
+        slug().prop_map(|program| Effect::ContentExhausted { program }),
         (step(), stage()).prop_map(|(step, stage)| Effect::Impossible { step, stage }),
         any::<[u32; 2]>().prop_map(|[from, to]| Effect::PlaybookChanged { from, to }),
     ]
