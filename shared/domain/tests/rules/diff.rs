@@ -255,6 +255,7 @@ marketing:
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
     document["consent"]["soft_opt_in"] = json!(["AT", "DE"]);
+    document["machines"] = json!({ "withhold": ["head", "too_soon", "many_links"] });
     // One column only: the order of columns is the file's, so it says something.
     document["exports"] = yaml(
         "
