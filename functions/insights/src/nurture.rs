@@ -11,7 +11,7 @@ use crate::request::nurture::{
 };
 use crate::request::wants_csv;
 use crate::walk::{Selection, Stand, Story, Study, every_lead, find, page, stand_of, walk};
-use crate::{App, Worked, alive, response, timely};
+use crate::{App, Worked, alive, response, timely, version_of};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
 use adapters::jobs::Job;
@@ -27,7 +27,7 @@ use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::time::Timestamp;
 use learning::effect::{Comparison, Pair};
-use learning::mailed::{Mails, READY_WITHIN_DAYS};
+use learning::mailed::{Asked, Mails, READY_WITHIN_DAYS, Sums};
 use learning::measure::{Rate, rounded};
 use learning::nurtured::{
     Counter, Effect, Figure, Line, MOST_PROGRAMS, MOST_ROWS, PERCENT, Question, Row, Since, Told, money,
@@ -157,10 +157,12 @@ async fn report(app: &App, asked: &NurtureAsked) -> Result<Value, StoreError> {
     if asked.group_by != GroupBy::Content {
         return compared(app, asked, now).await;
     }
+    let active = app.playbooks.active().await?;
+    let of = Asked { question: &asked.question, playbook: &active.playbook, now };
     let (mut mails, mut stand) = (Mails::default(), Stand::default());
     while !stand.done {
         for Story { lead, facts, .. } in page(app, &nurtured(&asked.question), &mut stand, now).await? {
-            mails.add(&asked.question, &lead, &facts, now);
+            mails.add(&of, &lead, &facts);
         }
     }
     Ok(of_content(asked, &mails, now))
@@ -172,8 +174,11 @@ pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Wor
     let asked = asked.ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
     let now = job.created_at;
     let report = if asked.group_by == GroupBy::Content {
+        let version = version_of(app, job).await?;
+        let playbook = app.playbooks.version(version).await?;
+        let of = Asked { question: &asked.question, playbook: &playbook, now };
         let mails = job.state.get("mails").and_then(Mails::from_json).unwrap_or_default();
-        let mut read = Read { question: &asked.question, mails, now };
+        let mut read = Read { of, mails, version };
         let mut stand = stand_of(&job.state, "walk");
         if !walk(app, job, &nurtured(&asked.question), &mut stand, until, &mut read).await? {
             return Ok(Worked::Onward);
@@ -192,18 +197,21 @@ fn nurtured(question: &Question) -> Selection {
 
 /// What is counted on the walk of a job.
 struct Read<'a> {
-    question: &'a Question,
+    of: Asked<'a>,
     mails: Mails,
-    now: Timestamp,
+    version: u32,
 }
 
 impl Study for Read<'_> {
     fn add(&mut self, Story { lead, facts, .. }: &Story) {
-        self.mails.add(self.question, lead, facts, self.now);
+        self.mails.add(&self.of, lead, facts);
     }
 
     fn save(&self, stand: &Stand) -> Value {
-        json!({ "walk": stand, "mails": self.mails.to_json(), "progress": { "leads": stand.leads } })
+        json!({
+            "walk": stand, "mails": self.mails.to_json(), "version": self.version,
+            "progress": { "leads": stand.leads },
+        })
     }
 }
 
@@ -238,14 +246,14 @@ fn whole(asked: &NurtureAsked, rows: Vec<Value>, more: Value) -> Value {
 }
 
 fn of_content(asked: &NurtureAsked, mails: &Mails, now: Timestamp) -> Value {
-    let row = |(program, content, sums): (&Slug, &Slug, &learning::mailed::Sums)| {
+    let row = |(program, content, sums): (&Slug, &Slug, &Sums)| {
         let mut row = sums.to_json();
         row.insert("program".to_owned(), program.as_str().into());
         row.insert("content".to_owned(), content.as_str().into());
         Value::Object(row)
     };
     let rows = mails.rows().into_iter().map(row).collect();
-    let others = mails.others().map(learning::mailed::Sums::to_json);
+    let others = mails.others().map(Sums::to_json);
     let more = json!({
         "as_of": now.to_string(), "others": others, "ready_within_days": READY_WITHIN_DAYS, "caution": NO_COMPARISON,
     });

@@ -420,12 +420,16 @@ mod tests {
         let strata = [pair(rate(360, 900), rate(40, 100)), pair(rate(50, 500), rate(50, 500))];
         let found = shares(&strata).unwrap();
         assert!(found.difference().abs() < 1e-12, "{found:?}");
+        let expected = found.interval();
         // Thrown together they tell spring from autumn: 29 % against 15 %.
         let together = shares(&[pair(rate(410, 1_400), rate(90, 600))]).unwrap();
         assert!(together.interval().low > 0.1);
+        // A stratum weighs n₁n₀ / (n₁ + n₀): here 10 and 100.
+        let found = shares(&[pair(rate(10, 20), rate(0, 20)), pair(rate(0, 200), rate(0, 200))]).unwrap();
+        assert!((found.difference() - 0.5 * 10.0 / 110.0).abs() < 1e-12);
         // A time in which nobody was held out compares with nothing, and strata of one share are one.
         let more = [strata[0].clone(), strata[1].clone(), pair(rate(99, 100), rate(0, 0))];
-        assert_eq!(shares(&more).unwrap().interval(), found.interval());
+        assert_eq!(shares(&more).unwrap().interval(), expected);
         let halves = [pair(rate(20, 80), rate(10, 40)), pair(rate(20, 80), rate(10, 40))];
         let (halves, whole) =
             (shares(&halves).unwrap(), shares(&[pair(rate(40, 160), rate(20, 80))]).unwrap());

@@ -2,7 +2,7 @@
 //!
 //! Counted from the facts of leads: which mails we sent, and what the mail service and the links in them told. A mail is
 //! known by its number, so what is told twice counts once, and what is told of mails that we never sent counts nowhere.
-//! Opens and clicks that a machine did, by the rules for that, are nobody's.
+//! Opens and clicks of machines are nobody's, by the rules that the playbook lets withhold them.
 //!
 //! These figures only describe. Who was written to with a piece was chosen by how it does and by where the lead stood, so
 //! that a piece for leads that are nearly ready is followed by more of them, whatever it does. What nurturing changes is
@@ -16,6 +16,7 @@ use domain::change::nurture::{MAIL, NURTURE};
 use domain::change::{Fact, Incoming};
 use domain::identity::Slug;
 use domain::lead::Lead;
+use domain::playbook::Playbook;
 use domain::time::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -93,6 +94,17 @@ impl Sums {
     }
 }
 
+/// Which mails are asked for, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Of which leads and programs.
+    pub question: &'a Question,
+    /// Whose rules tell what machines did.
+    pub playbook: &'a Playbook,
+    /// As of when.
+    pub now: Timestamp,
+}
+
 /// What was counted, by program and content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mails {
@@ -125,7 +137,8 @@ fn told<'a>(facts: &'a [Incoming], by: &'a str) -> impl Iterator<Item = (u64, &'
 
 impl Mails {
     /// Counts the mails that a lead got of the programs that are asked for, by its facts.
-    pub fn add(&mut self, question: &Question, lead: &Lead, facts: &[Incoming], now: Timestamp) {
+    pub fn add(&mut self, ask: &Asked<'_>, lead: &Lead, facts: &[Incoming]) {
+        let Asked { question, playbook, now } = *ask;
         let programs: Vec<&Slug> =
             question.eligible(lead).filter(|e| e.side == Side::Nurtured).map(|e| e.program).collect();
         let mut mails: BTreeMap<u64, ((Slug, Slug), Sums)> = BTreeMap::new();
@@ -146,7 +159,7 @@ impl Mails {
         }
         for (number, activity, _) in told(facts, MAIL) {
             let Some((_, sums)) = mails.get_mut(&number) else { continue };
-            let by_a_person = text(activity, "machine").is_none();
+            let by_a_person = playbook.withheld(activity).is_none();
             match activity.kind.as_str() {
                 "email_delivered" => sums.delivered = 1,
                 "email_bounced" => sums.bounced = 1,
@@ -209,8 +222,9 @@ impl Mails {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backtest::tests::{Story, day};
+    use crate::backtest::tests::{Story, day, playbook};
     use crate::nurtured::tests::{enrolled, slug};
+    use domain::machine::Withhold;
 
     fn told(story: &mut Story, at: i64, by: &str, kind: &str, properties: &[(&str, AttributeValue)]) {
         let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -242,7 +256,7 @@ mod tests {
             told(&mut story, 11, MAIL, kind, &[("message", number(1.0))]);
         }
         for kind in ["email_delivered", "email_opened", "email_clicked"] {
-            told(&mut story, 20, MAIL, kind, &[("message", number(2.0)), ("machine", text("burst"))]);
+            told(&mut story, 20, MAIL, kind, &[("message", number(2.0)), ("machine", text("many_links"))]);
         }
         told(&mut story, 21, MAIL, "unsubscribed", &[("message", number(2.0))]);
         told(&mut story, 95, MAIL, "email_bounced", &[("message", number(3.0))]);
@@ -261,10 +275,12 @@ mod tests {
 
     #[test]
     fn mails_are_counted_once_each_with_what_people_did_with_them() {
-        let (story, now) = (story(), day(100));
+        let (story, now, playbook) = (story(), day(100), playbook());
+        let all = Question::default();
+        let asked = Asked { question: &all, playbook: &playbook, now };
         let lead = enrolled(story.lead(now), "warm", 5, false, 10);
         let mut mails = Mails::default();
-        mails.add(&Question::default(), &lead, &story.facts, now);
+        mails.add(&asked, &lead, &story.facts);
         let again = Mails::from_json(&mails.to_json()).unwrap();
         assert_eq!(again, mails);
         let (guide, case, late) = (slug("guide"), slug("case"), slug("guide-2"));
@@ -284,10 +300,18 @@ mod tests {
         // Of a program, or time, that nobody asked for nothing is counted.
         let mut none = Mails::default();
         let other = Question { program: Some(slug("other")), ..Question::default() };
-        none.add(&other, &lead, &story.facts, now);
-        none.add(&Question { from: Some(day(6)), ..Question::default() }, &lead, &story.facts, now);
-        none.add(&Question::default(), &story.lead(now), &story.facts, now);
+        let late = Question { from: Some(day(6)), ..Question::default() };
+        for question in [&other, &late] {
+            none.add(&Asked { question, ..asked }, &lead, &story.facts);
+        }
+        none.add(&asked, &story.lead(now), &story.facts);
         assert_eq!(none, Mails::default());
+        // A playbook that withholds nothing gives back what machines did.
+        let mut lenient = playbook.clone();
+        lenient.machines = Withhold([].into());
+        none.add(&Asked { playbook: &lenient, ..asked }, &lead, &story.facts);
+        let (_, _, sums) = none.rows().into_iter().find(|(_, content, _)| **content == case).unwrap();
+        assert_eq!((sums.opened, sums.clicked), (1, 1));
     }
 
     #[test]

@@ -145,7 +145,7 @@ async fn mail(
         match roll(5) {
             0 | 1 => tell(setting, who, later, MAIL, kind, json!({"message": number})).await,
             2 => {
-                let burst = json!({"message": number, "machine": "burst"});
+                let burst = json!({"message": number, "machine": "many_links"});
                 tell(setting, who, later, MAIL, kind, burst).await;
             }
             _ => {}
