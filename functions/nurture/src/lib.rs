@@ -3,7 +3,9 @@
 //! # Layout
 //!
 //! * this file – who calls, and what is needed;
+//! * [`letter`] – a mail to a lead, composed; [`templates`] – how mails look, over HTTP;
 //! * [`link`] – the links of mails;
+//! * [`told`] – what the mail service tells of mails;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -12,7 +14,10 @@
 //! and what nobody knows to have gone out is never sent again.
 
 pub mod config;
+pub mod letter;
 pub mod link;
+pub mod templates;
+pub mod told;
 
 pub use config::Config;
 
@@ -48,6 +53,25 @@ impl Post {
     }
 }
 
+/// Where the company is: its street, and its site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct House {
+    /// The address that letters show; without one none is sent.
+    pub postal_address: String,
+    /// Where its site is, without a slash at the end: paths among the content, and in templates, are its. Empty where nobody
+    /// said so.
+    pub site: String,
+}
+
+impl House {
+    /// Makes it; `site` may end with a slash.
+    #[must_use]
+    pub fn new(postal_address: &str, site: &str) -> Self {
+        let site = site.trim_end_matches('/').to_owned();
+        Self { postal_address: postal_address.trim().to_owned(), site }
+    }
+}
+
 /// What the function needs.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -69,6 +93,8 @@ pub struct App {
     pub links: Arc<Links>,
     /// Sends; none where mails are off.
     pub post: Option<Post>,
+    /// Where the company is.
+    pub house: House,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -89,7 +115,8 @@ impl App {
             }
             _ => None,
         };
-        Ok(Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock)))
+        let app = Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock));
+        Ok(Self { house: config.house.clone(), ..app })
     }
 
     /// Wires the function to any store.
@@ -115,6 +142,7 @@ impl App {
             playbooks,
             catalog,
             post,
+            house: House::default(),
             clock,
         }
     }
@@ -129,7 +157,7 @@ impl FromRef<App> for Arc<Tokens> {
 /// Gives the function's routes with their documentation.
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new().with_state(app)
+    OpenApiRouter::new().merge(templates::routes()).with_state(app)
 }
 
 /// Works on what Lambda hands over: what the schedule sends, or what the mail service tells. `None` where it is neither, but
@@ -138,7 +166,10 @@ pub fn router(app: App) -> OpenApiRouter {
 /// # Errors
 ///
 /// [`StoreError`]; the same event may come again.
-pub async fn handle(_app: &App, event: &Value) -> Result<Option<Value>, StoreError> {
+pub async fn handle(app: &App, event: &Value) -> Result<Option<Value>, StoreError> {
+    if told::is_told(event) {
+        return told::take(app, event).await.map(Some);
+    }
     match event.get("action").and_then(Value::as_str) {
         Some("due") => Ok(Some(json!({ "read": 0 }))),
         _ => Ok(None),

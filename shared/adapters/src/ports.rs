@@ -179,6 +179,8 @@ pub enum CatalogKind {
     LinkKey,
     /// What was done outside, such as mails that were sent.
     Claim,
+    /// How mails to leads look.
+    Template,
 }
 
 impl CatalogKind {
@@ -205,6 +207,7 @@ impl CatalogKind {
         ("crm_record", Self::CrmRecord),
         ("link_key", Self::LinkKey),
         ("claim", Self::Claim),
+        ("template", Self::Template),
     ];
 
     /// Gives the word in the key.
