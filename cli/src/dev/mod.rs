@@ -291,8 +291,6 @@ struct Outgoing {
 
 /// Who mails come from on one machine.
 const SENDER: &str = "leadloop@dev.example";
-/// What they show as where the company is.
-const POSTAL_ADDRESS: &str = "Example Company, 1 Example Street, 1010 Vienna";
 
 impl House {
     fn new(client: aws_sdk_dynamodb::Client, files: S3Files, outgoing: Outgoing) -> Self {
@@ -375,7 +373,6 @@ impl House {
         let post = sender.map(|from| nurture::Post::new(mailer, from, &url));
         let mut nurture =
             nurture::App::new(Arc::clone(&store), Arc::clone(&catalog), post, Arc::clone(&clock));
-        nurture.house = nurture::House::new(POSTAL_ADDRESS, &url);
         nurture.write_path = nurture.write_path.with_playbooks(Arc::clone(&playbooks));
         nurture.playbooks = Arc::clone(&playbooks);
         nurture.tokens = Arc::clone(&tokens);

@@ -12,7 +12,7 @@ pub mod matrix;
 pub mod next;
 mod page;
 pub mod report;
-mod written;
+pub(crate) mod written;
 
 use crate::App;
 use adapters::content::content;

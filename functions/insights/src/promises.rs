@@ -78,13 +78,24 @@ pub(crate) async fn report(app: &App, asked: &Question) -> Result<Value, StoreEr
     Ok(shown(asked, &playbook, &kept, now))
 }
 
-fn territory<'a>(playbook: &'a Playbook, lead: &Lead, now: Timestamp) -> Option<&'a Slug> {
+/// Gives the territory in which a lead is now.
+pub(crate) fn territory<'a>(playbook: &'a Playbook, lead: &Lead, now: Timestamp) -> Option<&'a Slug> {
     playbook.territory(lead, now.day()).map(|territory| &territory.id)
 }
 
 fn shown(asked: &Question, playbook: &Playbook, kept: &Kept, now: Timestamp) -> Value {
-    let promises = &playbook.promises;
     let mut report = to_json(asked);
+    if let (Some(map), Value::Object(figures)) = (report.as_object_mut(), figures(asked, playbook, kept, now))
+    {
+        map.insert("as_of".to_owned(), now.to_string().into());
+        map.extend(figures);
+    }
+    report
+}
+
+/// Gives the figures of both sides.
+pub(crate) fn figures(asked: &Question, playbook: &Playbook, kept: &Kept, now: Timestamp) -> Value {
+    let promises = &playbook.promises;
     let rows = kept.sales.iter().map(|(names, count)| {
         let mut row = named(asked, names);
         row.extend(counted(count));
@@ -101,12 +112,7 @@ fn shown(asked: &Question, playbook: &Playbook, kept: &Kept, now: Timestamp) -> 
         let weeks: Vec<Value> = kept.weeks(asked, promise, now).iter().map(week).collect();
         delivery(promise, weeks)
     });
-    if let Some(map) = report.as_object_mut() {
-        map.insert("as_of".to_owned(), now.to_string().into());
-        map.insert("sales".to_owned(), sales);
-        map.insert("marketing".to_owned(), marketing.collect());
-    }
-    report
+    json!({ "sales": sales, "marketing": marketing.collect::<Vec<_>>() })
 }
 
 fn named(asked: &Question, names: &Names) -> Map<String, Value> {
@@ -199,7 +205,7 @@ const COLUMNS: [&str; 17] = [
 
 /// Gives a report as a table: a line for each row of sales, and for each week of a promise of marketing's, which is kept,
 /// broken or open by a 1.
-fn table(report: &Value) -> Vec<Vec<String>> {
+pub(crate) fn table(report: &Value) -> Vec<Vec<String>> {
     let cell = |value: Option<&Value>| match value {
         Some(Value::String(text)) => harmless_cell(text).into_owned(),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),

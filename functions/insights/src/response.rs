@@ -216,8 +216,8 @@ pub fn answer(asked: &CampaignsAsked, report: &Value, as_csv: bool) -> Result<Re
     if !as_csv {
         return Ok(with_type(StatusCode::OK, report.to_string(), "application/json"));
     }
-    let text = csv_of(asked, report).ok_or_else(Problem::internal)?;
-    Ok(with_type(StatusCode::OK, text, "text/csv; charset=utf-8"))
+    let rows = report.get("rows").and_then(Value::as_array).ok_or_else(Problem::internal)?;
+    csv(campaigns_table(&[asked.group_by], rows)).ok_or_else(Problem::internal)
 }
 
 /// A column of the CSV: where its value stands in a row, its name, and the currency where the value is a sum in it.
@@ -261,16 +261,17 @@ fn columns(rows: &[Value]) -> Vec<Column> {
     columns
 }
 
-fn csv_of(asked: &CampaignsAsked, report: &Value) -> Option<String> {
-    let rows = report.get("rows")?.as_array()?;
+/// Gives rows of the campaigns report as a table, the head first: their names, then their figures.
+pub(crate) fn campaigns_table(names: &[&str], rows: &[Value]) -> Vec<Vec<String>> {
     let columns = columns(rows);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let names = columns.iter().map(|(_, name, _)| name.as_str());
-    writer.write_record([asked.group_by].into_iter().chain(names)).ok()?;
-    for row in rows {
-        let name = row.get(asked.group_by).and_then(Value::as_str).unwrap_or_default();
-        let mut cells = vec![harmless_cell(name).into_owned()];
-        cells.extend(columns.iter().map(|(at, _, currency)| match (row.pointer(at), currency) {
+    let head = names.iter().copied().chain(columns.iter().map(|(_, name, _)| name.as_str()));
+    let mut table = vec![head.map(str::to_owned).collect::<Vec<String>>()];
+    table.extend(rows.iter().map(|row| {
+        let name = |name: &&str| {
+            let name = row.get(*name).and_then(Value::as_str).unwrap_or_default();
+            harmless_cell(name).into_owned()
+        };
+        let cells = columns.iter().map(|(at, _, currency)| match (row.pointer(at), currency) {
             (Some(Value::Number(number)), None) => number.to_string(),
             (Some(Value::Array(sums)), Some(currency)) => {
                 let is = |money: &&Value| money.get("currency").and_then(Value::as_str) == Some(currency);
@@ -278,10 +279,10 @@ fn csv_of(asked: &CampaignsAsked, report: &Value) -> Option<String> {
                 money.unwrap_or_default().to_owned()
             }
             _ => String::new(),
-        }));
-        writer.write_record(&cells).ok()?;
-    }
-    String::from_utf8(writer.into_inner().ok()?).ok()
+        });
+        names.iter().map(name).chain(cells).collect()
+    }));
+    table
 }
 
 fn with_type(status: StatusCode, body: String, content_type: &'static str) -> Response {

@@ -1,6 +1,5 @@
 //! What the function needs from its environment.
 
-use crate::House;
 use adapters::config::{Environment, MissingVariable, Tables};
 use mail::{Settings, SettingsError};
 use thiserror::Error;
@@ -14,8 +13,6 @@ pub struct Config {
     pub mail: Option<Settings>,
     /// Where the API is reached from outside; without it no mail goes to a lead, since nobody could unsubscribe from it.
     pub base: Option<String>,
-    /// Where the company is.
-    pub house: House,
 }
 
 /// Says what the environment lacks.
@@ -40,10 +37,6 @@ impl Config {
             tables: Tables::from_environment(environment)?,
             mail: Settings::from_environment(environment)?,
             base: environment.optional("PUBLIC_BASE_URL"),
-            house: House::new(
-                &environment.optional("POSTAL_ADDRESS").unwrap_or_default(),
-                &environment.optional("SITE_URL").unwrap_or_default(),
-            ),
         })
     }
 }

@@ -24,15 +24,15 @@ mod words;
 
 pub use template::{Template, Variant};
 
-use crate::House;
 use crate::link::MailLinks;
 use adapters::mail::{Mailbox, Message, one_line};
 use address::Links;
-use domain::consent::Purpose;
+use domain::consent::{ConsentStatus, Purpose};
 use domain::content::Content;
 use domain::content::language::Tongue;
-use domain::identity::{LeadId, Slug};
+use domain::identity::{Email, LeadId, Slug};
 use domain::lead::Lead;
+use domain::nurture::{Nurturing, Track};
 use domain::playbook::Playbook;
 use domain::time::Timestamp;
 use thiserror::Error;
@@ -70,7 +70,24 @@ pub enum Ways<'a> {
     Shown,
 }
 
-impl Ways<'_> {
+impl<'a> Ways<'a> {
+    /// Gives the ways for a mail of a program to a lead: what is tracked is what the playbook says, and what the lead agreed
+    /// to.
+    #[must_use]
+    pub fn of(links: &'a MailLinks, lead: &Lead, nurture: &Nurturing) -> Self {
+        let tracks = |track: Track| match track {
+            Track::Always => true,
+            Track::Never => false,
+            Track::WithConsent => lead.consents.status(Purpose::Tracking) == Some(ConsentStatus::Confirmed),
+        };
+        Self::Signed {
+            links,
+            purpose: Purpose::Marketing,
+            opens: tracks(nurture.opens),
+            clicks: tracks(nurture.clicks),
+        }
+    }
+
     fn click(&self, url: &str) -> Option<String> {
         match self {
             Self::Signed { links, clicks: true, .. } => links.click(url),
@@ -93,6 +110,12 @@ impl Ways<'_> {
     }
 }
 
+impl<'a> From<&'a domain::nurture::Program> for Program<'a> {
+    fn from(program: &'a domain::nurture::Program) -> Self {
+        Self { id: &program.id, name: &program.title }
+    }
+}
+
 /// All that one letter is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
@@ -100,7 +123,7 @@ pub struct Order<'a> {
     pub lead: &'a Lead,
     /// Which of the lead's mails it is, from 1.
     pub number: u32,
-    /// Where personas and topics have their names.
+    /// Where personas and topics have their names, and where the company is.
     pub playbook: &'a Playbook,
     /// The program that sends it.
     pub program: Program<'a>,
@@ -112,14 +135,26 @@ pub struct Order<'a> {
     pub template: &'a Template,
     /// Who writes.
     pub from: &'a Mailbox,
-    /// Where answers go; to `from` where nothing is said.
-    pub reply_to: Option<&'a Mailbox>,
-    /// Where the company is.
-    pub house: &'a House,
     /// How its links lead where they do.
     pub ways: Ways<'a>,
     /// When it is written.
     pub now: Timestamp,
+}
+
+impl<'a> Order<'a> {
+    /// Gives where the company is; words in its place where the letter is only looked at.
+    fn postal_address(&self) -> Result<&'a str, ComposeError> {
+        let said = self.playbook.nurture.postal_address.as_deref();
+        let shown = matches!(self.ways, Ways::Shown).then_some("(your postal address)");
+        said.or(shown).ok_or(ComposeError::NoPostalAddress)
+    }
+
+    /// Gives where its site is, without a slash at the end; empty where nobody said so.
+    fn site(&self) -> &'a str {
+        let said = self.playbook.nurture.site.as_deref();
+        let shown = matches!(self.ways, Ways::Shown).then_some(context::SAMPLE_SITE);
+        said.or(shown).unwrap_or_default()
+    }
 }
 
 /// Says why there is no letter. None of it goes away by itself.
@@ -129,10 +164,12 @@ pub enum ComposeError {
     #[error("the lead has no address")]
     NoAddress,
     /// A letter without one is against the law in most countries.
-    #[error("no postal address is set, and no letter goes without")]
+    #[error("the playbook has no nurture.postal_address, and no letter goes without")]
     NoPostalAddress,
     /// The content is a path of our own site.
-    #[error("the content is a path of the own site, and SITE_URL does not say where that is")]
+    #[error(
+        "the content is a path of the own site, and the playbook's nurture.site does not say where that is"
+    )]
     NoSite,
     /// What of the template does not come out, and why; it never quotes what is known of the lead.
     #[error("the template's {0} {1}")]
@@ -168,6 +205,7 @@ pub fn compose(order: &Order<'_>) -> Result<Message, ComposeError> {
     let written = write(order)?;
     let name = domain::introduction::name(order.lead).map(|name| adapters::mail::discreet(&name, 60));
     let (program, content) = (order.program.id.as_str(), order.content.id.as_str());
+    let reply_to = order.playbook.nurture.reply_to.as_deref().and_then(|email| Email::parse(email).ok());
     let headers = vec![
         ("List-Unsubscribe", format!("<{}>", order.ways.unsubscribe())),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
@@ -184,7 +222,7 @@ pub fn compose(order: &Order<'_>) -> Result<Message, ComposeError> {
         id: id(&order.lead.id, order.number),
         from: order.from.clone(),
         to: Mailbox { name, email },
-        reply_to: order.reply_to.cloned(),
+        reply_to: reply_to.map(|email| Mailbox { name: order.from.name.clone(), email }),
         subject: written.subject,
         text: written.text,
         html: written.html,
@@ -200,10 +238,7 @@ pub fn compose(order: &Order<'_>) -> Result<Message, ComposeError> {
 ///
 /// [`ComposeError`].
 pub fn write(order: &Order<'_>) -> Result<Written, ComposeError> {
-    let House { postal_address, site } = order.house;
-    if postal_address.trim().is_empty() {
-        return Err(ComposeError::NoPostalAddress);
-    }
+    let (postal_address, site) = (order.postal_address()?, order.site());
     let nothing = || ComposeError::Template("variants", "are none".to_owned());
     let variant = order.template.for_reader(&Tongue::of(&order.lead.attributes)).ok_or_else(nothing)?;
     let unsubscribe = order.ways.unsubscribe();
@@ -222,7 +257,7 @@ pub fn write(order: &Order<'_>) -> Result<Written, ComposeError> {
         address::Link::Web(url) => url,
         _ => return Err(ComposeError::NoSite),
     };
-    let context = context::of(order, &content_url, &unsubscribe);
+    let context = context::of(order, postal_address, &content_url, &unsubscribe);
     let rendered = |name: &'static str, source: &str, form: Form| {
         words::render(source, form, &context, template::LONGEST)
             .map_err(|why| ComposeError::Template(name, why))

@@ -4,6 +4,8 @@
 //!
 //! * this file – who calls, and what is needed;
 //! * [`letter`] – a mail to a lead, composed; [`templates`] – how mails look, over HTTP;
+//! * [`consent`] – what somebody agreed to: asked, confirmed, changed, from mails; [`suppressions`] – addresses that nobody
+//!   may write to;
 //! * [`link`] – the links of mails;
 //! * [`told`] – what the mail service tells of mails;
 //! * [`config`] – the environment.
@@ -14,8 +16,10 @@
 //! and what nobody knows to have gone out is never sent again.
 
 pub mod config;
+pub mod consent;
 pub mod letter;
 pub mod link;
+pub mod suppressions;
 pub mod templates;
 pub mod told;
 
@@ -53,25 +57,6 @@ impl Post {
     }
 }
 
-/// Where the company is: its street, and its site.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct House {
-    /// The address that letters show; without one none is sent.
-    pub postal_address: String,
-    /// Where its site is, without a slash at the end: paths among the content, and in templates, are its. Empty where nobody
-    /// said so.
-    pub site: String,
-}
-
-impl House {
-    /// Makes it; `site` may end with a slash.
-    #[must_use]
-    pub fn new(postal_address: &str, site: &str) -> Self {
-        let site = site.trim_end_matches('/').to_owned();
-        Self { postal_address: postal_address.trim().to_owned(), site }
-    }
-}
-
 /// What the function needs.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -93,8 +78,6 @@ pub struct App {
     pub links: Arc<Links>,
     /// Sends; none where mails are off.
     pub post: Option<Post>,
-    /// Where the company is.
-    pub house: House,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -115,8 +98,7 @@ impl App {
             }
             _ => None,
         };
-        let app = Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock));
-        Ok(Self { house: config.house.clone(), ..app })
+        Ok(Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock)))
     }
 
     /// Wires the function to any store.
@@ -142,7 +124,6 @@ impl App {
             playbooks,
             catalog,
             post,
-            house: House::default(),
             clock,
         }
     }
@@ -157,7 +138,11 @@ impl FromRef<App> for Arc<Tokens> {
 /// Gives the function's routes with their documentation.
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new().merge(templates::routes()).with_state(app)
+    OpenApiRouter::new()
+        .merge(templates::routes())
+        .merge(consent::routes())
+        .merge(suppressions::routes())
+        .with_state(app)
 }
 
 /// Works on what Lambda hands over: what the schedule sends, or what the mail service tells. `None` where it is neither, but

@@ -1,8 +1,8 @@
 //! Templates over HTTP: listed, read, written, and looked at as a lead would get them.
 
+use crate::App;
 use crate::letter::template::{self, BUILT_IN, from_record};
 use crate::letter::{Order, Program, Template, Ways, write};
-use crate::{App, House};
 use adapters::http::auth::MarketingOnly;
 use adapters::http::{self, Caller, JsonBody, Problem, Query};
 use adapters::mail::Mailbox;
@@ -11,7 +11,7 @@ use adapters::{content, wire};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use domain::content::{Content, Reader, choice};
+use domain::content::{Reader, choice};
 use domain::identity::{Email, LeadRef, Slug};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -188,19 +188,24 @@ pub(crate) async fn preview(
             next.or_else(|| all.first().cloned()).ok_or_else(none)?
         }
     };
-    let (house, from) = places(&app, &shown);
-    let program = asked.program.unwrap_or_else(|| shown.id.clone());
+    let program = match &asked.program {
+        Some(id) => {
+            let program = playbook.programs.iter().find(|program| program.id == *id);
+            program.ok_or_else(|| Problem::fault("/program", "is no program of the lead's playbook"))?.into()
+        }
+        None => Program { id: &id, name: "Preview" },
+    };
+    let nobody = Email::parse("sender@preview.invalid").map_err(|_| Problem::internal())?;
+    let nobody = Mailbox { name: None, email: nobody };
     let order = Order {
         lead: &lead,
         number: 1,
         playbook: &playbook,
-        program: Program { id: &program, name: program.as_str() },
+        program,
         content: &shown,
         why: None,
         template: &template,
-        from: &from.ok_or_else(Problem::internal)?,
-        reply_to: None,
-        house: &house,
+        from: app.post.as_ref().map_or(&nobody, |post| &post.from),
         ways: Ways::Shown,
         now,
     };
@@ -218,15 +223,6 @@ pub(crate) async fn preview(
             "language": written.language, "subject": written.subject, "html": written.html, "text": written.text,
         }),
     ))
-}
-
-/// Gives where the company is and who writes; words in their place where mails are off, so that templates can be tried.
-fn places(app: &App, shown: &Content) -> (House, Option<Mailbox>) {
-    let House { postal_address, site } = &app.house;
-    let address = if postal_address.is_empty() { "(your postal address)" } else { postal_address };
-    let site = if site.is_empty() && shown.url.starts_with('/') { "https://preview.invalid" } else { site };
-    let nobody = || Some(Mailbox { name: None, email: Email::parse("sender@preview.invalid").ok()? });
-    (House::new(address, site), app.post.as_ref().map(|post| post.from.clone()).or_else(nobody))
 }
 
 /// What a preview is asked for.

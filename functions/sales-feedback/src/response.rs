@@ -19,10 +19,11 @@ use domain::change::{Capture, Effect, Entry, Fact, Incoming, Outcome, entry_id};
 use domain::evaluation::Evaluation;
 use domain::identity::{Identity, Slug};
 use domain::lead::{Company, Lead};
+use domain::nurture::Exit;
 use domain::outlook::{fading, ways_to_qualify};
 use domain::phase::Phase;
 use domain::playbook::Playbook;
-use domain::playbook::diff::{condition_of, in_words, reasons_in_words};
+use domain::playbook::diff::{condition_at, condition_of, in_words, reasons_in_words};
 use domain::reason::Reason;
 use domain::sales::{Deal, DealState, Move, Stay, stays};
 use domain::score::{Basis, Explanation, Score, explain};
@@ -142,6 +143,35 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
     json!({ "playbook_version": version, "items": points.collect::<Vec<_>>() })
 }
 
+/// Gives what a lead's nurturing is at.
+fn nurture(lead: &Lead) -> Value {
+    let nurture = &lead.nurture;
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let programs = nurture.enrolments.iter().map(|(program, enrolment)| {
+        json!({
+            "program": program.as_str(),
+            "eligible_at": enrolment.eligible_at.to_string(),
+            "held_out": enrolment.held_out,
+            "entered_at": enrolment.entered_at.to_string(),
+            "left_at": time(enrolment.left.map(|(at, _)| at)),
+            "exit": enrolment.left.map(|(_, exit)| exit.as_str()),
+            "mails": enrolment.messages,
+        })
+    });
+    json!({
+        "program": nurture.program.as_ref().map(Slug::as_str),
+        "held_out": nurture.enrolment().is_some_and(|enrolment| enrolment.held_out),
+        "next_mail_at": time(nurture.next_at),
+        "last_mail_at": time(nurture.sent.last().copied()),
+        "mails": nurture.messages,
+        "unanswered": nurture.unanswered,
+        "exhausted": nurture.exhausted,
+        "rests_since": time(nurture.rests_since),
+        "paused_until": time(nurture.paused.map(|(until, _)| until)),
+        "programs": programs.collect::<Vec<_>>(),
+    })
+}
+
 /// Gives the dossier.
 #[must_use]
 pub(crate) fn dossier(
@@ -192,6 +222,7 @@ pub(crate) fn dossier(
         "persona": lead.persona.as_ref().map(Slug::as_str),
         "phase": lead.phase.map(Phase::as_str),
         "segments": lead.segments.iter().map(Slug::as_str).collect::<Vec<_>>(),
+        "nurture": nurture(lead),
         "consent": wire::consents_json(&lead.consents),
         "source": {
             "first": lead.touches.first.as_ref().map(wire::touch_json),
@@ -295,18 +326,29 @@ pub fn says_why(entry: &Entry) -> bool {
 }
 
 /// Gives the section and the id of the condition that made an effect, and the parts of it that did.
-fn why(effect: &Effect) -> (Option<(&'static str, &str)>, &[Reason]) {
+fn why(effect: &Effect) -> (Option<(&'static str, &str, &'static str)>, &[Reason]) {
     match effect {
         Effect::PersonaChanged { from, to, because } => {
             let id = if because.ended { from } else { to };
-            (id.as_ref().map(|id| ("personas", id.as_str())), &because.parts)
+            (id.as_ref().map(|id| ("personas", id.as_str(), "when")), &because.parts)
         }
         Effect::PhaseChanged { from, to, because } => {
             let phase = if because.ended { from } else { to };
-            (phase.map(|phase| ("phases", phase.as_str())), &because.parts)
+            (phase.map(|phase| ("phases", phase.as_str(), "when")), &because.parts)
         }
         Effect::SegmentEntered { segment, because } | Effect::SegmentLeft { segment, because } => {
-            (Some(("segments", segment.as_str())), because)
+            (Some(("segments", segment.as_str(), "when")), because)
+        }
+        Effect::ProgramEntered { program, because, .. } => {
+            (Some(("programs", program.as_str(), "audience")), because)
+        }
+        Effect::ProgramLeft { program, exit, because } => {
+            let field = match exit {
+                Exit::Goal => "goal",
+                Exit::Condition => "exit",
+                _ => "audience",
+            };
+            (Some(("programs", program.as_str(), field)), because)
         }
         _ => (None, &[]),
     }
@@ -315,8 +357,8 @@ fn why(effect: &Effect) -> (Option<(&'static str, &str)>, &[Reason]) {
 /// Says why something changed, where the playbook that decided is known.
 fn because(effect: &Effect, document: Option<&Value>) -> Vec<String> {
     let (place, reasons) = why(effect);
-    let said = place.zip(document).and_then(|((section, id), document)| {
-        Some(reasons_in_words(reasons, condition_of(document, section, id)?, document))
+    let said = place.zip(document).and_then(|((section, id, field), document)| {
+        Some(reasons_in_words(reasons, condition_at(document, section, id, field)?, document))
     });
     said.unwrap_or_default()
 }
@@ -373,6 +415,9 @@ fn details(fact: &Fact) -> Value {
             "basis": consent.basis.as_str(), "text": consent.text, "source": consent.source,
         }),
         Fact::Withdrawn { id, note } => json!({ "withdraws": id.to_string(), "note": note }),
+        Fact::NurturePaused { until, by, note } => json!({
+            "until": until.map(|at| at.to_string()), "person": by.as_ref().map(Slug::as_str), "note": note,
+        }),
         Fact::Reviewed => json!({}),
     }
 }
@@ -486,6 +531,17 @@ fn effect(effect: &Effect, document: Option<&Value>) -> Value {
         Effect::SegmentLeft { segment, .. } => json!({
             "effect": "segment_left", "segment": segment.as_str(), "because": because(),
         }),
+        Effect::ProgramEntered { program, held_out, over, given_back, .. } => json!({
+            "effect": "program_entered", "program": program.as_str(), "held_out": held_out,
+            "over": over.iter().map(Slug::as_str).collect::<Vec<_>>(), "given_back": given_back,
+            "because": because(),
+        }),
+        Effect::ProgramLeft { program, exit, .. } => json!({
+            "effect": "program_left", "program": program.as_str(), "exit": exit.as_str(), "because": because(),
+        }),
+        Effect::ContentExhausted { program } => {
+            json!({ "effect": "content_exhausted", "program": program.as_str() })
+        }
         Effect::Impossible { step, stage } => json!({
             "effect": "impossible", "asked": step.as_str(), "stage": stage.as_str(),
         }),

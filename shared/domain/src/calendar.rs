@@ -285,6 +285,12 @@ impl Default for Calendar {
 }
 
 impl Calendar {
+    /// Makes a calendar without absences.
+    #[must_use]
+    pub const fn new(zone: TimeZone, week: Week, holidays: BTreeSet<Day>) -> Self {
+        Self { zone, week, holidays, absences: Vec::new() }
+    }
+
     /// Gives the first moment by which `work_ms` milliseconds of working time have passed since `start`: `start` itself
     /// where that is nothing. None where there is not that much within [`LOOK_AHEAD_DAYS`].
     #[must_use]

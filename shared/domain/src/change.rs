@@ -15,11 +15,13 @@
 //! * `moves` – which persona, phase and segments it came to or left, and why;
 //! * `promises` – what was promised when, and what has to be said of it;
 //! * `due` – whether a lead is ready, and when time alone changes something;
+//! * [`nurture`] – what happens to its nurturing, and how a mail is claimed;
 //! * `routing` – how it goes to somebody of a pool.
 
 mod due;
 mod facts;
 mod moves;
+pub mod nurture;
 mod profile;
 mod promises;
 mod routing;
@@ -39,6 +41,10 @@ use crate::identity::{Identity, LeadId, Slug};
 use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
 use crate::member::Members;
+use crate::nurture::Nurture;
+use crate::nurture::enrol::enrol;
+use crate::nurture::opt_in::OptIn;
+use crate::nurture::pace::next_at;
 use crate::persona::persona;
 use crate::phase::phase;
 use crate::playbook::Playbook;
@@ -48,11 +54,12 @@ use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::Stage;
-use crate::time::{DAY_MS, Day, Timestamp};
+use crate::suppression;
+use crate::time::{DAY_MS, Day, SECOND_MS, Timestamp};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use moves::{Cause, moves};
-use profile::{activity_into, capture_into, consent_into, content_into, member_into, unsubscribed};
+use profile::{activity_into, capture_into, consent_into, content_into, member_into};
 use promises::{dated, raise};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +77,8 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         company: Company::default(),
         attributes: BTreeMap::new(),
         consents: Consents::default(),
+        opt_in: OptIn::default(),
+        suppressed: None,
         touches: Touches::default(),
         created_at: at,
         responded_at: None,
@@ -101,6 +110,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         due_at: None,
         recent: Vec::new(),
         members: Members::default(),
+        nurture: Nurture::default(),
         possible_duplicates: BTreeSet::new(),
     };
     lead.score = score(playbook, &lead.view(at.day()));
@@ -119,9 +129,17 @@ pub fn decide(
     now: Timestamp,
 ) -> Change {
     let mut change = take(subject, claims, possible_duplicates, facts, playbook, people, now);
-    let review = next_review(&change.lead, playbook, people, now);
-    change.lead.due_at = routing::due(&change.lead, review, now);
+    due(&mut change.lead, playbook, people, now, now);
     change
+}
+
+/// Finds when a lead is due again. One that waits for somebody of a pool is so at `ask_at`.
+fn due(lead: &mut Lead, playbook: &Playbook, people: &People, now: Timestamp, ask_at: Timestamp) {
+    // The index knows whole seconds.
+    let whole = |at: Timestamp| Timestamp::from_secs(at.plus(SECOND_MS - 1).secs());
+    lead.nurture.next_at = next_at(lead, playbook, now).map(whole);
+    let review = next_review(lead, playbook, people, now);
+    lead.due_at = routing::due(lead, review, ask_at).into_iter().chain(lead.nurture.next_at).min();
 }
 
 /// Decides all but when the lead is due again, which costs a look at many days and which a replay finds out as it goes.
@@ -252,8 +270,7 @@ pub fn review(
     effects.extend(moves(Some(lead), Cause::Time, &next, playbook, now.day()));
     routing::wait(&mut next, None, playbook, now.day());
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
-    let review = next_review(&next, playbook, people, now);
-    next.due_at = routing::due(&next, review, now.plus(ASK_AGAIN_MS));
+    due(&mut next, playbook, people, now, now.plus(ASK_AGAIN_MS));
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
     effects.retain(
         |effect| !matches!(effect, Effect::ScoreChanged { old: Some(old), new } if old.label == new.label),
@@ -264,6 +281,11 @@ pub fn review(
     if effects.is_empty() && (early || next.due_at == lead.due_at) && waits_alike {
         return None;
     }
+    Some(closed(lead, next, effects, handed, now))
+}
+
+/// Closes a review: a version more, and an entry that says what it changed, if there is anything to say.
+fn closed(lead: &Lead, mut next: Lead, effects: Vec<Effect>, handed: Option<Slug>, now: Timestamp) -> Change {
     next.version = lead.version + 1;
     let delivery = DeliveryId::new("review", &format!("{} {}", lead.id, next.version));
     let entry = Entry {
@@ -274,18 +296,18 @@ pub fn review(
         history: false,
         fact: Fact::Reviewed,
         effects,
-        playbook_version: version,
+        playbook_version: next.playbook_version,
     };
     let events = events(&entry, lead, &next, handed);
     let entries = if entry.effects.is_empty() { Vec::new() } else { vec![entry] };
-    Some(Change {
+    Change {
         lead: next,
         expected: Some(lead.version),
         entries,
         claims: Vec::new(),
         events,
         outcomes: Vec::new(),
-    })
+    }
 }
 
 /// Brings a lead of the past up to a time at which nothing happened. What was is history: nobody is handed anything.
@@ -324,7 +346,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// Takes one fact in; `arriving` holds effects of the delivery as a whole, which go into the first entry written.
     fn take(&mut self, lead: &mut Lead, incoming: &Incoming, arriving: &mut Vec<Effect>) -> Outcome {
-        if lead.remembers(incoming.delivery) {
+        if lead.remembers(incoming.delivery)
+            || matches!(&incoming.fact, Fact::Activity(activity) if suppression::is_known(lead, activity, &incoming.by))
+        {
             return Outcome::Unchanged;
         }
         let quiet = incoming.history || self.now.since(incoming.occurred_at) > STALE_MS;
@@ -334,7 +358,10 @@ impl Worker<'_> {
         let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.playbook, self.people);
         match &fact {
             Fact::Captured(capture) => {
-                new = capture_into(lead, capture, incoming, self.playbook, &mut effects)
+                new = capture_into(lead, capture, incoming, self.playbook, &mut effects);
+                if capture.activity.is_some() {
+                    lead.nurture.reacted(incoming.occurred_at);
+                }
             }
             Fact::Activity(activity) => {
                 activity_into(lead, activity, incoming.occurred_at, self.playbook);
@@ -343,7 +370,8 @@ impl Worker<'_> {
                 }
                 member_into(lead, activity, incoming);
                 content_into(lead, activity, incoming, self.playbook);
-                if let Some(consent) = unsubscribed(activity, incoming) {
+                nurture::heard(lead, activity, incoming);
+                for consent in suppression::take(lead, activity, incoming) {
                     consent_into(lead, &consent, &mut effects);
                 }
             }
@@ -375,7 +403,11 @@ impl Worker<'_> {
                 let (at, id, what) = (incoming.occurred_at, incoming.delivery, Move::FollowedUp);
                 new = insert(&mut lead.sales, SalesFact { at, id, by: by.clone(), what, ends: false });
             }
+            Fact::NurturePaused { until, .. } => new = nurture::paused(lead, *until, incoming.occurred_at),
             Fact::MarketingFeedback { .. } | Fact::Reviewed => {}
+        }
+        if !quiet {
+            lead.opt_in.hear(&before.consents, &lead.consents, self.now);
         }
         let says_nothing = !new && arriving.is_empty() && *lead == before;
         if says_nothing {
@@ -541,6 +573,7 @@ impl Worker<'_> {
         }
         lead.phase = phase(self.playbook, &lead.evaluated(today));
         lead.segments = segments(self.playbook, &lead.evaluated(today));
+        enrol(lead, self.playbook, self.now, effects);
         handed
     }
 

@@ -6,10 +6,13 @@ use crate::consent::Consents;
 use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
 use crate::member::Members;
+use crate::nurture::Nurture;
+use crate::nurture::opt_in::OptIn;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
 use crate::stage::{Stage, Team};
+use crate::suppression;
 use crate::time::{Day, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +109,10 @@ pub struct Lead {
     pub attributes: Attributes,
     /// What it agreed to.
     pub consents: Consents,
+    /// What it was asked to confirm of that.
+    pub opt_in: OptIn,
+    /// Why nobody may write to it, whatever it agreed to.
+    pub suppressed: Option<suppression::Reason>,
     /// Where it came from.
     pub touches: Touches,
     /// When it was first heard of, by the time of the facts.
@@ -160,6 +167,8 @@ pub struct Lead {
     pub recent: Vec<DeliveryId>,
     /// How it stands to campaigns.
     pub members: Members,
+    /// What it knows of its nurturing.
+    pub nurture: Nurture,
     /// Leads that may be the same person.
     pub possible_duplicates: BTreeSet<LeadId>,
 }
@@ -239,6 +248,12 @@ impl Lead {
             phase: self.phase,
             ..self.view(today)
         }
+    }
+
+    /// Tells whether what is due is a mail of its nurturing, rather than a review or a promise.
+    #[must_use]
+    pub fn is_due_a_mail(&self) -> bool {
+        self.due_at.is_some() && self.due_at == self.nurture.next_at
     }
 
     /// Remembers a piece of content that the lead had; the one that it had longest ago goes where there is no room.

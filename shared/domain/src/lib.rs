@@ -28,6 +28,7 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
+//! * [`permission`] – who may be written to; [`suppression`] – addresses that nobody may write to.
 //! * [`member`] – how a lead stands to campaigns: sent, registered, attended; [`said`] – what customers said about the
 //!   marketing.
 //! * [`membership`] – since when a lead was in which segment.
@@ -69,7 +70,9 @@ pub mod member;
 pub mod membership;
 pub mod money;
 pub mod next_step;
+pub mod nurture;
 pub mod outlook;
+pub mod permission;
 pub mod persona;
 pub mod phase;
 pub mod playbook;
@@ -87,6 +90,7 @@ pub mod segment;
 pub mod sentence;
 pub mod similar;
 pub mod stage;
+pub mod suppression;
 pub mod template;
 pub mod time;
 pub mod touch;

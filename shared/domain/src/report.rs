@@ -43,6 +43,12 @@ pub enum Basis {
 impl Basis {
     /// Every basis with its word in the API.
     pub const WORDS: &'static [(&'static str, Self)] = &[("cohort", Self::Cohort), ("period", Self::Period)];
+
+    /// Gives the word in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, basis)| *basis == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// What is asked.

@@ -11,6 +11,7 @@ use crate::attribute::AttributeValue;
 use crate::change::{Capture, Effect, Entry, Fact, MarketingFeedback};
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::identity::Slug;
+use crate::nurture::Exit;
 use crate::playbook::Playbook;
 use crate::routing::Rule;
 use crate::sales::{DeliveryId, Move};
@@ -48,6 +49,10 @@ impl Names<'_> {
         self.playbook.segment(id.as_str()).map_or(id.as_str(), |segment| &segment.title)
     }
 
+    fn program<'a>(&'a self, id: &'a Slug) -> &'a str {
+        self.playbook.program(id.as_str()).map_or(id.as_str(), |program| &program.title)
+    }
+
     fn territory<'a>(&'a self, id: &'a Slug) -> &'a str {
         let known = self.playbook.territories.iter().find(|territory| territory.id == *id);
         known.map_or(id.as_str(), |territory| &territory.title)
@@ -79,6 +84,13 @@ pub fn of_fact(fact: &Fact, names: &Names<'_>) -> String {
         Fact::Consent(consent) => consented(consent),
         Fact::Withdrawn { note, .. } => {
             with_note("An earlier entry was taken back".to_owned(), note.as_deref())
+        }
+        Fact::NurturePaused { until: Some(until), by, note } => {
+            let text = format!("{} asked for no mails until {}", who(by.as_ref(), names), moment(*until));
+            with_note(text, note.as_deref())
+        }
+        Fact::NurturePaused { until: None, by, note } => {
+            with_note(format!("{} let mails go on", who(by.as_ref(), names)), note.as_deref())
         }
         Fact::Reviewed => "Time passed, or another playbook came".to_owned(),
     }
@@ -165,6 +177,34 @@ pub fn of_effect(effect: &Effect, names: &Names<'_>) -> String {
         Effect::PhaseChanged { to: None, .. } => "Is in no phase any more".to_owned(),
         Effect::SegmentEntered { segment, .. } => format!("Came into the segment {}", names.segment(segment)),
         Effect::SegmentLeft { segment, .. } => format!("Left the segment {}", names.segment(segment)),
+        Effect::ProgramEntered { program, held_out, over, given_back, .. } => {
+            let over: Vec<&str> = over.iter().map(|other| names.program(other)).collect();
+            let over = if over.is_empty() {
+                String::new()
+            } else {
+                format!(", which comes before {}", over.join(", "))
+            };
+            let back = given_back.as_deref().map(|reason| format!("; sales gave it back: {}", said(reason)));
+            let how = if *held_out { "Is held out of the program" } else { "Came into the program" };
+            format!("{how} {}{over}{}", names.program(program), back.unwrap_or_default())
+        }
+        Effect::ProgramLeft { program, exit, .. } => {
+            let why = match exit {
+                Exit::Goal => "its goal is reached",
+                Exit::Stage => "it went on in the funnel",
+                Exit::Permission => "it may not be written to",
+                Exit::Condition => "what ends the program came true",
+                Exit::Audience => "it is no longer in the audience",
+                Exit::Another => "another program comes first",
+                Exit::Exhausted => "nothing was left to send",
+                Exit::Silent => "it reacted to nothing",
+                Exit::Retired => "the playbook no longer has it",
+            };
+            format!("Left the program {}: {why}", names.program(program))
+        }
+        Effect::ContentExhausted { program } => {
+            format!("Nothing is left to send in the program {}", names.program(program))
+        }
         Effect::Impossible { step, stage } => {
             format!(
                 "“{}” makes no sense for a lead in {}, and was passed over",
@@ -191,6 +231,9 @@ const fn matters(effect: &Effect) -> bool {
             | Effect::Held { .. }
             | Effect::Impossible { .. }
             | Effect::ConsentChanged { .. }
+            | Effect::ProgramEntered { .. }
+            | Effect::ProgramLeft { .. }
+            | Effect::ContentExhausted { .. }
     )
 }
 
@@ -399,7 +442,13 @@ fn doing(activity: &Activity, names: &Names<'_>) -> String {
         "contact_requested" => "Asked to be contacted".to_owned(),
         "webinar_registered" => with("Registered for the webinar", "of ours"),
         "webinar_attended" => with("Attended the webinar", "of ours"),
-        "email_sent" => mail("Was sent"),
+        "email_sent" if text_of(activity, "purpose") == Some("opt_in") => {
+            "Was asked by mail to confirm what it agreed to".to_owned()
+        }
+        "email_sent" => mail(match text_of(activity, "outcome") {
+            Some("unknown") => "May have been sent, nobody knows,",
+            _ => "Was sent",
+        }),
         "email_delivered" => mail("Received"),
         "email_opened" => mail("Opened"),
         "email_clicked" => match about(activity, names) {

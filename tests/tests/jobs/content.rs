@@ -6,8 +6,8 @@
 
 use adapters::clock::{Clock, SetClock};
 use adapters::http::Role;
-use adapters::jobs::JobStatus;
-use adapters::ports::{Catalog, LeadLists, LeadStore, Timeline, Visitors};
+use adapters::jobs::{JobKind, JobStatus, Jobs};
+use adapters::ports::{Catalog, CatalogKind, LeadLists, LeadStore, StoreError, Timeline, Visitors};
 use adapters::write_path::About;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute, NewAttributes};
 use domain::change::{Capture, Fact};
@@ -45,6 +45,19 @@ fn document() -> Value {
         { "id": "safety", "title": "Safety", "keywords": ["safe"] },
     ]);
     document
+}
+
+/// Somebody who did nothing yet.
+fn plain() -> Story {
+    Story {
+        who: "plain@company.example".to_owned(),
+        job: "plant_manager",
+        language: "en",
+        captured: time("2026-11-01T08:00:00Z"),
+        reached: [None; 3],
+        lost: None,
+        had: Vec::new(),
+    }
 }
 
 /// A process over some store.
@@ -570,20 +583,180 @@ async fn a_report_whose_worker_stops_or_whose_store_fails_goes_on_and_ends_with_
     assert_eq!(reported(&house.get("/v1/reports/content").await), expected);
 }
 
+/// Gives the sums of each piece in a recount, over all personas and phases.
+fn by_piece(cells: &BTreeMap<(String, Option<String>, String), Figures>) -> BTreeMap<String, Figures> {
+    let mut pieces: BTreeMap<String, Figures> = BTreeMap::new();
+    for ((piece, ..), figures) in cells {
+        let sums = pieces.entry(piece.clone()).or_default();
+        sums.iter_mut().zip(figures).for_each(|(sum, more)| *sum += more);
+    }
+    pieces
+}
+
+/// Gives the sums of each piece on a day of the trend.
+fn kept_of(day: &Value) -> BTreeMap<String, Figures> {
+    let rows = day["rows"].as_array().unwrap().iter();
+    rows.map(|row| (row["content"].as_str().unwrap().to_owned(), figures(row))).collect()
+}
+
+async fn daily(house: &House) -> Result<Value, StoreError> {
+    let asked = json!({ "action": "watch_content" });
+    insights::scheduled(&house.insights, &asked).await.map(Option::unwrap)
+}
+
+#[tokio::test]
+async fn the_trend_of_content_is_what_the_report_said_in_each_night_as_an_independent_recount_has_it() {
+    let dynamo = Dynamo::start().await;
+    let house = House::over(dynamo.leads(), Arc::new(dynamo.catalog())).await;
+    catalog(&house).await;
+    let stories = told(&house, 60, 21).await;
+    daily(&house).await.unwrap();
+    let report = house.get("/v1/reports/content").await;
+    let trend = house.get("/v1/reports/content/trend").await;
+    let first = &trend["items"][0];
+    assert_eq!(
+        (&first["day"], &first["as_of"], &first["rows_left_out"]),
+        (&json!("2026-11-21"), &json!(NOON), &json!(0))
+    );
+    assert_eq!(kept_of(first), by_piece(&recount(&stories, Timestamp::EARLIEST, house.clock.now())));
+    for name in ["as_of", "playbook_version", "unknown", "left_out"] {
+        assert_eq!(first[name], report[name], "{name}");
+    }
+    // A row is the report's without its parts and what the catalog says of it, in the same order.
+    let mut expected = report["rows"].as_array().unwrap().clone();
+    for row in &mut expected {
+        row.as_object_mut()
+            .unwrap()
+            .retain(|name, _| !["of", "title", "kind", "cells"].contains(&name.as_str()));
+    }
+    expected.retain(|row| figures(row) != [0; 12]);
+    assert_eq!(first["rows"].as_array(), Some(&expected));
+
+    // One night nobody calls; in the next, what happened since counts as well.
+    house.clock.set(house.clock.now().plus(2 * DAY_MS));
+    let late = Story { had: vec![(time("2026-11-23T08:00:00Z"), "film", "email_sent")], ..plain() };
+    tell(&house, &late).await;
+    daily(&house).await.unwrap();
+    let trend = house.get("/v1/reports/content/trend?from=2026-11-21").await;
+    let second = &trend["items"][1];
+    assert_eq!((&second["day"], &trend["missing"]), (&json!("2026-11-23"), &json!(["2026-11-22"])));
+    assert_eq!(trend["items"][0], *first);
+    assert_eq!(kept_of(second)["film"][1], kept_of(first)["film"][1] + 1);
+    assert_eq!(kept_of(second), by_piece(&reported(&house.get("/v1/reports/content").await)));
+    let film = house.get("/v1/reports/content/trend?row=film").await;
+    let rows = film["items"].as_array().unwrap().iter().map(|day| day["rows"].as_array().unwrap());
+    assert!(
+        rows.clone().count() == 2 && rows.clone().all(|rows| rows.len() == 1 && rows[0]["content"] == "film")
+    );
+    let path = "/v1/reports/content/trend?row=film";
+    let csv = house.call(Role::Sales, "GET", path, "text/csv", None).await.text();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("day,content,leads,sent,opened,"), "{csv}");
+    let [leads, sent, ..] = kept_of(second)["film"];
+    assert!(lines.len() == 3 && lines[2].starts_with(&format!("2026-11-23,film,{leads},{sent},")), "{csv}");
+}
+
+#[tokio::test]
+async fn a_daily_count_that_older_code_began_ends_and_keeps_no_day() {
+    let house = House::on_memory().await;
+    catalog(&house).await;
+    let asked = json!({ "report": "content", "watch": true });
+    house.insights.jobs.add("report-content-2026-11-22", JobKind::Report, &asked).await.unwrap();
+    insights::run_job(&house.insights, "report-content-2026-11-22").await.unwrap();
+    let job = house.insights.jobs.get("report-content-2026-11-22").await.unwrap().unwrap();
+    assert_eq!(job.status, JobStatus::Done);
+    let trend = house.get("/v1/reports/content/trend?from=2026-11-21").await;
+    assert_eq!((&trend["items"], &trend["missing"]), (&json!([]), &json!(["2026-11-21"])));
+    daily(&house).await.unwrap();
+    let trend = house.get("/v1/reports/content/trend?from=2026-11-21").await;
+    assert_eq!((&trend["items"][0]["day"], &trend["missing"]), (&json!("2026-11-21"), &json!([])));
+}
+
+#[tokio::test]
+async fn a_night_of_figures_is_one_transaction_of_the_database() {
+    let dynamo = Dynamo::start().await;
+    let house = House::over(dynamo.leads(), Arc::new(dynamo.catalog())).await;
+    told(&house, 40, 22).await;
+    insights::scheduled(&house.insights, &json!({ "action": "keep_figures" })).await.unwrap();
+    let mut report = house.get("/v1/reports/personas").await;
+    let trend = house.get("/v1/reports/personas/trend").await;
+    let more = [("day".to_owned(), json!("2026-11-21")), ("rows_left_out".to_owned(), json!(0))];
+    report.as_object_mut().unwrap().extend(more);
+    assert_eq!(trend["items"], json!([report]));
+    let promises = house.get("/v1/reports/promises/trend?basis=cohort").await;
+    assert_eq!(promises["items"][0]["sales"]["rows"], json!([]), "nobody was handed over");
+}
+
+#[tokio::test]
+async fn a_daily_count_that_dies_at_any_step_and_is_taken_up_again_keeps_one_right_record_of_its_day() {
+    let mut survived = BTreeSet::new();
+    let mut expected = None;
+    for failure in [Failure::Hangs, Failure::Throttled, Failure::TimedOutAfterWrite, Failure::Conflict] {
+        for step in 1.. {
+            let mut house = House::on_memory().await;
+            catalog(&house).await;
+            let stories = told(&house, 12, 9).await;
+            let expected = expected
+                .get_or_insert_with(|| by_piece(&recount(&stories, Timestamp::EARLIEST, house.clock.now())));
+            // What is read, and what is written of jobs and figures, fails in one order.
+            let catalog = Arc::clone(&house.insights.catalog);
+            let failing: Arc<dyn Catalog> =
+                Arc::new(FailingCatalog::new(Arc::clone(&catalog), house.failures.clone()));
+            house.insights.jobs = Jobs::new(Arc::clone(&failing), Arc::clone(&house.clock) as _);
+            house.insights.catalog = failing;
+            // Each call stops after its first page, and the next one goes on.
+            house.insights.work_for = Duration::ZERO;
+            house.failures.take_calls();
+            house.failures.on_call(step, failure);
+            let mut met = false;
+            let mut calls = 0;
+            let id = "report-content-of-2026-11-21";
+            loop {
+                let call = async { daily(&house).await.is_err() };
+                let died = tokio::select! {
+                    biased;
+                    failed = call => failed,
+                    () = house.failures.hung() => true,
+                };
+                met |= died;
+                let found = catalog.list(CatalogKind::Report, 10, None).await.unwrap().items;
+                let done = catalog.get(CatalogKind::Job, id).await.unwrap();
+                let done = done.is_some_and(|job| job.body["status"] == "done");
+                assert_eq!(found.len(), usize::from(done), "kept with its end: {failure:?} at {step}");
+                if done && !died {
+                    break;
+                }
+                if died {
+                    house.failures.take_calls();
+                }
+                // Whoever died holds the job until its lease ends.
+                house.clock.set(house.clock.now().plus(adapters::jobs::LEASE_MS));
+                calls += 1;
+                assert!(calls < 20, "{failure:?} at {step}");
+            }
+            let steps = house.failures.take_calls().len();
+            let trend = house.get("/v1/reports/content/trend").await;
+            let day = &trend["items"][0];
+            assert_eq!(trend["items"].as_array().map(Vec::len), Some(1), "{failure:?} at {step}");
+            assert_eq!(day["day"], json!("2026-11-21"), "{failure:?} at {step}");
+            assert_eq!(kept_of(day), *expected, "{failure:?} at {step}");
+            if !met && step > steps {
+                break;
+            }
+            if met {
+                survived.insert((format!("{failure:?}"), step));
+            }
+        }
+    }
+    assert!(survived.len() > 60, "{} steps failed", survived.len());
+}
+
 #[tokio::test]
 async fn the_daily_count_is_what_the_next_choice_goes_by() {
     let house = House::on_memory().await;
     catalog(&house).await;
     let stories = told(&house, 150, 5).await;
-    let plain = Story {
-        who: "plain@company.example".to_owned(),
-        job: "plant_manager",
-        language: "en",
-        captured: time("2026-11-01T08:00:00Z"),
-        reached: [None; 3],
-        lost: None,
-        had: Vec::new(),
-    };
+    let plain = plain();
     tell(&house, &plain).await;
     let reference = email(&plain.who);
     let lead = house.insights.leads.owners(&[reference]).await.unwrap().pop().unwrap().1;
@@ -592,7 +765,7 @@ async fn the_daily_count_is_what_the_next_choice_goes_by() {
     assert!(before["results_as_of"].is_null() && before["content"]["had_by"] == 0, "{before}");
     let watched =
         insights::scheduled(&house.insights, &json!({ "action": "watch_content" })).await.unwrap().unwrap();
-    assert!(watched["job"].as_str().unwrap().starts_with("report-content-2026-11-22"));
+    assert!(watched["job"].as_str().unwrap().starts_with("report-content-of-2026-11-21"));
     insights::scheduled(&house.insights, &json!({ "action": "watch_content" })).await.unwrap();
     let after = house.get(&path).await;
     assert_eq!(after["results_as_of"], json!(NOON));

@@ -1,6 +1,8 @@
-//! What each piece of content did: on request for any span, and once a day for whoever chooses content.
+//! What each piece of content did: on request for any span, and once a day for whoever chooses content and for its trend.
 
 use super::written;
+use crate::kept::content::Did;
+use crate::kept::{Night, finish};
 use crate::request::{self, SpanAsked, SpanQuery};
 use crate::walk::{Selection, Stand, Story, Study, page, stand_of, walk};
 use crate::{App, response, run_job, timely, version_of};
@@ -8,7 +10,7 @@ use adapters::content::{contents, keep, results_from, results_json};
 use adapters::http::auth::MarketingAndSales;
 use adapters::http::{Caller, Problem, Query};
 use adapters::jobs::{Job, JobKind};
-use adapters::ports::StoreError;
+use adapters::ports::{Put, StoreError};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -114,18 +116,24 @@ pub(crate) async fn work(app: &App, job: &mut Job, until: Instant) -> Result<boo
     if job.request.get("watch") == Some(&Value::Bool(true)) {
         keep(app.catalog.as_ref(), &results, now).await?;
     }
-    app.jobs.finish(job, found(&results, version, now)).await?;
+    // A day that is kept is kept with the job's end. Whoever dies before walks no further than from where it was noted last, and
+    // keeps the same, as of when the job was made.
+    let of_day: Vec<Put> =
+        Night::asked(job, now).iter().map(|night| Did::keep(night, &results, version)).collect();
+    finish(app, job, found(&results, version, now), &of_day).await?;
     Ok(true)
 }
 
-/// Counts what content did for whoever chooses it: a job, once a day however often it is asked for.
+/// Counts what content did, for whoever chooses it and for its trend: a job, once a day however often it is asked for.
 ///
 /// # Errors
 ///
 /// [`StoreError`]; the next call goes on.
 pub async fn watch(app: &App) -> Result<Value, StoreError> {
-    let id = format!("report-content-{}", app.clock.now().day());
-    app.jobs.add(&id, JobKind::Report, &json!({ "report": "content", "watch": true })).await?;
+    let night = Night::last(app).await?;
+    let id = format!("report-content-of-{}", night.day);
+    let asked = night.ask(json!({ "report": "content", "watch": true }));
+    app.jobs.add(&id, JobKind::Report, &asked).await?;
     run_job(app, &id).await?;
     Ok(json!({ "job": id }))
 }

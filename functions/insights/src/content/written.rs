@@ -1,9 +1,9 @@
 //! What the routes of content answer.
 
+use crate::response;
 use adapters::http::Problem;
 use adapters::playbooks::Version;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::content::choice::{Choice, DRAW, FAIR_IN, FAIR_TRIES, Ranked, Turn};
 use domain::content::matrix::{Apart, Leads, Matrix, MatrixCell, Waiting};
 use domain::content::results::{MOVES_WITHIN_DAYS, Results, Sums, WINS_WITHIN_DAYS};
@@ -37,7 +37,7 @@ pub(super) const MATRIX_COLUMNS: &[(&str, &str)] = &[
 ];
 
 /// The columns of the report as CSV. `of` says whether a row is a whole `content` or one `cell` of it.
-pub(super) const RESULT_COLUMNS: &[(&str, &str)] = &[
+pub(crate) const RESULT_COLUMNS: &[(&str, &str)] = &[
     ("of", "/of"),
     ("content", "/content"),
     ("title", "/title"),
@@ -62,6 +62,23 @@ pub(super) const RESULT_COLUMNS: &[(&str, &str)] = &[
     ("told", "/told/hits"),
 ];
 
+/// Gives rows as a table, the head first.
+pub(crate) fn table<'a>(
+    rows: impl IntoIterator<Item = &'a Value>,
+    columns: &[(&str, &str)],
+) -> Vec<Vec<String>> {
+    let line = |row: &Value| {
+        let cells = columns.iter().map(|(_, pointer)| match row.pointer(pointer) {
+            Some(Value::String(text)) => harmless_cell(text).into_owned(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        });
+        cells.collect()
+    };
+    let head = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    std::iter::once(head).chain(rows.into_iter().map(line)).collect()
+}
+
 /// Gives rows as CSV.
 ///
 /// # Errors
@@ -71,25 +88,11 @@ pub(super) fn csv<'a>(
     rows: impl IntoIterator<Item = &'a Value>,
     columns: &[(&str, &str)],
 ) -> Result<Response, Problem> {
-    let write = || {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(columns.iter().map(|(name, _)| *name)).ok()?;
-        for row in rows {
-            let cells = columns.iter().map(|(_, pointer)| match row.pointer(pointer) {
-                Some(Value::String(text)) => harmless_cell(text).into_owned(),
-                Some(Value::Number(number)) => number.to_string(),
-                _ => String::new(),
-            });
-            writer.write_record(cells).ok()?;
-        }
-        String::from_utf8(writer.into_inner().ok()?).ok()
-    };
-    let text = write().ok_or_else(Problem::internal)?;
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response())
+    response::csv(table(rows, columns)).ok_or_else(Problem::internal)
 }
 
 /// Gives the list of an answer.
-pub(super) fn listed<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn listed<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     answer.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -206,7 +209,8 @@ pub(super) fn results(asked: &Value, found: &Value, results: &Results, catalog: 
     whole
 }
 
-fn sums_json(sums: &Sums) -> Value {
+/// Gives the sums of a piece with their shares.
+pub(crate) fn sums_json(sums: &Sums) -> Value {
     let rate = |hits: u64, of: u64| Rate { hits, of }.to_json();
     json!({
         "leads": sums.leads,

@@ -8,7 +8,7 @@ use domain::funnel::{Count, Durations, Funnel, Group, Line};
 use domain::report::{Basis, PATH};
 use domain::segment::harmless_cell;
 use domain::stage::Stage;
-use domain::time::{Day, Timestamp};
+use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -126,36 +126,32 @@ impl Figures {
         });
         json!({ "as_of": self.as_of, "total": line(&self.total, basis), "rows": rows.collect::<Vec<_>>() })
     }
+}
 
-    /// Shows them as a table, a line for each row and stage, with the head first; of a day where one is said.
-    #[must_use]
-    pub fn table(&self, group_by: &str, basis: Basis, day: Option<Day>) -> Vec<Vec<String>> {
-        let columns = columns(basis);
-        let first = || day.map(|day| day.to_string());
-        let mut table = vec![
-            day.map(|_| "day").into_iter().chain([group_by]).map(str::to_owned).collect::<Vec<String>>(),
-        ];
-        if let Some(head) = table.first_mut() {
-            head.extend(columns.iter().map(|(name, _)| (*name).to_owned()));
+/// Gives figures that were shown as a table, a line for each row and stage, with the head first.
+#[must_use]
+pub fn table(shown: &Value, group_by: &str, basis: Basis) -> Vec<Vec<String>> {
+    let columns = columns(basis);
+    let head = std::iter::once(group_by).chain(columns.iter().map(|(name, _)| *name));
+    let mut table = vec![head.map(str::to_owned).collect::<Vec<String>>()];
+    let list = |of: &Value, name: &str| of.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    for row in list(shown, "rows") {
+        let others = row.get("others").is_some();
+        let name = row.get(group_by).and_then(Value::as_str).unwrap_or(if others { "(others)" } else { "" });
+        for stage in list(&row, "stages") {
+            let cell = |(_, at): &(&str, &str)| {
+                // What is of the whole row stands in each of its lines.
+                match stage.pointer(at).or_else(|| row.pointer(at)) {
+                    None | Some(Value::Null) => String::new(),
+                    Some(Value::String(text)) => text.clone(),
+                    Some(value) => value.to_string(),
+                }
+            };
+            let name = harmless_cell(name).into_owned();
+            table.push(std::iter::once(name).chain(columns.iter().map(cell)).collect());
         }
-        for row in &self.rows {
-            let shown = Value::Object(line(&row.counted, basis));
-            let name = if row.others { "(others)" } else { row.name.as_deref().unwrap_or_default() };
-            for stage in shown.get("stages").and_then(Value::as_array).into_iter().flatten() {
-                let cell = |(_, at): &(&str, &str)| {
-                    // What is of the whole row stands in each of its lines.
-                    match stage.pointer(at).or_else(|| shown.pointer(at)) {
-                        None | Some(Value::Null) => String::new(),
-                        Some(Value::String(text)) => text.clone(),
-                        Some(value) => value.to_string(),
-                    }
-                };
-                let name = harmless_cell(name).into_owned();
-                table.push(first().into_iter().chain([name]).chain(columns.iter().map(cell)).collect());
-            }
-        }
-        table
     }
+    table
 }
 
 /// Gives the columns of the table: their names, and where their values stand in a stage, or else in its row.

@@ -59,14 +59,13 @@ pub(crate) async fn funnel(
         Err(job) => return Ok(response::later(&job)),
     };
     let figures = Figures::from_json(&found).ok_or_else(Problem::internal)?;
+    let shown = figures.shown(asked.group_by, asked.question.basis);
     if request::wants_csv(&headers) {
-        let rows = figures.table(asked.group_by, asked.question.basis, None);
+        let rows = figures::table(&shown, asked.group_by, asked.question.basis);
         return response::csv(rows).ok_or_else(Problem::internal);
     }
     let mut report = asked.to_json();
-    if let (Some(map), Value::Object(shown)) =
-        (report.as_object_mut(), figures.shown(asked.group_by, asked.question.basis))
-    {
+    if let (Some(map), Value::Object(shown)) = (report.as_object_mut(), shown) {
         map.extend(shown);
     }
     Ok(response::whole(&report))

@@ -1,7 +1,5 @@
 //! What a card and the report over all personas show, in the words of the API.
 
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use domain::evidence::{Detail, Evidence, Kind, With};
 use domain::identity::Slug;
 use domain::persona::card::{Card, Judged, OfKind, Side, Verdict};
@@ -371,15 +369,15 @@ fn said_by(detail: &Detail) -> String {
     }
 }
 
-/// Answers with the report as CSV.
+/// Gives the report as a table, the head first.
 #[must_use]
-pub fn csv(report: &Overview) -> Option<Response> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+pub fn table(report: &Overview) -> Vec<Vec<String>> {
     let phases = Phase::WORDS.iter().map(|(word, _)| *word).chain(["none"]);
     let head =
         ["persona", "name", "meet", "all", "leads", "share_of_base", "share_of_leads", "won", "lost", "open"];
     let head = head.into_iter().chain(["win_rate", "win_rate_low", "win_rate_high"]).map(str::to_owned);
-    writer.write_record(head.chain(phases.clone().map(|word| format!("phase_{word}")))).ok()?;
+    let mut table =
+        vec![head.chain(phases.clone().map(|word| format!("phase_{word}"))).collect::<Vec<String>>()];
     let rows = report
         .rows
         .iter()
@@ -395,9 +393,7 @@ pub fn csv(report: &Overview) -> Option<Response> {
         cells.extend([group.won, group.lost, group.open].map(|n| n.to_string()));
         cells.extend([number(group.win_rate), bound(|b| b.low), bound(|b| b.high)]);
         cells.extend(phases.clone().map(|word| group.phases.get(word).copied().unwrap_or(0).to_string()));
-        writer.write_record(&cells).ok()?;
+        table.push(cells);
     }
-    let mut response = String::from_utf8(writer.into_inner().ok()?).ok()?.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    Some(response)
+    table
 }

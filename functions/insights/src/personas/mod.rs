@@ -60,7 +60,9 @@ pub(crate) async fn personas(
 ) -> Result<Response, Problem> {
     let active = app.playbooks.active().await?;
     match figures(&app, &active).await? {
-        Ok(report) if crate::request::wants_csv(&headers) => card::csv(&report).ok_or_else(Problem::internal),
+        Ok(report) if crate::request::wants_csv(&headers) => {
+            response::csv(card::table(&report)).ok_or_else(Problem::internal)
+        }
         Ok(report) => Ok(response::whole(&json!(report))),
         Err(job) => Ok(response::later(&job)),
     }

@@ -1,10 +1,8 @@
 //! What is asked of the figures that were kept day by day.
 
-use super::{chosen, word};
+use super::chosen;
 use adapters::http::Problem;
-use domain::condition::TouchField;
 use domain::fault::Faults;
-use domain::funnel::GroupBy;
 use domain::report::Basis;
 use domain::time::Day;
 use serde::Deserialize;
@@ -25,7 +23,8 @@ const MOST_PAGE: u32 = 92;
 pub struct TrendQuery {
     /// As in the report.
     pub group_by: Option<String>,
-    /// `period` (what happened on each day) unless said, or `cohort` (all leads as they stood after it).
+    /// `period` (what happened on each day) unless said, or `cohort` (all leads as they stood after it); of personas and
+    /// content there is `cohort` only.
     pub basis: Option<String>,
     /// The first day, such as 2026-02-01; 30 days before the end unless said.
     pub from: Option<String>,
@@ -42,12 +41,12 @@ pub struct TrendQuery {
 /// A question for the figures of some days.
 #[derive(Clone, Debug)]
 pub struct TrendAsked {
-    /// Whose figures: `funnel` or `campaigns`.
+    /// Whose figures, such as `funnel`.
     pub report: &'static str,
     /// The word for what the rows stand for.
     pub group_by: &'static str,
-    /// The word for the basis.
-    pub basis: &'static str,
+    /// The basis.
+    pub basis: Basis,
     /// The first day.
     pub from: Day,
     /// The day after the last one.
@@ -60,21 +59,21 @@ pub struct TrendAsked {
     pub limit: usize,
 }
 
-/// The words for the basis; what happened day by day is what a trend is asked for.
-const BASES: &[(&str, Basis)] = &[("period", Basis::Period), ("cohort", Basis::Cohort)];
-
-/// Reads the query; every fault at once.
+/// Reads the query of a report that is kept by these groups and in these bases, the usual ones first; every fault at once.
 ///
 /// # Errors
 ///
 /// The faults.
-pub fn trend(report: &'static str, query: &TrendQuery, today: Day) -> Result<TrendAsked, Problem> {
+pub fn trend<G: Copy>(
+    report: &'static str,
+    groups: &'static [(&'static str, G)],
+    bases: &'static [(&'static str, Basis)],
+    query: &TrendQuery,
+    today: Day,
+) -> Result<TrendAsked, Problem> {
     let faults = Faults::new();
-    let group_by = match report {
-        "funnel" => chosen("group_by", GroupBy::WORDS, &query.group_by, &faults).0,
-        _ => chosen("group_by", TouchField::WORDS, &query.group_by, &faults).0,
-    };
-    let (_, basis) = chosen("basis", BASES, &query.basis, &faults);
+    let (group_by, _) = chosen("group_by", groups, &query.group_by, &faults);
+    let (_, basis) = chosen("basis", bases, &query.basis, &faults);
     let day = |name: &str, asked: &Option<String>, usual: Day| {
         let Some(text) = asked else { return Some(usual) };
         let day = Day::parse(text);
@@ -102,7 +101,7 @@ pub fn trend(report: &'static str, query: &TrendQuery, today: Day) -> Result<Tre
     let asked = basis.zip(from.zip(to)).map(|(basis, (from, to))| TrendAsked {
         report,
         group_by,
-        basis: word(Basis::WORDS, basis),
+        basis,
         from,
         to,
         row,
@@ -113,13 +112,31 @@ pub fn trend(report: &'static str, query: &TrendQuery, today: Day) -> Result<Tre
 }
 
 impl TrendAsked {
+    /// Gives the day after the last one of this page.
+    #[must_use]
+    pub fn end(&self) -> Day {
+        self.start.plus(i32::try_from(self.limit).unwrap_or(i32::MAX)).min(self.to)
+    }
+
+    /// Gives the days of this page.
+    pub fn page(&self) -> impl Iterator<Item = Day> {
+        let end = self.end();
+        std::iter::successors(Some(self.start), |day| Some(day.plus(1))).take_while(move |day| *day < end)
+    }
+
+    /// Gives the day with which the next page begins, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Day> {
+        Some(self.end()).filter(|end| *end < self.to)
+    }
+
     /// Gives the question as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
             "report": self.report,
             "group_by": self.group_by,
-            "basis": self.basis,
+            "basis": self.basis.as_str(),
             "from": self.from.to_string(),
             "to": self.to.to_string(),
             "row": self.row.clone().flatten(),

@@ -81,7 +81,7 @@ fn first_name(lead: &Lead) -> Option<String> {
 }
 
 /// Puts together what the templates of a mail may name.
-pub(super) fn of(order: &Order<'_>, content_url: &str, unsubscribe: &str) -> Value {
+pub(super) fn of(order: &Order<'_>, postal_address: &str, content_url: &str, unsubscribe: &str) -> Value {
     let lead = order.lead;
     let said = |text: Option<String>, most: usize| {
         text.map(|text| discreet(&text, most)).filter(|text| !text.is_empty())
@@ -120,7 +120,7 @@ pub(super) fn of(order: &Order<'_>, content_url: &str, unsubscribe: &str) -> Val
         },
         "why": order.why.map(|why| one_line(why, VALUE)),
         "sender": { "name": sender(order), "email": order.from.email.as_str() },
-        "postal_address": order.house.postal_address,
+        "postal_address": postal_address,
         "unsubscribe_url": unsubscribe,
         "preferences_url": unsubscribe,
     })
@@ -175,5 +175,7 @@ pub(super) fn samples(attributes: &BTreeSet<String>) -> Vec<Value> {
 
 /// The postal address of the samples; its `&` would be seen where the letter shows its HTML as a text.
 pub(super) const SAMPLE_ADDRESS: &str = "Company & Co, 1 Street, 1010 Vienna";
+/// The site that is nowhere.
+pub(super) const SAMPLE_SITE: &str = "https://preview.invalid";
 /// The link by which nobody unsubscribes.
 pub(super) const SAMPLE_UNSUBSCRIBE: &str = "https://preview.invalid/unsubscribe";

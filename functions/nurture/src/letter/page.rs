@@ -228,7 +228,8 @@ pub(super) fn led(source: &str, language: &str, links: &Links<'_>) -> Result<Led
 fn no_link(link: &Link) -> String {
     match link {
         Link::Homeless => {
-            "links to a path of the own site, and SITE_URL does not say where that is".to_owned()
+            "links to a path of the own site, and the playbook's nurture.site does not say where that is"
+                .to_owned()
         }
         _ => "has a link that leads nowhere; expected https://…, mailto:, tel:, or a path of the own site"
             .to_owned(),
@@ -238,7 +239,8 @@ fn no_link(link: &Link) -> String {
 fn no_picture(link: &Link) -> String {
     match link {
         Link::Homeless => {
-            "shows a picture of the own site, and SITE_URL does not say where that is".to_owned()
+            "shows a picture of the own site, and the playbook's nurture.site does not say where that is"
+                .to_owned()
         }
         _ => "has a picture that is nowhere; expected https://… or a path of the own site".to_owned(),
     }

@@ -4,8 +4,10 @@ use super::*;
 use crate::link::{Mail, MailLinks};
 use adapters::signed_link::Links as Keys;
 use domain::attribute::{Attribute, AttributeName, AttributeValue};
+use domain::consent::{Basis, ConsentFact};
 use domain::fault::Faults;
 use domain::identity::Email;
+use domain::playbook::Playbook;
 use domain::reader::Node;
 use lol_html::{RewriteStrSettings, element, rewrite_str};
 use mail_parser::MessageParser;
@@ -13,9 +15,18 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
-use testkit::builders::{NOON, a_lead, email, playbook, slug, time};
+use testkit::builders::{NOON, a_lead, email, slug, test_playbook, time};
 
 const ADDRESS: &str = "Company GmbH, Straße 1 & 2, 1010 Wien";
+
+/// The tests' playbook, with where the company is.
+static PLAYBOOK: LazyLock<Playbook> = LazyLock::new(|| {
+    let mut document = test_playbook();
+    document["nurture"] = json!({
+        "postal_address": ADDRESS, "site": "https://www.company.example/", "reply_to": "ada.sales@company.example",
+    });
+    Playbook::parse(&document).unwrap()
+});
 
 fn attribute(value: AttributeValue) -> Attribute {
     Attribute { value, set_at: time(NOON), set_by: "test".to_owned(), known_at: None }
@@ -89,14 +100,12 @@ fn composed(
     compose(&Order {
         lead,
         number: 3,
-        playbook: playbook(),
+        playbook: &PLAYBOOK,
         program: Program { id: &program, name: "Newcomers" },
         content: &content,
         why: None,
         template,
         from: &from,
-        reply_to: None,
-        house: &House::new(ADDRESS, "https://www.company.example/"),
         ways,
         now: time(NOON),
     })
@@ -221,6 +230,7 @@ fn a_letter_has_the_headers_that_mailboxes_want_and_reads_back_whole() {
     assert_eq!(header("List-Id").as_deref(), Some("<newcomers.company.example>"));
     assert_eq!(header("Auto-Submitted").as_deref(), Some("auto-generated"));
     assert_eq!(parsed.message_id(), Some(format!("nurture.{}.3@company.example", lead.id).as_str()));
+    assert_eq!(parsed.reply_to().unwrap().first().unwrap().address(), Some("ada.sales@company.example"));
     assert_eq!(parsed.subject(), Some("Savings & <more>"));
     assert_eq!(parsed.to().unwrap().first().unwrap().name(), Some("Żaneta 王"));
     assert!(parsed.body_text(0).unwrap().contains("Hello Żaneta,"));
@@ -240,26 +250,84 @@ fn without_an_address_of_the_lead_of_the_company_or_of_its_site_there_is_no_lett
     let mut nobody = lead(&[]);
     nobody.identities.clear();
     assert_eq!(composed(&template, &nobody, "https://a.example", None).unwrap_err(), ComposeError::NoAddress);
-    let (program, content, from, ada) = (slug("p"), content("/x"), mailbox(), lead(&[]));
-    let order = |house: House| {
+    let bare = Playbook::parse(&test_playbook()).unwrap();
+    let (program, ada) = (slug("newcomers"), lead(&[]));
+    let (from, signer) = (mailbox(), signed(&ada));
+    let write = |playbook: &Playbook, ways: Ways<'_>| {
         write(&Order {
             lead: &ada,
             number: 1,
-            playbook: playbook(),
-            program: Program { id: &program, name: "P" },
-            content: &content,
+            playbook,
+            program: Program { id: &program, name: "Newcomers" },
+            content: &content("/papers/savings"),
             why: None,
             template: &template,
             from: &from,
-            reply_to: None,
-            house: &house,
-            ways: Ways::Shown,
+            ways,
             now: time(NOON),
         })
-        .unwrap_err()
     };
-    assert_eq!(order(House::new(" ", "https://a.example")), ComposeError::NoPostalAddress);
-    assert_eq!(order(House::new(ADDRESS, "")), ComposeError::NoSite);
+    let ways = Ways::of(&signer, &ada, &bare.nurture);
+    assert_eq!(write(&bare, ways).unwrap_err(), ComposeError::NoPostalAddress);
+    let mut homeless = PLAYBOOK.clone();
+    homeless.nurture.site = None;
+    assert_eq!(write(&homeless, ways).unwrap_err(), ComposeError::NoSite);
+    assert!(write(&PLAYBOOK, ways).is_ok());
+    let shown = write(&bare, Ways::Shown).unwrap();
+    assert!(
+        shown.text.contains("(your postal address)")
+            && shown.html.contains("https://preview.invalid/papers/savings")
+    );
+}
+
+#[test]
+fn what_is_tracked_is_what_the_playbook_says_and_the_lead_agreed_to() {
+    let lead = lead(&[]);
+    let signer = signed(&lead);
+    let tracked = |opens: Track, clicks: Track, lead: &Lead| {
+        let mut nurture = PLAYBOOK.nurture.clone();
+        (nurture.opens, nurture.clicks) = (opens, clicks);
+        match Ways::of(&signer, lead, &nurture) {
+            Ways::Signed { opens, clicks, purpose: Purpose::Marketing, .. } => (opens, clicks),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(tracked(Track::Always, Track::Never, &lead), (true, false));
+    assert_eq!(tracked(Track::WithConsent, Track::WithConsent, &lead), (false, false));
+    let mut agreed = lead.clone();
+    agreed.consents.take(&ConsentFact {
+        purpose: Purpose::Tracking,
+        status: ConsentStatus::Confirmed,
+        basis: Basis::Consent,
+        text: None,
+        source: None,
+        at: time(NOON),
+    });
+    assert_eq!(tracked(Track::Never, Track::WithConsent, &agreed), (false, true));
+    // What is not tracked leads straight on.
+    let (program, from) = (slug("newcomers"), mailbox());
+    let quiet = compose(&Order {
+        lead: &lead,
+        number: 3,
+        playbook: &PLAYBOOK,
+        program: Program { id: &program, name: "Newcomers" },
+        content: &content("https://a.example/x"),
+        why: Some("You asked for it."),
+        template: &Template::built_in().unwrap(),
+        from: &from,
+        ways: Ways::Signed { links: &signer, purpose: Purpose::Marketing, opens: false, clicks: false },
+        now: time(NOON),
+    })
+    .unwrap();
+    assert!(
+        values(&quiet.html, "img", "src").is_empty()
+            && !quiet.html.contains("/t/c/")
+            && !quiet.text.contains("/t/c/")
+    );
+    assert!(
+        quiet.html.contains("https://a.example/x?utm_source=nurture")
+            && quiet.text.contains("You asked for it.")
+    );
 }
 
 #[test]
@@ -541,7 +609,7 @@ proptest! {
             let mut names: Vec<String> = parsed.headers().iter().map(|header| header.name().to_lowercase()).collect();
             names.sort();
             prop_assert_eq!(names, ["auto-submitted", "content-type", "date", "from", "list-id", "list-unsubscribe",
-                "list-unsubscribe-post", "message-id", "mime-version", "subject", "to"]);
+                "list-unsubscribe-post", "message-id", "mime-version", "reply-to", "subject", "to"]);
             let to = parsed.to().unwrap();
             prop_assert_eq!(to.iter().filter_map(|to| to.address()).collect::<Vec<_>>(), ["ada@company.example"]);
         }

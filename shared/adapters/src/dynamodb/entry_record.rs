@@ -29,7 +29,7 @@ use super::document::{
     money_to_json, new_attribute_from_json, new_attribute_to_json, owned, score_from_json, score_to_json,
     stage, time, value_from_json, value_to_json, version,
 };
-use super::item::{CorruptRecord, Damage, Reader, Writer, owner_of, required};
+use super::item::{CorruptRecord, Damage, Reader, Writer, owner_of, required, slug};
 use super::keys;
 use super::moves::{MoveFields, of_words, step};
 use aws_sdk_dynamodb::types::AttributeValue as Stored;
@@ -39,6 +39,7 @@ use domain::change::{Capture, Effect, Entry, Event, Fact, MarketingFeedback};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::identity::LeadId;
 use domain::lead::{Company, Touch};
+use domain::nurture::Exit;
 use domain::phase::Phase;
 use domain::reason::{Because, Reason};
 use domain::routing::{Passed, Routed, Rule};
@@ -220,6 +221,9 @@ fn fact_to_doc(fact: &Fact) -> Doc {
             .with_text("note", note.as_deref()),
         Fact::Consent(consent) => consent_to_doc(consent),
         Fact::Withdrawn { id, note } => doc.with("id", id.to_string()).with_text("note", note.as_deref()),
+        Fact::NurturePaused { until, by, note } => {
+            doc.with_time("until", *until).with_slug("by", by.as_ref()).with_text("note", note.as_deref())
+        }
         Fact::Reviewed => doc,
     }
 }
@@ -246,6 +250,9 @@ fn fact_from_doc(kind: &str, doc: Fields<'_>) -> Result<Fact, Damage> {
         },
         "consent" => Fact::Consent(consent_from_doc(doc)?),
         "withdrawn" => Fact::Withdrawn { id: doc.need("id", delivery)?, note: doc.text("note")? },
+        "nurture_paused" | "nurture_resumed" => {
+            Fact::NurturePaused { until: doc.time("until")?, by: doc.slug("by")?, note: doc.text("note")? }
+        }
         "reviewed" => Fact::Reviewed,
         other => {
             let step = step(other)
@@ -430,6 +437,17 @@ fn effect_to_doc(effect: &Effect) -> Doc {
         Effect::SegmentLeft { segment, because } => doc("segment_left")
             .with("segment", segment.as_str())
             .with_text("because", reasons_to_text(because).as_deref()),
+        Effect::ProgramEntered { program, held_out, because, over, given_back } => doc("program_entered")
+            .with("program", program.as_str())
+            .with_flag("held_out", *held_out)
+            .with_text("because", reasons_to_text(because).as_deref())
+            .with_list("over", over.iter().map(|other| other.as_str().into()).collect())
+            .with_text("given_back", given_back.as_deref()),
+        Effect::ProgramLeft { program, exit, because } => doc("program_left")
+            .with("program", program.as_str())
+            .with("exit", exit.as_str())
+            .with_text("because", reasons_to_text(because).as_deref()),
+        Effect::ContentExhausted { program } => doc("content_exhausted").with("program", program.as_str()),
         Effect::Impossible { step, stage } => {
             doc("impossible").with("step", step.as_str()).with("stage", stage.as_str())
         }
@@ -515,6 +533,21 @@ fn effect_from_doc(doc: Fields<'_>) -> Result<Effect, Damage> {
         },
         "segment_entered" => Effect::SegmentEntered { segment: a_slug("segment")?, because: because()? },
         "segment_left" => Effect::SegmentLeft { segment: a_slug("segment")?, because: because()? },
+        "program_entered" => Effect::ProgramEntered {
+            program: a_slug("program")?,
+            held_out: doc.flag("held_out")?,
+            because: because()?,
+            over: doc
+                .get("over", |value| value.as_array()?.iter().map(|id| slug(id.as_str()?)).collect())?
+                .unwrap_or_default(),
+            given_back: doc.text("given_back")?,
+        },
+        "program_left" => Effect::ProgramLeft {
+            program: a_slug("program")?,
+            exit: doc.word("exit", Exit::WORDS)?,
+            because: because()?,
+        },
+        "content_exhausted" => Effect::ContentExhausted { program: a_slug("program")? },
         "impossible" => Effect::Impossible {
             step: doc.need("step", |value| step(value.as_str()?))?,
             stage: doc.need("stage", stage)?,

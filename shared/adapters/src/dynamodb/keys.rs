@@ -13,6 +13,7 @@
 //! reach the person.
 
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
+use domain::lead::Lead;
 use domain::score::Score;
 use sha2::{Digest, Sha256};
 
@@ -65,7 +66,8 @@ pub const NOBODY: &str = "-";
 pub const NO_PROMISE: i64 = 253_402_300_799;
 /// Stands before the owner of a lead that waits for its turn ([`held_for`]); no person can be called so either.
 const HELD: &str = "~";
-/// The number of partitions of index `due`.
+/// The number of partitions of index `due` for leads that are due a review or a word about a promise. As many more are for
+/// those that are due a mail ([`mail_shard`]): so each of the two that look for what is due reads its own.
 pub const DUE_SHARDS: u8 = 16;
 
 const EXTERNAL: &str = "external#";
@@ -154,7 +156,19 @@ pub fn held_rank(score: &Score) -> i64 {
     200 - i64::from(score.fit) - i64::from(score.engagement)
 }
 
-/// Gives the partition of index `due` that a lead belongs to, below [`DUE_SHARDS`].
+/// Gives the partition of index `due` that a lead stands in.
+#[must_use]
+pub fn shard_of(lead: &Lead) -> u8 {
+    if lead.is_due_a_mail() { mail_shard(due_shard(&lead.id)) } else { due_shard(&lead.id) }
+}
+
+/// Gives the partition for mails that goes with one for reviews.
+#[must_use]
+pub const fn mail_shard(shard: u8) -> u8 {
+    DUE_SHARDS + shard
+}
+
+/// Gives the partition of index `due` in which a lead waits for its reviews, below [`DUE_SHARDS`].
 #[must_use]
 pub fn due_shard(lead: &LeadId) -> u8 {
     // FNV-1a in 64 bits, of which the highest four are the best mixed. `std`'s hasher may change between releases.

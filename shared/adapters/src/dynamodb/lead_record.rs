@@ -33,6 +33,8 @@
 //! | `i` | L of S | identities, as [`keys::identity_text`] writes them |
 //! | `l`, `ls` | B | ledger, and ledger since `cf` |
 //! | `n` | N | number of activities |
+//! | `nu` | M | its nurturing, see `nurture_record`; absent where no program ever took it |
+//! | `oi` | M | what it was asked to confirm: `w` the statement that waits, `a` when it was asked, a list of N |
 //! | `pe` | S | the person, outside of inbox stages; inside it is `owner` |
 //! | `pt` | N | since when `owner` or `pe` has it, by when that was recorded |
 //! | `ph` | N | phase, from 0 in the order of the journey |
@@ -44,6 +46,7 @@
 //! | `rt` | N | responded at |
 //! | `s` | L of M | sales facts: `k` step, `t` time, `d` delivery (B), `b` by, `w` whom, `u` promise or not before, `y` why, `ds` `di` system and id of the deal, `m` `c` minor units and currency, `x` ends it for good |
 //! | `st` | N | in this stage since; absent where that is `ct` |
+//! | `su` | S | why nobody may write to it |
 //! | `ta` | B | the fact since which it waits for somebody of a pool, 8 bytes |
 //! | `tf`, `tl` | M | first and latest touch: `t` time, `c` channel, `g` campaign, `l` landing page |
 //! | `tm` | B | the touches between those two; their form stands at the functions below |
@@ -61,6 +64,7 @@
 use super::item::{Damage, Reader, TYPE, UNREADABLE, Writer, owner_of, required, slug};
 use super::keys;
 use super::moves::{MoveFields, of_words, step};
+use super::nurture_record;
 use super::packed::{
     Origin, at_distance, decode_between, decode_provenance, distance, encode_between, encode_provenance,
 };
@@ -71,10 +75,13 @@ use domain::identity::{ExternalId, LeadId, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::member::Members;
 use domain::money::{Currency, Money};
+use domain::nurture::Nurture;
+use domain::nurture::opt_in::OptIn;
 use domain::phase::Phase;
 use domain::sales::{DeliveryId, SalesFact};
 use domain::score::{Label, Score};
 use domain::stage::Stage;
+use domain::suppression;
 use domain::time::{Day, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 
@@ -101,6 +108,8 @@ mod name {
     pub(super) const LEDGER: &str = "l";
     pub(super) const LEDGER_SINCE: &str = "ls";
     pub(super) const ACTIVITIES: &str = "n";
+    pub(super) const NURTURE: &str = "nu";
+    pub(super) const OPT_IN: &str = "oi";
     pub(super) const PERSON: &str = "pe";
     pub(super) const PERSON_SINCE: &str = "pt";
     pub(super) const PHASE: &str = "ph";
@@ -112,6 +121,7 @@ mod name {
     pub(super) const RESPONDED_AT: &str = "rt";
     pub(super) const SALES: &str = "s";
     pub(super) const STAGE_SINCE: &str = "st";
+    pub(super) const SUPPRESSED: &str = "su";
     pub(super) const TO_ASSIGN: &str = "ta";
     pub(super) const FIRST_TOUCH: &str = "tf";
     pub(super) const LATEST_TOUCH: &str = "tl";
@@ -132,7 +142,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     item.text(keys::LABEL, &lead.score.label.to_string());
     item.text(keys::STAGE, lead.stage.as_str());
     if let Some(due_at) = lead.due_at {
-        item.number(keys::DUE_SHARD, keys::due_shard(&lead.id));
+        item.number(keys::DUE_SHARD, keys::shard_of(lead));
         item.number(keys::DUE_AT, due_at.secs());
         let millis = due_at.millis().rem_euclid(1_000);
         if millis != 0 {
@@ -167,6 +177,8 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
             lead.consents.0.iter().map(|(p, s)| (p.as_str().to_owned(), consent_to_stored(s, created_at)));
         item.put(name::CONSENTS, Stored::M(states.collect()));
     }
+    item.map(name::OPT_IN, opt_in_to_map(&lead.opt_in, created_at));
+    item.optional_text(name::SUPPRESSED, lead.suppressed.map(suppression::Reason::as_str));
     for (name, touch) in
         [(name::FIRST_TOUCH, &lead.touches.first), (name::LATEST_TOUCH, &lead.touches.latest)]
     {
@@ -222,6 +234,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
         (campaign.clone(), Stored::M(told.collect()))
     });
     item.map(name::MEMBERS, Writer(members.collect()));
+    item.map(name::NURTURE, nurture_record::to_map(lead));
     let duplicates = lead.possible_duplicates.iter().map(|id| id.as_str().to_owned());
     item.texts(name::DUPLICATES, duplicates.collect());
     item.into_item()
@@ -270,6 +283,16 @@ fn consent_to_stored(state: &ConsentState, created_at: Timestamp) -> Stored {
     map.optional_text("t", state.text.as_deref());
     map.optional_text("s", state.source.as_deref());
     map.into_value()
+}
+
+fn opt_in_to_map(opt_in: &OptIn, created_at: Timestamp) -> Writer {
+    let mut map = Writer::default();
+    map.since("w", opt_in.wanted_at, created_at);
+    if !opt_in.asked.is_empty() {
+        let asked = opt_in.asked.iter().map(|at| Stored::N(distance(*at, created_at).to_string()));
+        map.put("a", Stored::L(asked.collect()));
+    }
+    map
 }
 
 fn touch_to_stored(touch: &Touch, created_at: Timestamp) -> Stored {
@@ -323,6 +346,9 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
     };
     let due_at = item.number::<i64>(keys::DUE_AT)?.map(Timestamp::from_secs);
     let due_millis = item.number(name::DUE_MILLIS)?.unwrap_or(0);
+    let due_at = due_at.map(|at| at.plus(due_millis));
+    let mail = item.number::<u8>(keys::DUE_SHARD)?.is_some_and(|shard| shard >= keys::DUE_SHARDS);
+    let due_a_mail = due_at.filter(|_| mail);
     Ok(Lead {
         id: required(keys::LEAD_ID, id)?,
         version: required(keys::VERSION, item.number(keys::VERSION)?)?,
@@ -338,6 +364,10 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         })?,
         attributes: attributes(item, created_at)?,
         consents: consents(item, created_at).map_err(|damage| damage.within(name::CONSENTS))?,
+        opt_in: item.map(name::OPT_IN)?.map_or(Ok(OptIn::default()), |map| {
+            opt_in_from_map(Reader(map), created_at).map_err(|damage| damage.within(name::OPT_IN))
+        })?,
+        suppressed: item.parsed(name::SUPPRESSED, suppression::Reason::parse)?,
         touches: touches(item, created_at)?,
         created_at,
         responded_at: item.since(name::RESPONDED_AT, created_at)?,
@@ -370,15 +400,28 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         phase: item.phase(name::PHASE)?,
         segments: item.set(name::SEGMENTS, slug)?,
         content: content(item, created_at.day())?,
-        due_at: due_at.map(|at| at.plus(due_millis)),
+        due_at,
         recent: item.deliveries(name::RECENT)?,
         members: members(item, created_at)?,
+        nurture: item.map(name::NURTURE)?.map_or(Ok(Nurture::default()), |map| {
+            nurture_record::from_map(Reader(map), created_at, due_a_mail)
+                .map_err(|damage| damage.within(name::NURTURE))
+        })?,
         possible_duplicates: item.set(name::DUPLICATES, |text| LeadId::parse(text).ok())?,
     })
 }
 
 fn company_from_map(map: Reader<'_>) -> Result<Company, Damage> {
     Ok(Company { name: map.owned("n")?, domain: map.owned("d")?, external_id: map.external("s", "i")? })
+}
+
+fn opt_in_from_map(map: Reader<'_>, created_at: Timestamp) -> Result<OptIn, Damage> {
+    let at = |value: &Stored| value.as_n().ok()?.parse().ok().map(|n| at_distance(n, created_at));
+    let asked: Option<_> = map.list("a")?.iter().map(at).collect();
+    Ok(OptIn {
+        wanted_at: map.since("w", created_at)?,
+        asked: asked.ok_or_else(|| Damage::new("a", UNREADABLE))?,
+    })
 }
 
 /// Reads what the lead had. An item from before there were ways knows of each piece as the lead's own.

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod lead_record;
 pub mod leads;
 mod moves;
+mod nurture_record;
 mod packed;
 pub mod stream;
 

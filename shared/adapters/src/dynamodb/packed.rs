@@ -185,6 +185,26 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Packs times, each by its distance from the one before, the first by that from the lead's creation.
+pub(super) fn encode_times(times: &[Timestamp], created_at: Timestamp) -> Vec<u8> {
+    let (mut out, mut before) = (Vec::new(), created_at);
+    for at in times {
+        put_time(&mut out, *at, before);
+        before = *at;
+    }
+    out
+}
+
+/// Reads what [`encode_times`] packed; `None` where the bytes do not say just that.
+pub(super) fn decode_times(mut bytes: &[u8], created_at: Timestamp) -> Option<Vec<Timestamp>> {
+    let (mut times, mut before) = (Vec::new(), created_at);
+    while !bytes.is_empty() {
+        before = take_time(&mut bytes, before)?;
+        times.push(before);
+    }
+    Some(times)
+}
+
 fn put_time(out: &mut Vec<u8>, at: Timestamp, created_at: Timestamp) {
     let distance = distance(at, created_at);
     put(out, (distance << 1 ^ distance >> 63).cast_unsigned());

@@ -55,6 +55,8 @@ const KINDS: &[(&str, &str)] = &[
     ("churned", "churned"),
     ("opted_out", "opted_out"),
     ("marketing_feedback", "marketing_feedback"),
+    ("nurture_paused", "nurture_paused"),
+    ("nurture_resumed", "nurture_resumed"),
     ("withdrawn", "withdrawn"),
 ];
 
@@ -129,19 +131,16 @@ fn what(
         "not_ready" => {
             let reason = needed("reason");
             let not_before = match object.optional("not_before") {
-                Some(node) => {
-                    // A date to come, so the ten minutes ahead do not apply.
-                    let at =
-                        node.value().as_str().and_then(|text| Timestamp::parse_in(text, &zone("UTC").ok()?));
-                    if at.is_none() {
-                        node.fault("is not a time; expected one such as 2027-02-01T00:00:00Z, or 2027-02-01");
-                    }
-                    Some(at?)
-                }
+                Some(node) => Some(date_to_come(&node)?),
                 None => None,
             };
             sales(Move::NotReady { reason: Some(reason?), not_before }, by, note)
         }
+        "nurture_paused" => {
+            let until = object.required("until").and_then(|node| date_to_come(&node));
+            Some(Fact::NurturePaused { until: Some(until?), by, note })
+        }
+        "nurture_resumed" => Some(Fact::NurturePaused { until: None, by, note }),
         "assigned" => {
             let to = object.required("to").and_then(|node| node.parsed(Slug::parse));
             sales(Move::Assigned { to: to?, promise_due_at: None }, by, note)
@@ -208,6 +207,15 @@ fn what(
             Some(Fact::Withdrawn { id: id?, note })
         }
     }
+}
+
+/// Reads a date to come, so the ten minutes ahead do not apply.
+fn date_to_come(node: &Node<'_>) -> Option<Timestamp> {
+    let at = node.value().as_str().and_then(|text| Timestamp::parse_in(text, &zone("UTC").ok()?));
+    if at.is_none() {
+        node.fault("is not a time; expected one such as 2027-02-01T00:00:00Z, or 2027-02-01");
+    }
+    at
 }
 
 fn joined(reason: Option<String>, note: Option<String>) -> Option<String> {

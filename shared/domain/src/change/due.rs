@@ -4,6 +4,7 @@ use crate::condition::{Level, View};
 use crate::evaluation::Evaluation;
 use crate::identity::Slug;
 use crate::lead::Lead;
+use crate::nurture::enrol;
 use crate::persona::persona;
 use crate::playbook::{LeadWhen, Playbook};
 use crate::promise::{People, running};
@@ -92,7 +93,7 @@ fn next_turn(lead: &Lead, playbook: &Playbook, after: Day) -> Option<Day> {
             next = next.into_iter().chain(turns).min();
         });
     }
-    next
+    next.into_iter().chain(enrol::next_turn(lead, playbook, after)).min()
 }
 
 /// Finds the first day after `after` and up to `through` on which time alone changes the lead.
@@ -113,5 +114,6 @@ pub(crate) fn first_difference(lead: &Lead, playbook: &Playbook, after: Day, thr
             || then.segments != lead.segments
             || becomes_a_lead(lead, playbook, *day)
             || is_ready(lead, playbook, *day) != ready
+            || enrol::placed(lead, playbook, &then.view(lead, *day)).program != lead.nurture.program.as_ref()
     })
 }

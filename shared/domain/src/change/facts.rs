@@ -5,6 +5,7 @@ use crate::attribute::{AttributeName, AttributeValue, NewAttributes};
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::identity::{Identity, LeadId, Slug};
 use crate::lead::{Company, Lead, Touch};
+use crate::nurture::Exit;
 use crate::phase::Phase;
 use crate::reason::{Because, Reason};
 use crate::routing::Routed;
@@ -110,6 +111,15 @@ pub enum Fact {
         /// Why.
         note: Option<String>,
     },
+    /// Sales wants its nurturing to pause, or to go on.
+    NurturePaused {
+        /// Until when; it goes on where nothing is said.
+        until: Option<Timestamp>,
+        /// Who did it.
+        by: Option<Slug>,
+        /// In their words.
+        note: Option<String>,
+    },
     /// Nothing happened but time, or another playbook; written by the system.
     Reviewed,
 }
@@ -132,6 +142,8 @@ impl Fact {
             Self::MarketingFeedback { .. } => "marketing_feedback",
             Self::Consent(_) => "consent",
             Self::Withdrawn { .. } => "withdrawn",
+            Self::NurturePaused { until: Some(_), .. } => "nurture_paused",
+            Self::NurturePaused { until: None, .. } => "nurture_resumed",
             Self::Reviewed => "reviewed",
         }
     }
@@ -259,6 +271,33 @@ pub enum Effect {
         step: Step,
         /// The stage in which it came.
         stage: Stage,
+    },
+    /// It came into a program.
+    ProgramEntered {
+        /// Which.
+        program: Slug,
+        /// Whether it is held out: it gets nothing, so that what the program does can be told.
+        held_out: bool,
+        /// Why: parts of the condition of the audience.
+        because: Vec<Reason>,
+        /// Which other programs would have taken it too.
+        over: Vec<Slug>,
+        /// For which reason sales gave it back, where it did.
+        given_back: Option<String>,
+    },
+    /// It left a program.
+    ProgramLeft {
+        /// Which.
+        program: Slug,
+        /// What ended it.
+        exit: Exit,
+        /// Parts of the condition that says so, where one does.
+        because: Vec<Reason>,
+    },
+    /// Nothing was left to send to it in its program.
+    ContentExhausted {
+        /// Which program.
+        program: Slug,
     },
     /// It is now evaluated with another playbook version.
     PlaybookChanged {

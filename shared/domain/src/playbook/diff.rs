@@ -22,10 +22,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use meaning::tests as meaning_of_tests;
 use words::{Words, list, quoted};
-pub use words::{condition_of, in_words, reasons_in_words};
+pub use words::{condition_at, condition_of, in_words, reasons_in_words};
 
 /// The sections to which marketing agrees alone.
-const MARKETING: &[&str] = &["personas", "phases", "topics", "segments", "exports", "content", "programs"];
+const MARKETING: &[&str] =
+    &["personas", "phases", "topics", "segments", "exports", "content", "nurture", "programs"];
 
 /// The sections in the order in which people read them; others follow.
 const ORDER: &[&str] = &[
@@ -48,6 +49,8 @@ const ORDER: &[&str] = &[
     "phases",
     "topics",
     "segments",
+    "nurture",
+    "programs",
     "exports",
 ];
 
@@ -88,6 +91,11 @@ pub struct Difference {
 #[must_use]
 pub fn needs_sales(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| difference.agree == Agree::Both)
+}
+
+/// Writes the hours of a week for people.
+fn hours(written: Option<&Value>) -> String {
+    written.and_then(Week::of).map_or_else(|| "as for all mails".to_owned(), |week| week.to_string())
 }
 
 /// Says what changed from one playbook's document to another's, what both teams must agree to first.
@@ -213,9 +221,12 @@ impl Sides<'_> {
             "reasons" => self.reasons(&before, &after),
             "consent" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&countries(from), &countries(to));
-                (key == "single_opt_in")
-                    .then(changed)?
-                    .map(|text| format!("A tick is consent enough, {text}"))
+                let enough = match key {
+                    "single_opt_in" => "A tick is consent enough",
+                    "soft_opt_in" => "Customers are written to until they object",
+                    _ => return None,
+                };
+                changed().map(|text| format!("{enough}, {text}"))
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
             "personas" => self.items("persona", &before, &after, &|_, _| String::new(), &|before, after| {
@@ -241,6 +252,42 @@ impl Sides<'_> {
                 &|before, after| {
                     each(before, after, &["title", "when"], |key, from, to| {
                         (key == "when").then(|| self.conditions("who:", from, to))
+                    })
+                },
+            ),
+            "nurture" => lines(each(&before, &after, &["postal_address", "hours"], |key, from, to| {
+                let key = key.replace('_', " ");
+                match key.as_str() {
+                    "hours" => Some(format!("hours {}", hours(to))),
+                    "holidays" => {
+                        now_and_no_longer(&texts(from), &texts(to)).map(|text| format!("{key} {text}"))
+                    }
+                    _ if from.is_some_and(Value::is_object) || to.is_some_and(Value::is_object) => None,
+                    _ => Some(arrow(&key, &said(from), &said(to), "")),
+                }
+            })),
+            "programs" => self.items(
+                "program",
+                &before,
+                &after,
+                &|words, program| program.get("audience").map(|who| words.condition(who)).unwrap_or_default(),
+                &|before, after| {
+                    each(before, after, &["title", "audience", "goal", "exit"], |key, from, to| match key {
+                        "audience" => Some(self.conditions("who:", from, to)),
+                        "goal" | "exit" if from.is_some() && to.is_some() => {
+                            Some(self.conditions(&format!("{key}:"), from, to))
+                        }
+                        "goal" | "exit" => None,
+                        "hours" => Some(format!("hours {}", hours(to))),
+                        "given_back_for" => now_and_no_longer(&texts(from), &texts(to))
+                            .map(|text| format!("given back for {text}")),
+                        "content" => Some(match to {
+                            Some(Value::Array(_)) => {
+                                format!("content in this order: {}", texts(to).join(", "))
+                            }
+                            _ => "content: what did best".to_owned(),
+                        }),
+                        _ => Some(arrow(&key.replace('_', " "), &said(from), &said(to), "")),
                     })
                 },
             ),

@@ -7,13 +7,15 @@
 //! # Layout
 //!
 //! * this file – the types and the questions asked of them;
-//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `promises` and `territories` – of it, those;
+//! * `read` – the document, section by section; `personas` – of it, personas, phases and topics; `programs`, `promises` and
+//!   `territories` – of it, those;
 //! * `conditions` – the condition language as it is written;
 //! * [`diff`] – what changed between two playbooks, in words, and who has to agree to it.
 
 mod conditions;
 pub mod diff;
 mod personas;
+mod programs;
 mod promises;
 mod read;
 mod territories;
@@ -28,6 +30,7 @@ use crate::export::schedule::Scheduled;
 use crate::fault::Fault;
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
+use crate::nurture::{Nurturing, Program};
 use crate::persona::Persona;
 use crate::phase::Phases;
 use crate::promise::Promises;
@@ -331,6 +334,8 @@ pub struct Playbook {
     pub reasons: BTreeMap<Step, Vec<FeedbackReason>>,
     /// Countries in which a ticked box needs no confirmation by mail.
     pub single_opt_in: Vec<Country>,
+    /// Countries in which a customer may be written to until they object.
+    pub soft_opt_in: Vec<Country>,
     /// The forms.
     pub forms: Vec<Form>,
     /// The personas, the first by priority first.
@@ -341,6 +346,10 @@ pub struct Playbook {
     pub topics: Vec<Topic>,
     /// The segments, each after those that it refers to.
     pub segments: Vec<Segment>,
+    /// What holds for all mails to leads.
+    pub nurture: Nurturing,
+    /// The programs that keep leads warm, the first by place first.
+    pub programs: Vec<Program>,
     /// The exports that are made by themselves.
     pub exports: Vec<Scheduled>,
     /// How many days back any rule or condition looks.
@@ -375,6 +384,8 @@ impl Playbook {
             .chain(self.personas.iter().map(|persona| &persona.when))
             .chain(self.phases.conditions.iter().map(|(_, when)| when))
             .chain(self.segments.iter().map(|segment| &segment.when))
+            .chain(self.programs.iter().map(|program| &program.audience))
+            .chain(self.programs.iter().flat_map(|program| program.goal.iter().chain(&program.exit)))
     }
 
     /// Reads a condition over leads that speaks of this playbook's signals, regions and segments, outside of its document;
@@ -419,6 +430,12 @@ impl Playbook {
     #[must_use]
     pub fn topic(&self, id: &str) -> Option<&Topic> {
         self.topics.iter().find(|topic| topic.id.as_str() == id)
+    }
+
+    /// Gives the program with an id.
+    #[must_use]
+    pub fn program(&self, id: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.id.as_str() == id)
     }
 
     /// Gives the segment with an id.

@@ -59,25 +59,27 @@ pub(super) fn promises(
     })
 }
 
-fn tries(node: &Node<'_>, reasons: &BTreeMap<Step, Vec<FeedbackReason>>) -> Option<Tries> {
-    let object = node.object()?;
+/// Reads a reason for which sales gives leads back.
+pub(super) fn reason(node: &Node<'_>, reasons: &BTreeMap<Step, Vec<FeedbackReason>>) -> Option<String> {
     // While one of the steps takes any text, any reason may still be given with it.
     let all_listed = GIVEN_BACK.iter().all(|step| reasons.contains_key(step));
     let listed: BTreeSet<&str> = reasons.values().flatten().map(|reason| reason.id.as_str()).collect();
-    let reason = |node: &Node<'_>| {
-        let reason = node.text(TITLE)?;
-        if all_listed && !listed.contains(reason) {
-            let listed: Vec<&str> = listed.iter().copied().collect();
-            node.fault(format!("names no reason of this playbook; the reasons are: {}", listed.join(", ")));
-        }
-        Some(reason.to_owned())
-    };
+    let reason = node.text(TITLE)?;
+    if all_listed && !listed.contains(reason) {
+        let listed: Vec<&str> = listed.iter().copied().collect();
+        node.fault(format!("names no reason of this playbook; the reasons are: {}", listed.join(", ")));
+    }
+    Some(reason.to_owned())
+}
+
+fn tries(node: &Node<'_>, reasons: &BTreeMap<Step, Vec<FeedbackReason>>) -> Option<Tries> {
+    let object = node.object()?;
     let at_least = object.required("tries").and_then(|node| node.integer(1, 50));
     let before = object.required("before").map(|node| {
         if node.value().as_array().is_some_and(Vec::is_empty) {
             node.fault("is an empty list; expected at least one reason");
         }
-        node.list_or_one().iter().filter_map(reason).collect::<BTreeSet<_>>()
+        node.list_or_one().iter().filter_map(|node| reason(node, reasons)).collect::<BTreeSet<_>>()
     });
     object.finish();
     Some(Tries { at_least: u16::try_from(at_least?).ok()?, before: before? })

@@ -3,6 +3,7 @@
 use super::conditions::{self, Names};
 use super::diff::meaning_of_tests;
 use super::personas::{ids, personas, phases, topics};
+use super::programs::{nurturing, programs};
 use super::promises::promises;
 use super::territories::territories;
 use super::{
@@ -97,18 +98,20 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let default_qualifier = object.required("default_qualifier").and_then(|node| node.parsed(Slug::parse));
     let reasons = reasons(&object);
     let promises = promises(&object, &ids(&object, "territories"), &reasons, timezone.as_ref());
-    let single_opt_in =
-        object.optional("consent").and_then(|node| node.object()).map_or_else(Vec::new, |consent| {
-            let countries =
-                consent.optional("single_opt_in").map(|node| countries(&node)).unwrap_or_default();
+    let (single_opt_in, soft_opt_in) =
+        object.optional("consent").and_then(|node| node.object()).map_or_else(Default::default, |consent| {
+            let listed = |key| consent.optional(key).map(|node| countries(&node)).unwrap_or_default();
+            let lists = (listed("single_opt_in"), listed("soft_opt_in"));
             consent.finish();
-            countries
+            lists
         });
     let forms = forms(&object);
     let personas = personas(&object, &names);
     let phases = phases(&object, &names);
     let topics = topics(&object);
     let segments = segments(&object, &names);
+    let programs = programs(&object, &names, &reasons);
+    let nurture = nurturing(&object);
     let exports = exports(&object, &segment_ids);
     object.finish();
     let mut playbook = Playbook {
@@ -126,11 +129,14 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         promises: promises?,
         reasons,
         single_opt_in,
+        soft_opt_in,
         forms,
         personas,
         phases,
         topics,
         segments,
+        nurture: nurture?,
+        programs,
         exports,
         lookback_days: 0,
     };

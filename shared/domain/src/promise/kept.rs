@@ -214,6 +214,20 @@ impl Kept {
         }
     }
 
+    /// Gives the same by one of its groupings alone, with the question that it answers: what was counted by several at once
+    /// is not counted again for each.
+    #[must_use]
+    pub fn by(&self, question: &Question, group: GroupBy) -> (Question, Self) {
+        let place = question.group_by.iter().position(|known| *known == group);
+        let mut sales: BTreeMap<Names, Count> = BTreeMap::new();
+        for (names, count) in &self.sales {
+            let name = place.and_then(|place| names.get(place)).cloned();
+            sales.entry(name.into_iter().collect()).or_default().merge(count.clone());
+        }
+        let group_by = place.map(|_| group).into_iter().collect();
+        (Question { group_by, ..question.clone() }, Self { sales, brought: self.brought.clone() })
+    }
+
     /// Gives all of sales' rows as one.
     #[must_use]
     pub fn total(&self) -> Count {

@@ -610,6 +610,11 @@ fn shown(effect: &Effect) -> Option<String> {
         }
         Effect::SegmentEntered { segment, .. } => format!("into {segment}"),
         Effect::SegmentLeft { segment, .. } => format!("out of {segment}"),
+        Effect::ProgramEntered { program, held_out, .. } => {
+            format!("{} {program}", if *held_out { "held out of" } else { "in" })
+        }
+        Effect::ProgramLeft { program, exit, .. } => format!("out of {program}: {}", exit.as_str()),
+        Effect::ContentExhausted { program } => format!("nothing left in {program}"),
         Effect::Impossible { step, stage } => format!("{} makes no sense in {stage}", step.as_str()),
         Effect::PlaybookChanged { from, to } => format!("playbook {from} to {to}"),
     })

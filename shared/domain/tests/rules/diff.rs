@@ -133,7 +133,7 @@ fn a_field_that_has_no_words_yet_has_changed_all_the_same() {
 
 /// Tells whether a place lies in a section to which marketing agrees alone.
 fn is_marketings(pointer: &str) -> bool {
-    ["/segments", "/exports", "/personas", "/phases", "/topics"]
+    ["/segments", "/exports", "/personas", "/phases", "/topics", "/nurture", "/programs"]
         .iter()
         .any(|section| pointer.starts_with(section))
 }
@@ -254,11 +254,46 @@ marketing:
     let form = &mut document["forms"][0];
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
+    document["consent"]["soft_opt_in"] = json!(["AT", "DE"]);
     // One column only: the order of columns is the file's, so it says something.
     document["exports"] = yaml(
         "
 - {id: e1, title: One, segment: r1, format: csv, purpose: marketing, columns: [email], since: last, every: day, at: '05:00'}
 - {id: e2, segment: r2, preset: meta_custom_audiences, every: week, weekday: friday, at: '23:59'}
+",
+    );
+    document["nurture"] = yaml(
+        "
+postal_address: Company GmbH, Hauptstraße 1, 1010 Wien
+reply_to: hello@company.example
+site: https://www.company.example
+hours: {monday: 08:00-18:00, tuesday: [13:00-17:00, 08:00-12:00], friday: 08:00-12:00}
+holidays: [2026-12-25, 2026-12-26]
+most_per_week: 3
+track_opens: always
+track_clicks: never
+sunset: {after_mails: 6, template: still_there, wait_days: 10}
+",
+    );
+    document["programs"] = yaml(
+        "
+- id: warm_up
+  title: Warm up
+  priority: 40
+  for: marketing
+  audience: {any: [{stage: [inquiry, nurturing]}, {persona: olga}]}
+  given_back_for: [budget, later]
+  goal: {engagement: {at_least: 60}}
+  exit: {all: [{stage: customer}, {segment: r1}]}
+  content: [first-paper]
+  template: newsletter
+  first_after_days: 2
+  gap_days: 5
+  hours: {tuesday: 10:00-12:00}
+  again_after_days: 90
+  exhausted: move_on
+  holdout_percent: 20
+- {id: owners, for: customer, audience: {stage: customer}}
 ",
     );
     document["regions"] =
@@ -376,7 +411,8 @@ proptest! {
     }
 }
 
-/// Turns each list, so that another item comes first. No list of a playbook says anything by its order.
+/// Turns each list, so that another item comes first. No list of a playbook says anything by its order, but for the content of a
+/// program, of which the playbook above has one piece.
 fn turn_lists(value: &mut Value, turns: &mut impl Iterator<Item = usize>) {
     match value {
         Value::Array(list) => {

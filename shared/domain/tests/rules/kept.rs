@@ -188,6 +188,11 @@ proptest! {
         back.merge(of(first));
         prop_assert_eq!(&there, &whole);
         prop_assert_eq!(&back, &whole);
+        for group in [GroupBy::Territory, GroupBy::Person, GroupBy::Week] {
+            let (asked, one) = whole.by(&question, group);
+            prop_assert_eq!(&asked.group_by, &[group]);
+            prop_assert_eq!(&one, &count(&asked, &playbook, &leads, now));
+        }
         let all: Vec<State> = leads
             .iter()
             .flat_map(|lead| clocks(turns(lead, None)))

@@ -277,7 +277,7 @@ impl LeadLists for MemoryLeadStore {
         let mut due: Vec<(i64, LeadId)> = self
             .indexed()
             .into_iter()
-            .filter(|(id, _)| keys::due_shard(id) == shard)
+            .filter(|(_, lead)| keys::shard_of(lead) == shard)
             .filter_map(|(id, lead)| Some((lead.due_at?.secs(), id)))
             .filter(|(at, _)| *at <= until.secs())
             .collect();

@@ -8,6 +8,8 @@ use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, 
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
 use domain::money::{Currency, Money};
+use domain::nurture::opt_in::OptIn;
+use domain::nurture::{Enrolment, Exit, Mail, Nurture, Sending};
 use domain::phase::Phase;
 use domain::reason::Reason;
 use domain::routing::{Hindrance, Passed, Routed, Rule};
@@ -134,6 +136,14 @@ fn consent_state() -> impl Strategy<Value = ConsentState> {
     )
 }
 
+fn opt_in() -> impl Strategy<Value = OptIn> {
+    (of(any_time()), vec(any_time(), 0..4)).prop_map(|(wanted_at, asked)| OptIn { wanted_at, asked })
+}
+
+fn suppression() -> impl Strategy<Value = domain::suppression::Reason> {
+    select(domain::suppression::Reason::WORDS).prop_map(|(_, reason)| reason)
+}
+
 fn consent_fact() -> impl Strategy<Value = ConsentFact> {
     (purpose(), consent_status(), select(Basis::WORDS), of(text()), of(text()), any_time()).prop_map(
         |(purpose, status, (_, basis), text, source, at)| ConsentFact {
@@ -240,7 +250,7 @@ prop_compose! {
             btree_map(attribute_name(), attribute(), 0..14),
             btree_map(purpose(), consent_state(), 0..4),
         ),
-        touches in touches(),
+        (touches, opt_in, suppressed) in (touches(), opt_in(), of(suppression())),
         (created_at, responded_at, counts_from, since, person_since, promise_due_at, due_at) in
             (any_time(), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time()), of(time())),
         (was_customer, ready, stage, score, person, held_for) in
@@ -255,11 +265,12 @@ prop_compose! {
             btree_map("[a-zü ]{1,20}", btree_map("[a-z_]{1,12}", any_time(), 1..4), 0..3),
             of(delivery()),
         ),
+        nurture in nurture(),
     ) -> Lead {
         Lead {
             id, version, playbook_version, identities, company, attributes,
             consents: Consents(consents),
-            touches,
+            opt_in, suppressed, touches,
             created_at, responded_at, was_customer, sales, withdrawn, activities, ledger,
             counts_from, ledger_since, score, ready, stage,
             held_for: held_for.filter(|_| !stage.in_inbox()),
@@ -267,7 +278,45 @@ prop_compose! {
             cycle, person, person_since, promise_due_at, to_assign, persona, phase, segments, content, due_at,
             recent,
             members: domain::member::Members(members),
+            nurture,
             possible_duplicates,
+        }
+    }
+}
+
+fn exit() -> impl Strategy<Value = Exit> {
+    select(Exit::WORDS).prop_map(|(_, exit)| exit)
+}
+
+prop_compose! {
+    fn enrolment()(
+        (eligible_at, later, left) in (any_time(), of(any_time()), of((any_time(), exit()))),
+        (persona, phase) in (of(slug()), of(phase())),
+        (held_out, messages) in any::<(bool, u16)>(),
+    ) -> Enrolment {
+        let entered_at = later.unwrap_or(eligible_at);
+        Enrolment { eligible_at, held_out, persona, phase, entered_at, left, messages }
+    }
+}
+
+prop_compose! {
+    fn nurture()(
+        program in of(slug()),
+        enrolments in btree_map(slug(), enrolment(), 0..4),
+        (messages, unanswered, exhausted) in any::<(u32, u16, bool)>(),
+        sent in vec(any_time(), 0..5),
+        sending in of((any_time(), prop_oneof![
+            Just(Mail::OptIn),
+            (slug(), slug()).prop_map(|(program, content)| Mail::Program { program, content }),
+        ])),
+        (reacted_at, rests_since, wait_until, next_at) in
+            (of(any_time()), of(any_time()), of(any_time()), of(any_time())),
+        paused in of((any_time(), any_time())),
+    ) -> Nurture {
+        let sending = sending.map(|(at, mail)| Sending { at, mail });
+        Nurture {
+            program, enrolments, messages, sent, sending, unanswered, reacted_at, rests_since, paused,
+             wait_until, exhausted, next_at,
         }
     }
 }
@@ -318,6 +367,8 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
             .prop_map(|(said, by, note)| Fact::MarketingFeedback { said, by, note }),
         1 => consent_fact().prop_map(Fact::Consent),
         1 => (delivery(), of(text())).prop_map(|(id, note)| Fact::Withdrawn { id, note }),
+        1 => (of(any_time()), of(slug()), of(text()))
+            .prop_map(|(until, by, note)| Fact::NurturePaused { until, by, note }),
         1 => Just(Fact::Reviewed),
     ]
 }
@@ -363,6 +414,21 @@ pub(crate) fn effect() -> impl Strategy<Value = Effect> {
         }),
         (slug(), reasons()).prop_map(|(segment, because)| Effect::SegmentEntered { segment, because }),
         (slug(), reasons()).prop_map(|(segment, because)| Effect::SegmentLeft { segment, because }),
+        (slug(), any::<bool>(), reasons(), vec(slug(), 0..3), of(text())).prop_map(
+            |(program, held_out, because, over, given_back)| Effect::ProgramEntered {
+                program,
+                held_out,
+                because,
+                over,
+                given_back
+            }
+        ),
+        (slug(), exit(), reasons()).prop_map(|(program, exit, because)| Effect::ProgramLeft {
+            program,
+            exit,
+            because
+        }),
+        slug().prop_map(|program| Effect::ContentExhausted { program }),
         (step(), stage()).prop_map(|(step, stage)| Effect::Impossible { step, stage }),
         any::<[u32; 2]>().prop_map(|[from, to]| Effect::PlaybookChanged { from, to }),
     ]

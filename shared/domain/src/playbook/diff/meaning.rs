@@ -10,6 +10,7 @@ use crate::content::language::Language;
 use crate::country::Country;
 use crate::export::FIXED;
 use crate::persona::Aspect;
+use crate::playbook::programs::{FIRST_AFTER_DAYS, GAP_DAYS, MOST_PER_WEEK, WAIT_DAYS, usual_hours};
 use crate::playbook::promises::{DUE_SOON_PERCENT, FIRST_ANSWER_HOURS};
 use crate::playbook::territories::PRIORITY;
 use serde_json::{Map, Value, json};
@@ -17,7 +18,18 @@ use serde_json::{Map, Value, json};
 /// Brings a whole document into the form.
 pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     let Value::Object(mut sections) = tidy(document) else { return Map::new() };
-    for key in ["signals", "regions", "territories", "forms", "personas", "topics", "segments", "exports"] {
+    const LISTS: [&str; 9] = [
+        "signals",
+        "regions",
+        "territories",
+        "forms",
+        "personas",
+        "topics",
+        "segments",
+        "exports",
+        "programs",
+    ];
+    for key in LISTS {
         let item = match key {
             "signals" => signal,
             "regions" => region,
@@ -26,6 +38,7 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
             "personas" => persona,
             "topics" => topic,
             "exports" => export,
+            "programs" => program,
             _ => segment,
         };
         let items = by_id(sections.remove(key), item);
@@ -56,9 +69,15 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     if let Value::Object(promised) = promised {
         promises(promised);
     }
+    let nurture = sections.entry("nurture").or_insert_with(|| json!({}));
+    if let Value::Object(nurture) = nurture {
+        nurturing(nurture);
+    }
     let consent = sections.entry("consent").or_insert_with(|| json!({}));
     if let Value::Object(consent) = consent {
-        change(consent, "single_opt_in", |list| sorted(list.into_iter().map(country)));
+        for list in ["single_opt_in", "soft_opt_in"] {
+            change(consent, list, |list| sorted(list.into_iter().map(country)));
+        }
     }
     if let Some(Value::Object(qualified)) = sections.get_mut("marketing_qualified") {
         change(qualified, "labels", sorted);
@@ -330,6 +349,53 @@ fn export(export: &mut Map<String, Value>) {
         export.entry("purpose").or_insert_with(|| json!("ad_audience"));
     } else {
         export.entry("columns").or_insert_with(|| json!(FIXED));
+    }
+}
+
+fn nurturing(nurture: &mut Map<String, Value>) {
+    nurture.entry("hours").or_insert_with(usual_hours);
+    hours(nurture);
+    change(nurture, "holidays", sorted);
+    nurture.entry("most_per_week").or_insert_with(|| json!(MOST_PER_WEEK));
+    nurture.entry("track_opens").or_insert_with(|| json!("with_consent"));
+    nurture.entry("track_clicks").or_insert_with(|| json!("always"));
+    if let Some(Value::String(site)) = nurture.get_mut("site") {
+        *site = site.trim_end_matches('/').to_owned();
+    }
+    if let Some(Value::Object(sunset)) = nurture.get_mut("sunset") {
+        sunset.entry("wait_days").or_insert_with(|| json!(WAIT_DAYS));
+    }
+}
+
+/// Writes the hours of each day in the one way that they have.
+fn hours(object: &mut Map<String, Value>) {
+    if let Some(hours) = object.get_mut("hours")
+        && let Some(week) = Week::of(hours)
+    {
+        *hours = week.written();
+    }
+}
+
+fn program(program: &mut Map<String, Value>) {
+    for (key, usual) in [
+        ("priority", json!(PRIORITY)),
+        ("for", json!("marketing")),
+        ("content", json!("best_next")),
+        ("first_after_days", json!(FIRST_AFTER_DAYS)),
+        ("gap_days", json!(GAP_DAYS)),
+        ("exhausted", json!("tell")),
+        ("holdout_percent", json!(0)),
+    ] {
+        program.entry(key).or_insert(usual);
+    }
+    hours(program);
+    if program.contains_key("given_back_for") {
+        change(program, "given_back_for", sorted);
+    }
+    for key in ["audience", "goal", "exit"] {
+        if let Some(when) = program.get_mut(key) {
+            *when = condition(when);
+        }
     }
 }
 

@@ -19,10 +19,16 @@ pub fn in_words(condition: &Value, playbook: &Value) -> String {
 /// phase by its word.
 #[must_use]
 pub fn condition_of<'a>(document: &'a Value, section: &str, id: &str) -> Option<&'a Value> {
+    condition_at(document, section, id, "when")
+}
+
+/// Gives one of the conditions of an item as it is written.
+#[must_use]
+pub fn condition_at<'a>(document: &'a Value, section: &str, id: &str, field: &str) -> Option<&'a Value> {
     match document.get(section)? {
         Value::Array(items) => {
             let named = |item: &&Value| item.get("id").and_then(Value::as_str) == Some(id);
-            items.iter().find(named)?.get("when")
+            items.iter().find(named)?.get(field)
         }
         phases => phases.get(id).filter(|when| !when.is_null()),
     }
