@@ -70,6 +70,7 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{token_id}", "0"),
         ("{webhook_id}", "webhook-0"),
         ("{mapping_id}", "hubspot"),
+        ("{template_id}", "plain"),
         ("{token}", "made-up"),
     ];
     let path =
