@@ -3,6 +3,8 @@
 //! # Layout
 //!
 //! * this file – who calls, and what is needed;
+//! * [`consent`] – what somebody agreed to: asked, confirmed, changed, from mails; [`suppressions`] – addresses that nobody
+//!   may write to;
 //! * [`link`] – the links of mails; [`track`] – what becomes of a mail: opened, clicked;
 //! * [`config`] – the environment.
 //!
@@ -12,7 +14,9 @@
 //! and what nobody knows to have gone out is never sent again.
 
 pub mod config;
+pub mod consent;
 pub mod link;
+pub mod suppressions;
 pub mod track;
 
 pub use config::Config;
@@ -131,7 +135,12 @@ impl FromRef<App> for Arc<Tokens> {
 /// Gives the function's routes with their documentation.
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(track::opened)).routes(routes!(track::clicked)).with_state(app)
+    OpenApiRouter::new()
+        .merge(consent::routes())
+        .merge(suppressions::routes())
+        .routes(routes!(track::opened))
+        .routes(routes!(track::clicked))
+        .with_state(app)
 }
 
 /// Works on what Lambda hands over: what the schedule sends, or what the mail service tells. `None` where it is neither, but

@@ -157,8 +157,8 @@ impl Target {
 pub struct OptIn {
     /// The mail that asks.
     pub mail: Mail,
-    /// For what the address may be written to.
-    pub purpose: consent::Purpose,
+    /// What the mail asks for.
+    pub purposes: Vec<consent::Purpose>,
     /// Stands for the address that it went to; see [`mark_of`]. A lead that has another one by now confirmed nothing for it.
     pub address: DeliveryId,
 }
@@ -207,11 +207,12 @@ impl MailLinks {
         self.address("u", UNSUBSCRIBE, &[number_of(purpose)])
     }
 
-    /// Gives the address that confirms that an address may be written to.
+    /// Gives the address that confirms what an address was asked for.
     #[must_use]
-    pub fn opt_in(&self, purpose: consent::Purpose, address: &Email) -> String {
+    pub fn opt_in(&self, purposes: &[consent::Purpose], address: &Email) -> String {
         let mark = mark_of(&self.mail.lead, address);
-        self.address("y", OPT_IN, &[&[number_of(purpose)], mark.0.as_slice()].concat())
+        let asked = purposes.iter().fold(0, |bits, purpose| bits | bit_of(*purpose));
+        self.address("y", OPT_IN, &[&[asked], mark.0.as_slice()].concat())
     }
 
     fn address(&self, route: &str, purpose: Purpose, rest: &[u8]) -> String {
@@ -231,6 +232,11 @@ const PURPOSES: &[(u8, consent::Purpose)] = &[
 
 fn number_of(purpose: consent::Purpose) -> u8 {
     PURPOSES.iter().find(|(_, known)| *known == purpose).map_or(0, |(number, _)| *number)
+}
+
+/// Gives the bit of a purpose among several.
+fn bit_of(purpose: consent::Purpose) -> u8 {
+    1 << number_of(purpose).saturating_sub(1)
 }
 
 fn purpose_of(number: u8) -> Option<consent::Purpose> {
@@ -305,8 +311,15 @@ fn unsubscribe_from(bytes: &[u8]) -> Option<(Mail, consent::Purpose)> {
 
 fn opt_in_from(bytes: &[u8]) -> Option<OptIn> {
     let (mail, rest) = Mail::from_bytes(bytes)?;
-    let (number, address) = rest.split_first()?;
-    Some(OptIn { mail, purpose: purpose_of(*number)?, address: DeliveryId(address.try_into().ok()?) })
+    let (asked, address) = rest.split_first()?;
+    let purposes: Vec<_> = PURPOSES
+        .iter()
+        .map(|(_, purpose)| *purpose)
+        .filter(|purpose| asked & bit_of(*purpose) != 0)
+        .collect();
+    let known = purposes.iter().fold(0, |bits, purpose| bits | bit_of(*purpose)) == *asked;
+    let address = DeliveryId(address.try_into().ok()?);
+    (known && *asked != 0).then_some(OptIn { mail, purposes, address })
 }
 
 #[cfg(test)]
@@ -367,9 +380,12 @@ mod tests {
             prop_assert_eq!(
                 unsubscribe_from(&about(&keys, UNSUBSCRIBE, &off, &mail).unwrap()), Some((mail.clone(), purpose)));
             let address = Email::parse("ada@company.example").unwrap();
-            let on = links.opt_in(purpose, &address);
+            let mut purposes = vec![purpose, consent::Purpose::Marketing];
+            purposes.sort();
+            purposes.dedup();
+            let on = links.opt_in(&purposes, &address);
             let read = opt_in_from(&about(&keys, OPT_IN, &on, &mail).unwrap()).unwrap();
-            prop_assert_eq!(&read, &OptIn { mail: mail.clone(), purpose, address: mark_of(&mail.lead, &address) });
+            prop_assert_eq!(&read, &OptIn { mail: mail.clone(), purposes, address: mark_of(&mail.lead, &address) });
             prop_assert_ne!(read.address, mark_of(&mail.lead, &Email::parse("bob@company.example").unwrap()));
             for (link, own) in [(&pixel, OPEN), (&click, CLICK), (&off, UNSUBSCRIBE), (&on, OPT_IN)] {
                 for other in [OPEN, CLICK, UNSUBSCRIBE, OPT_IN, adapters::signed_link::CONFIRM] {
@@ -401,7 +417,8 @@ mod tests {
                     prop_assert_eq!(&mail.to_bytes(&[number_of(purpose)]), &bytes);
                 }
                 if let Some(read) = opt_in_from(&bytes) {
-                    let rest = [&[number_of(read.purpose)], read.address.0.as_slice()].concat();
+                    let asked = read.purposes.iter().fold(0, |bits, purpose| bits | bit_of(*purpose));
+                    let rest = [&[asked], read.address.0.as_slice()].concat();
                     prop_assert_eq!(&read.mail.to_bytes(&rest), &bytes);
                 }
             }

@@ -12,13 +12,13 @@
 //!   nothing, no other page may frame it, and no address of it goes to where somebody leads next.
 
 use crate::{App, record, request};
-use adapters::http::{BodyBytes, Problem};
+use adapters::http::{BodyBytes, Problem, form_page};
 use adapters::mail::discreet;
 use adapters::ports::CatalogKind;
 use adapters::signed_link::{CONFIRM, Refused};
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use domain::change::Outcome;
 use domain::hand_over::{self, Became};
 use domain::identity::{LeadRef, Slug};
@@ -367,7 +367,7 @@ fn gone(why: &str) -> Response {
     page(StatusCode::GONE, "This link has ended", &html! { h1 { "This link has ended" } p { (why) } })
 }
 
-/// Wraps a page. What is shown is nobody else's business: no cache keeps it, no search engine lists it, no page frames it.
+/// Wraps a page.
 fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
     let text = html! {
         (DOCTYPE)
@@ -381,21 +381,5 @@ fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
             body { (body) }
         }
     };
-    let hash = data_encoding::BASE64.encode(&<sha2::Sha256 as sha2::Digest>::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    );
-    let mut response = (status, text.into_string()).into_response();
-    let mut add = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(name, value);
-        }
-    };
-    add(header::CONTENT_TYPE, "text/html; charset=utf-8");
-    add(header::CONTENT_SECURITY_POLICY, &policy);
-    add(header::CACHE_CONTROL, "no-store");
-    add(header::REFERRER_POLICY, "no-referrer");
-    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(HeaderName::from_static("x-robots-tag"), "noindex");
-    response
+    form_page(status, text.into_string(), STYLE)
 }

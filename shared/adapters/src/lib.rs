@@ -47,6 +47,7 @@ pub mod routing;
 pub mod s3;
 pub mod signed_link;
 pub mod sqs;
+pub mod suppressions;
 pub mod telemetry;
 pub mod webhooks;
 pub mod wire;

@@ -219,6 +219,11 @@ impl Playbooks {
         Self { catalog, clock, cache: Mutex::default(), directory }
     }
 
+    /// Gives the catalog that it reads.
+    pub(crate) fn catalog(&self) -> &dyn Catalog {
+        self.catalog.as_ref()
+    }
+
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }

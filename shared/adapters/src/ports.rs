@@ -177,6 +177,8 @@ pub enum CatalogKind {
     CrmRecord,
     /// What links are signed with.
     LinkKey,
+    /// Addresses that nobody may write to, by their hash.
+    Suppression,
     /// What was done outside, such as mails that were sent.
     Claim,
 }
@@ -204,6 +206,7 @@ impl CatalogKind {
         ("crm_mapping", Self::CrmMapping),
         ("crm_record", Self::CrmRecord),
         ("link_key", Self::LinkKey),
+        ("suppression", Self::Suppression),
         ("claim", Self::Claim),
     ];
 

@@ -9,6 +9,7 @@ use crate::clock::{Clock, new_lead_id};
 use crate::http::Problem;
 use crate::playbooks::{Playbooks, Version};
 use crate::ports::{Commit, LeadStore, StoreError};
+use crate::suppressions;
 use domain::change::{Change, Incoming, Outcome, Subject, decide};
 use domain::identity::{Identity, LeadId, LeadRef};
 use domain::lead::Lead;
@@ -135,6 +136,11 @@ impl WritePath {
         fresh_id: &LeadId,
     ) -> Result<Option<Recorded>, RecordError> {
         let (resolution, lead) = self.find(about).await?;
+        let now = self.clock.now();
+        // Nobody may write to some addresses: a lead that gets one hears of it in the same transaction.
+        let news =
+            suppressions::news(self.playbooks.catalog(), lead.as_ref(), &resolution.claims, facts, now)
+                .await?;
         let (subject, version) = match lead {
             Some(lead) => {
                 let playbook = self.playbooks.version(lead.playbook_version).await?;
@@ -146,15 +152,17 @@ impl WritePath {
                 (Subject::New { id: fresh_id.clone(), playbook_version: version.number }, version)
             }
         };
-        let (places, fresh): (Vec<usize>, Vec<Incoming>) = facts
+        let (places, mut fresh): (Vec<usize>, Vec<Incoming>) = facts
             .iter()
             .enumerate()
             .filter(|(at, _)| !repeated.contains(at))
             .map(|(at, f)| (at, f.clone()))
             .unzip();
+        if !fresh.is_empty() {
+            fresh.extend(news);
+        }
         let Resolution { claims, possible_duplicates, .. } = resolution;
         let (playbook, people) = (&version.playbook, self.playbooks.people(&version.playbook).await?);
-        let now = self.clock.now();
         let change = decide(subject, claims, &possible_duplicates, &fresh, playbook, &people, now);
         let outcomes = outcomes(facts.len(), &places, &change);
         if change.is_empty() || (change.expected.is_none() && change.entries.is_empty()) {

@@ -55,12 +55,14 @@ impl Activity {
 
 /// Kinds that happen to a lead, or by which a lead merely looks on; by default they make no contact a lead.
 const NO_RESPONSE: &[&str] = &[
+    "address_suppressed",
     "email_bounced",
     "email_complained",
     "email_delivered",
     "email_opened",
     "email_sent",
     "page_viewed",
+    "suppression_lifted",
     "unsubscribed",
 ];
 
@@ -98,8 +100,16 @@ pub fn content_of(activity: &Activity) -> Option<Slug> {
 }
 
 /// Kinds that happen to a lead rather than being done by it: mail programs and providers cause them.
-const HAPPENS_TO: &[&str] =
-    &["email_bounced", "email_complained", "email_delivered", "email_opened", "email_sent", "unsubscribed"];
+const HAPPENS_TO: &[&str] = &[
+    "address_suppressed",
+    "email_bounced",
+    "email_complained",
+    "email_delivered",
+    "email_opened",
+    "email_sent",
+    "suppression_lifted",
+    "unsubscribed",
+];
 
 #[cfg(test)]
 mod tests {

@@ -47,6 +47,7 @@ use crate::machine::{self, Machines};
 use crate::member::Members;
 use crate::nurture::Nurture;
 use crate::nurture::enrol::enrol;
+use crate::nurture::opt_in::OptIn;
 use crate::nurture::pace::next_at;
 use crate::persona::persona;
 use crate::phase::phase;
@@ -57,11 +58,12 @@ use crate::sales::{DeliveryId, Move, SalesFact, insert};
 use crate::score::{Engagement, Label, Score, score};
 use crate::segment::segments;
 use crate::stage::Stage;
+use crate::suppression;
 use crate::time::{DAY_MS, Day, SECOND_MS, Timestamp};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use moves::{Cause, moves};
-use profile::{activity_into, capture_into, consent_into, content_into, member_into, unsubscribed};
+use profile::{activity_into, capture_into, consent_into, content_into, member_into};
 use promises::{dated, raise};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,6 +81,8 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         company: Company::default(),
         attributes: BTreeMap::new(),
         consents: Consents::default(),
+        opt_in: OptIn::default(),
+        suppressed: None,
         touches: Touches::default(),
         created_at: at,
         responded_at: None,
@@ -356,7 +360,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// Takes one fact in; `arriving` holds effects of the delivery as a whole, which go into the first entry written.
     fn take(&mut self, lead: &mut Lead, incoming: &Incoming, arriving: &mut Vec<Effect>) -> Outcome {
-        if lead.remembers(incoming.delivery) {
+        if lead.remembers(incoming.delivery)
+            || matches!(&incoming.fact, Fact::Activity(activity) if suppression::is_known(lead, activity, &incoming.by))
+        {
             return Outcome::Unchanged;
         }
         let quiet = incoming.history || self.now.since(incoming.occurred_at) > STALE_MS;
@@ -390,7 +396,7 @@ impl Worker<'_> {
                 if !waits && self.playbook.withheld(activity).is_none() {
                     nurture::heard(lead, activity, incoming);
                 }
-                if let Some(consent) = unsubscribed(activity, incoming) {
+                for consent in suppression::take(lead, activity, incoming) {
                     consent_into(lead, &consent, &mut effects);
                 }
             }
@@ -424,6 +430,9 @@ impl Worker<'_> {
             }
             Fact::NurturePaused { until, .. } => new = nurture::paused(lead, *until, incoming.occurred_at),
             Fact::MarketingFeedback { .. } | Fact::Reviewed => {}
+        }
+        if !quiet {
+            lead.opt_in.hear(&before.consents, &lead.consents, self.now);
         }
         let says_nothing = !new && arriving.is_empty() && *lead == before;
         if says_nothing {

@@ -471,6 +471,8 @@ pub enum Reason {
     ConsentPending,
     /// Consent was withdrawn.
     ConsentWithdrawn,
+    /// Nobody may write to the address.
+    Suppressed,
     /// The destination could not find them by anything that is known.
     NothingToMatchBy,
     /// Somebody whom an audience's destination cannot tell from them withdrew consent.
@@ -489,6 +491,7 @@ impl Reason {
         ("no_consent", Self::NoConsent),
         ("consent_pending", Self::ConsentPending),
         ("consent_withdrawn", Self::ConsentWithdrawn),
+        ("suppressed", Self::Suppressed),
         ("nothing_to_match_by", Self::NothingToMatchBy),
         ("withdrew_elsewhere", Self::WithdrewElsewhere),
         ("left_segment", Self::LeftSegment),
@@ -497,10 +500,11 @@ impl Reason {
     ];
 
     /// The reasons for which somebody in the segment is left out, in the order in which they are counted.
-    pub const LEFT_OUT: [Self; 5] = [
+    pub const LEFT_OUT: [Self; 6] = [
         Self::NoConsent,
         Self::ConsentPending,
         Self::ConsentWithdrawn,
+        Self::Suppressed,
         Self::NothingToMatchBy,
         Self::WithdrewElsewhere,
     ];
@@ -518,10 +522,13 @@ impl Reason {
     }
 }
 
-/// Tells why a lead may not be in a file for a purpose; `None` where it may.
+/// Tells why a lead may not be in a file for a purpose; `None` where it may. An address that nobody may write to is neither
+/// for mails nor for matching, whatever its owner agreed to.
 #[must_use]
 pub fn held_back(lead: &Lead, purpose: Purpose) -> Option<Reason> {
+    let by_address = matches!(purpose, Purpose::Marketing | Purpose::AdAudience);
     match lead.consents.status(purpose) {
+        Some(ConsentStatus::Confirmed) if by_address && lead.suppressed.is_some() => Some(Reason::Suppressed),
         Some(ConsentStatus::Confirmed) => None,
         Some(ConsentStatus::Pending) => Some(Reason::ConsentPending),
         Some(ConsentStatus::Withdrawn) => Some(Reason::ConsentWithdrawn),

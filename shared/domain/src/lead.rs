@@ -8,10 +8,12 @@ use crate::ledger::Ledger;
 use crate::machine::Machines;
 use crate::member::Members;
 use crate::nurture::Nurture;
+use crate::nurture::opt_in::OptIn;
 use crate::phase::Phase;
 use crate::sales::{DeliveryId, SalesFact, Standing, standing};
 use crate::score::Score;
 use crate::stage::{Stage, Team};
+use crate::suppression;
 use crate::time::{Day, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,6 +110,10 @@ pub struct Lead {
     pub attributes: Attributes,
     /// What it agreed to.
     pub consents: Consents,
+    /// What it was asked to confirm of that.
+    pub opt_in: OptIn,
+    /// Why nobody may write to it, whatever it agreed to.
+    pub suppressed: Option<suppression::Reason>,
     /// Where it came from.
     pub touches: Touches,
     /// When it was first heard of, by the time of the facts.

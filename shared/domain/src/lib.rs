@@ -28,6 +28,7 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
+//! * [`permission`] – who may be written to; [`suppression`] – addresses that nobody may write to.
 //! * [`member`] – how a lead stands to campaigns: sent, registered, attended; [`said`] – what customers said about the
 //!   marketing.
 //! * [`membership`] – since when a lead was in which segment.
@@ -90,6 +91,7 @@ pub mod segment;
 pub mod sentence;
 pub mod similar;
 pub mod stage;
+pub mod suppression;
 pub mod template;
 pub mod time;
 pub mod touch;

@@ -18,6 +18,8 @@
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
 //! * `rules/dossier.rs` – sentences, the next step, similar won leads; `rules/inbox.rs` – what to do first, who may take it;
 //! * `rules/machines.rs` – opens and clicks that machines made;
+//! * `rules/nurture.rs` – who is in which program, when mails may go, and lives of leads that keep the pace;
+//! * `rules/permission.rs` – no message without consent, over any history; no flood of questions either;
 //! * `rules/personas.rs` – personas, phases, and why a lead came to a segment or left it;
 //! * `rules/properties.rs` – the properties of facts;
 //! * `rules/days.rs` – the properties of time;
@@ -66,6 +68,10 @@ mod kept;
 mod language;
 #[path = "rules/machines.rs"]
 mod machines;
+#[path = "rules/nurture.rs"]
+mod nurture;
+#[path = "rules/permission.rs"]
+mod permission;
 #[path = "rules/personas.rs"]
 mod personas;
 #[path = "rules/properties.rs"]

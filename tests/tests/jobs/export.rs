@@ -111,7 +111,7 @@ async fn an_export_is_the_segment_less_those_without_consent_who_are_counted() {
         (
             &json!("done"),
             &json!(10),
-            &json!({"no_consent": 0, "consent_pending": 10, "consent_withdrawn": 10, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
+            &json!({"no_consent": 0, "consent_pending": 10, "consent_withdrawn": 10, "suppressed": 0, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
         )
     );
     assert!(done["link"].as_str().is_some_and(|link| link.contains(&id)));

@@ -196,7 +196,7 @@ async fn a_preset_is_what_its_destination_takes_and_leaves_out_whom_it_could_not
     [&ada, &nameless, &pending].into_iter().for_each(|lead| world.store.put(lead.clone()));
 
     let google = world.made(json!({"preset": "google_customer_match"})).await;
-    let left_out = json!({"no_consent": 0, "consent_pending": 1, "consent_withdrawn": 0, "nothing_to_match_by": 1, "withdrew_elsewhere": 0});
+    let left_out = json!({"no_consent": 0, "consent_pending": 1, "consent_withdrawn": 0, "suppressed": 0, "nothing_to_match_by": 1, "withdrew_elsewhere": 0});
     assert_eq!(
         (&google["rows"], &google["left_out"], &google["purpose"]),
         (&json!(1), &left_out, &json!("ad_audience"))

@@ -86,7 +86,7 @@ async fn an_export_leaves_out_who_has_not_consented_and_makes_cells_harmless() {
         (
             &json!("done"),
             &json!(1),
-            &json!({"no_consent": 1, "consent_pending": 1, "consent_withdrawn": 0, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
+            &json!({"no_consent": 1, "consent_pending": 1, "consent_withdrawn": 0, "suppressed": 0, "nothing_to_match_by": 0, "withdrew_elsewhere": 0})
         )
     );
     assert!(answer["link"].as_str().unwrap().contains(&csv));

@@ -35,6 +35,7 @@
 //! | `mc` | B | what machines did that read its mails: [`Machines::encode`] |
 //! | `n` | N | number of activities |
 //! | `nu` | M | its nurturing, see `nurture_record`; absent where no program ever took it |
+//! | `oi` | M | what it was asked to confirm: `w` the statement that waits, `a` when it was asked, a list of N |
 //! | `pe` | S | the person, outside of inbox stages; inside it is `owner` |
 //! | `pt` | N | since when `owner` or `pe` has it, by when that was recorded |
 //! | `ph` | N | phase, from 0 in the order of the journey |
@@ -46,6 +47,7 @@
 //! | `rt` | N | responded at |
 //! | `s` | L of M | sales facts: `k` step, `t` time, `d` delivery (B), `b` by, `w` whom, `u` promise or not before, `y` why, `ds` `di` system and id of the deal, `m` `c` minor units and currency, `x` ends it for good |
 //! | `st` | N | in this stage since; absent where that is `ct` |
+//! | `su` | S | why nobody may write to it |
 //! | `ta` | B | the fact since which it waits for somebody of a pool, 8 bytes |
 //! | `tf`, `tl` | M | first and latest touch: `t` time, `c` channel, `g` campaign, `l` landing page |
 //! | `tm` | B | the touches between those two; their form stands at the functions below |
@@ -76,10 +78,12 @@ use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::member::Members;
 use domain::money::{Currency, Money};
 use domain::nurture::Nurture;
+use domain::nurture::opt_in::OptIn;
 use domain::phase::Phase;
 use domain::sales::{DeliveryId, SalesFact};
 use domain::score::{Label, Score};
 use domain::stage::Stage;
+use domain::suppression;
 use domain::time::{Day, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 
@@ -108,6 +112,7 @@ mod name {
     pub(super) const LEDGER_SINCE: &str = "ls";
     pub(super) const ACTIVITIES: &str = "n";
     pub(super) const NURTURE: &str = "nu";
+    pub(super) const OPT_IN: &str = "oi";
     pub(super) const PERSON: &str = "pe";
     pub(super) const PERSON_SINCE: &str = "pt";
     pub(super) const PHASE: &str = "ph";
@@ -119,6 +124,7 @@ mod name {
     pub(super) const RESPONDED_AT: &str = "rt";
     pub(super) const SALES: &str = "s";
     pub(super) const STAGE_SINCE: &str = "st";
+    pub(super) const SUPPRESSED: &str = "su";
     pub(super) const TO_ASSIGN: &str = "ta";
     pub(super) const FIRST_TOUCH: &str = "tf";
     pub(super) const LATEST_TOUCH: &str = "tl";
@@ -174,6 +180,8 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
             lead.consents.0.iter().map(|(p, s)| (p.as_str().to_owned(), consent_to_stored(s, created_at)));
         item.put(name::CONSENTS, Stored::M(states.collect()));
     }
+    item.map(name::OPT_IN, opt_in_to_map(&lead.opt_in, created_at));
+    item.optional_text(name::SUPPRESSED, lead.suppressed.map(suppression::Reason::as_str));
     for (name, touch) in
         [(name::FIRST_TOUCH, &lead.touches.first), (name::LATEST_TOUCH, &lead.touches.latest)]
     {
@@ -281,6 +289,16 @@ fn consent_to_stored(state: &ConsentState, created_at: Timestamp) -> Stored {
     map.into_value()
 }
 
+fn opt_in_to_map(opt_in: &OptIn, created_at: Timestamp) -> Writer {
+    let mut map = Writer::default();
+    map.since("w", opt_in.wanted_at, created_at);
+    if !opt_in.asked.is_empty() {
+        let asked = opt_in.asked.iter().map(|at| Stored::N(distance(*at, created_at).to_string()));
+        map.put("a", Stored::L(asked.collect()));
+    }
+    map
+}
+
 fn touch_to_stored(touch: &Touch, created_at: Timestamp) -> Stored {
     let mut map = Writer::default();
     map.since("t", Some(touch.at), created_at);
@@ -350,6 +368,10 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         })?,
         attributes: attributes(item, created_at)?,
         consents: consents(item, created_at).map_err(|damage| damage.within(name::CONSENTS))?,
+        opt_in: item.map(name::OPT_IN)?.map_or(Ok(OptIn::default()), |map| {
+            opt_in_from_map(Reader(map), created_at).map_err(|damage| damage.within(name::OPT_IN))
+        })?,
+        suppressed: item.parsed(name::SUPPRESSED, suppression::Reason::parse)?,
         touches: touches(item, created_at)?,
         created_at,
         responded_at: item.since(name::RESPONDED_AT, created_at)?,
@@ -396,6 +418,15 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
 
 fn company_from_map(map: Reader<'_>) -> Result<Company, Damage> {
     Ok(Company { name: map.owned("n")?, domain: map.owned("d")?, external_id: map.external("s", "i")? })
+}
+
+fn opt_in_from_map(map: Reader<'_>, created_at: Timestamp) -> Result<OptIn, Damage> {
+    let at = |value: &Stored| value.as_n().ok()?.parse().ok().map(|n| at_distance(n, created_at));
+    let asked: Option<_> = map.list("a")?.iter().map(at).collect();
+    Ok(OptIn {
+        wanted_at: map.since("w", created_at)?,
+        asked: asked.ok_or_else(|| Damage::new("a", UNREADABLE))?,
+    })
 }
 
 /// Reads what the lead had. An item from before there were ways knows of each piece as the lead's own.

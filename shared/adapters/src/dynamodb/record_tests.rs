@@ -19,6 +19,7 @@ use domain::lead::{Company, Had, HadBy, Lead, MOST_CONTENT, MOST_CONTENT_BYTES, 
 use domain::ledger::{Ledger, SignalKey};
 use domain::machine::Machines;
 use domain::member::Members;
+use domain::nurture::opt_in::OptIn;
 use domain::nurture::{Enrolment, Nurture};
 use domain::phase::Phase;
 use domain::reason::Reason;
@@ -265,6 +266,8 @@ pub(crate) fn typical_lead() -> Lead {
             (Purpose::Marketing, consent(Some(created_at), created_at.plus(HOUR_MS), "v3")),
             (Purpose::Tracking, consent(None, created_at, "cookies-v2")),
         ])),
+        opt_in: OptIn { wanted_at: Some(created_at), asked: Vec::new() },
+        suppressed: None,
         touches: Touches {
             first: touch(created_at, "paid_search", "spring", "lp-7"),
             latest: touch(created_at.plus(20 * DAY_MS), "email", "webinar-march", "webinar"),

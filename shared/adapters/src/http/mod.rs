@@ -11,7 +11,7 @@ pub use body::{BodyBytes, JsonBody};
 pub use problem::Problem;
 pub use query::Query;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -47,6 +47,30 @@ pub fn page(page: String) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Answers with a page whose forms post to where it came from; its looks are exactly `style`. It loads and runs nothing, and
+/// what it shows is nobody else's business: no cache keeps it, no search engine lists it, no page frames it, and no address of
+/// it goes to where somebody leads next.
+#[must_use]
+pub fn form_page(status: StatusCode, page: String, style: &str) -> Response {
+    let hash = data_encoding::BASE64.encode(&<sha2::Sha256 as sha2::Digest>::digest(style));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    );
+    let mut response = (status, page).into_response();
+    let mut add = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    add(header::CONTENT_TYPE, "text/html; charset=utf-8");
+    add(header::CONTENT_SECURITY_POLICY, &policy);
+    add(header::CACHE_CONTROL, "no-store");
+    add(header::REFERRER_POLICY, "no-referrer");
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(HeaderName::from_static("x-robots-tag"), "noindex");
     response
 }
 

@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 pub const NURTURE: &str = "nurture";
 /// Who brings what links in mails and the mail service tell.
 pub const MAIL: &str = "mail";
+/// What a mail is for that asks for consent, among its properties.
+const OPT_IN: &str = "opt_in";
 /// After how long it is looked again whether there is something to send, in milliseconds.
 pub const LOOK_AGAIN_MS: i64 = 7 * DAY_MS;
 
@@ -69,6 +71,9 @@ fn sent(lead: &mut Lead, activity: &Activity, at: Timestamp) {
     }
     nurture.messages = nurture.messages.max(number);
     (nurture.wait_until, nurture.exhausted) = (None, false);
+    if text(activity, "purpose") == Some(OPT_IN) {
+        lead.opt_in.ask(at);
+    }
     if let Some(program) = text(activity, "program").and_then(|id| Slug::parse(id).ok()) {
         nurture.sent(&program, at);
     }
@@ -95,7 +100,7 @@ pub fn sent_fact(lead: &Lead, sending: &Sending, known: bool) -> Incoming {
             properties.insert("content".to_owned(), text(content.as_str()));
         }
         Mail::OptIn => {
-            properties.insert("purpose".to_owned(), text("opt_in"));
+            properties.insert("purpose".to_owned(), text(OPT_IN));
         }
     }
     if !known {

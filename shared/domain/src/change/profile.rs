@@ -3,14 +3,14 @@
 
 use super::{Capture, Effect, Incoming};
 use crate::activity::{Activity, content_of};
-use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
+use crate::attribute::{Attribute, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
-use crate::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use crate::consent::{ConsentFact, ConsentStatus};
 use crate::content::told;
-use crate::country::Country;
 use crate::identity::{ExternalId, is_free_mail};
 use crate::lead::{Company, HadBy, Lead};
 use crate::ledger::Ledger;
+use crate::permission::country_of;
 use crate::playbook::{LeadWhen, Playbook};
 use crate::time::Timestamp;
 
@@ -88,32 +88,10 @@ fn attributes_into(
 /// A box ticked on a public form is pending until the owner of the address confirms it, unless the playbook trusts the
 /// forms of the lead's own country, whichever the form names. What was withdrawn comes back only by confirmation.
 fn ticked(lead: &Lead, consent: &ConsentFact, playbook: &Playbook) -> ConsentFact {
-    let country = match lead.country() {
-        Some(AttributeValue::Text(text)) => Country::parse(text),
-        _ => None,
-    };
-    let trusted = country.is_some_and(|country| playbook.single_opt_in.contains(&country))
+    let trusted = country_of(lead).is_some_and(|country| playbook.single_opt_in.contains(&country))
         && lead.consents.status(consent.purpose) != Some(ConsentStatus::Withdrawn);
     let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
     ConsentFact { status, ..consent.clone() }
-}
-
-/// Who unsubscribes withdraws the consent, for the purpose that the activity names or for marketing.
-pub(super) fn unsubscribed(activity: &Activity, incoming: &Incoming) -> Option<ConsentFact> {
-    // Only from who has a token: a page's script speaks for anybody.
-    if activity.kind != "unsubscribed" || !incoming.by.starts_with("api:") {
-        return None;
-    }
-    let named = activity.properties.get("purpose").map(ToString::to_string);
-    let purpose = Purpose::WORDS.iter().find(|(word, _)| Some(*word) == named.as_deref());
-    Some(ConsentFact {
-        purpose: purpose.map_or(Purpose::Marketing, |(_, purpose)| *purpose),
-        status: ConsentStatus::Withdrawn,
-        basis: Basis::Consent,
-        text: None,
-        source: Some(incoming.by.clone()),
-        at: incoming.occurred_at,
-    })
 }
 
 pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut Vec<Effect>) {

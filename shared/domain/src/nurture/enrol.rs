@@ -40,11 +40,11 @@ pub struct Placed<'a> {
 pub fn placed<'a>(lead: &'a Lead, playbook: &'a Playbook, view: &View<'_>) -> Placed<'a> {
     let today = view.today;
     let current = lead.nurture.program.as_ref();
-    let takes = |program: &&Program| takes(program, lead, view);
+    let takes = |program: &&Program| takes(program, lead, playbook, view);
     let silent = is_silent(lead, playbook, today);
     let ends = |id: &Slug| match playbook.program(id.as_str()) {
         None => Some(Exit::Retired),
-        Some(program) => ends(program, lead, view).or(silent.then_some(Exit::Silent)),
+        Some(program) => ends(program, lead, playbook, view).or(silent.then_some(Exit::Silent)),
     };
     let rests = silent || lead.nurture.rests_since.is_some();
     match current.map(|id| (id, ends(id))) {
@@ -71,11 +71,11 @@ pub fn placed<'a>(lead: &'a Lead, playbook: &'a Playbook, view: &View<'_>) -> Pl
 }
 
 /// Says why a lead leaves a program that it is in.
-fn ends(program: &Program, lead: &Lead, view: &View<'_>) -> Option<Exit> {
+fn ends(program: &Program, lead: &Lead, playbook: &Playbook, view: &View<'_>) -> Option<Exit> {
     let met = |condition: &Option<Condition>| condition.as_ref().is_some_and(|condition| condition.met(view));
     if Whose::of(lead.stage) != Some(program.whose) {
         Some(Exit::Stage)
-    } else if !may_write(lead, Purpose::Marketing) {
+    } else if may_write(lead, Purpose::Marketing, playbook).is_err() {
         Some(Exit::Permission)
     } else if met(&program.goal) {
         Some(Exit::Goal)
@@ -89,7 +89,7 @@ fn ends(program: &Program, lead: &Lead, view: &View<'_>) -> Option<Exit> {
 }
 
 /// Tells whether a program takes a lead that is not in it.
-fn takes(program: &Program, lead: &Lead, view: &View<'_>) -> bool {
+fn takes(program: &Program, lead: &Lead, playbook: &Playbook, view: &View<'_>) -> bool {
     let again = || match lead.nurture.enrolments.get(&program.id).and_then(|enrolment| enrolment.left) {
         None => true,
         Some((at, _)) => {
@@ -98,7 +98,7 @@ fn takes(program: &Program, lead: &Lead, view: &View<'_>) -> bool {
     };
     // A lead that is ready waits for its turn with sales; no program takes it meanwhile.
     let held = program.whose == Whose::Marketing && lead.held_for.is_some();
-    !held && again() && ends(program, lead, view).is_none()
+    !held && again() && ends(program, lead, playbook, view).is_none()
 }
 
 /// Tells whether a lead was given back for one of the reasons that a program asks for.
@@ -148,7 +148,9 @@ pub(crate) fn enrol(lead: &mut Lead, playbook: &Playbook, now: Timestamp, effect
     }
     if let Some(entered) = entered.filter(|_| program != current) {
         let others = playbook.programs.iter().filter(|other| {
-            other.id != entered.id && Some(&other.id) != current.as_ref() && takes(other, lead, &view)
+            other.id != entered.id
+                && Some(&other.id) != current.as_ref()
+                && takes(other, lead, playbook, &view)
         });
         let known = lead.nurture.enrolments.get(&entered.id);
         said.push(Effect::ProgramEntered {

@@ -222,9 +222,12 @@ impl Sides<'_> {
             "reasons" => self.reasons(&before, &after),
             "consent" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&countries(from), &countries(to));
-                (key == "single_opt_in")
-                    .then(changed)?
-                    .map(|text| format!("A tick is consent enough, {text}"))
+                let enough = match key {
+                    "single_opt_in" => "A tick is consent enough",
+                    "soft_opt_in" => "Customers are written to until they object",
+                    _ => return None,
+                };
+                changed().map(|text| format!("{enough}, {text}"))
             })),
             "machines" => lines(each(&before, &after, &[], |key, from, to| {
                 let changed = || now_and_no_longer(&texts(from), &texts(to));

@@ -335,6 +335,8 @@ pub struct Playbook {
     pub reasons: BTreeMap<Step, Vec<FeedbackReason>>,
     /// Countries in which a ticked box needs no confirmation by mail.
     pub single_opt_in: Vec<Country>,
+    /// Countries in which a customer may be written to until they object.
+    pub soft_opt_in: Vec<Country>,
     /// Which opens and clicks of machines are withheld.
     pub machines: Withhold,
     /// The forms.

@@ -100,12 +100,12 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
     let default_qualifier = object.required("default_qualifier").and_then(|node| node.parsed(Slug::parse));
     let reasons = reasons(&object);
     let promises = promises(&object, &ids(&object, "territories"), &reasons, timezone.as_ref());
-    let single_opt_in =
-        object.optional("consent").and_then(|node| node.object()).map_or_else(Vec::new, |consent| {
-            let countries =
-                consent.optional("single_opt_in").map(|node| countries(&node)).unwrap_or_default();
+    let (single_opt_in, soft_opt_in) =
+        object.optional("consent").and_then(|node| node.object()).map_or_else(Default::default, |consent| {
+            let listed = |key| consent.optional(key).map(|node| countries(&node)).unwrap_or_default();
+            let lists = (listed("single_opt_in"), listed("soft_opt_in"));
             consent.finish();
-            countries
+            lists
         });
     let forms = forms(&object);
     let personas = personas(&object, &names);
@@ -131,6 +131,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         promises: promises?,
         reasons,
         single_opt_in,
+        soft_opt_in,
         machines,
         forms,
         personas,

@@ -9,6 +9,7 @@ use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
 use domain::machine::{Click, Machines};
 use domain::money::{Currency, Money};
+use domain::nurture::opt_in::OptIn;
 use domain::nurture::{Enrolment, Exit, Mail, Nurture, Sending};
 use domain::phase::Phase;
 use domain::reason::Reason;
@@ -136,6 +137,14 @@ fn consent_state() -> impl Strategy<Value = ConsentState> {
     )
 }
 
+fn opt_in() -> impl Strategy<Value = OptIn> {
+    (of(any_time()), vec(any_time(), 0..4)).prop_map(|(wanted_at, asked)| OptIn { wanted_at, asked })
+}
+
+fn suppression() -> impl Strategy<Value = domain::suppression::Reason> {
+    select(domain::suppression::Reason::WORDS).prop_map(|(_, reason)| reason)
+}
+
 fn consent_fact() -> impl Strategy<Value = ConsentFact> {
     (purpose(), consent_status(), select(Basis::WORDS), of(text()), of(text()), any_time()).prop_map(
         |(purpose, status, (_, basis), text, source, at)| ConsentFact {
@@ -253,7 +262,7 @@ prop_compose! {
             btree_map(attribute_name(), attribute(), 0..14),
             btree_map(purpose(), consent_state(), 0..4),
         ),
-        touches in touches(),
+        (touches, opt_in, suppressed) in (touches(), opt_in(), of(suppression())),
         (created_at, responded_at, counts_from, since, person_since, promise_due_at, due_at) in
             (any_time(), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time()), of(time())),
         (was_customer, ready, stage, score, person, held_for) in
@@ -274,7 +283,7 @@ prop_compose! {
         Lead {
             id, version, playbook_version, identities, company, attributes,
             consents: Consents(consents),
-            touches,
+            opt_in, suppressed, touches,
             created_at, responded_at, was_customer, sales, withdrawn, activities, ledger,
             counts_from, ledger_since, machines, score, ready, stage,
             held_for: held_for.filter(|_| !stage.in_inbox()),

@@ -76,7 +76,9 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
     }
     let consent = sections.entry("consent").or_insert_with(|| json!({}));
     if let Value::Object(consent) = consent {
-        change(consent, "single_opt_in", |list| sorted(list.into_iter().map(country)));
+        for list in ["single_opt_in", "soft_opt_in"] {
+            change(consent, list, |list| sorted(list.into_iter().map(country)));
+        }
     }
     let machines = sections.entry("machines").or_insert_with(|| json!({}));
     if let Value::Object(machines) = machines {

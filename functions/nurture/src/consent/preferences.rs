@@ -1,0 +1,252 @@
+//! The page behind every mail's way out: what somebody gets, and a way to change it.
+//!
+//! * **One click is enough** (RFC 8058). A mail program posts to the link by itself, and whoever opens it in a browser presses
+//!   one button: both withdraw what the mail was for, at once, and are answered with a page, without another question, a
+//!   redirect or a cookie. Whatever is posted that is not the page's own list of choices counts as that one click: programs
+//!   differ in what they post, and to take a mistaken one as a no does less harm than to miss a no.
+//! * **The list of choices says yes as well as no.** What is ticked there is agreed to, since the link went to the address and
+//!   to nobody else; what is not ticked is not. Only who is on the list of suppressed addresses still gets no mails, and the
+//!   page says so: that is lifted by people.
+//! * **Old links work**, as often as they are used: a click a year later, after somebody agreed anew, is a new no.
+
+use super::{gone, made, meaning, page, refused, title};
+use crate::App;
+use crate::link::{self, Mail};
+use adapters::http::{BodyBytes, Problem};
+use adapters::suppressions;
+use adapters::write_path::About;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::activity::Activity;
+use domain::attribute::AttributeValue;
+use domain::change::nurture::MAIL;
+use domain::change::{Fact, Incoming};
+use domain::consent::{Basis, ConsentFact, ConsentState, ConsentStatus, Purpose};
+use domain::identity::{LeadRef, Slug};
+use domain::lead::Lead;
+use domain::permission::may_write;
+use domain::playbook::Playbook;
+use domain::sales::DeliveryId;
+use domain::time::Timestamp;
+use maud::{Markup, html};
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The version of the page's words, which stands with what is agreed to by them.
+const TEXT: &str = "preferences-1";
+/// The field by which a body is the page's list of choices.
+const CHOICES: &str = "choices";
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show, change))
+}
+
+/// What a link stands for: the mail, what it was for, and whom it went to.
+struct Link {
+    mail: Mail,
+    purpose: Purpose,
+    lead: Lead,
+}
+
+/// Finds whom a token is about; the page to show instead, where it is about nobody.
+async fn find(app: &App, token: &str) -> Result<Result<Link, Response>, Problem> {
+    let (mail, purpose) = match link::unsubscribed(&app.links, token).await? {
+        Ok(about) => about,
+        Err(why) => return Ok(Err(refused(app, why))),
+    };
+    match app.leads.load(std::slice::from_ref(&mail.lead)).await?.pop() {
+        Some(lead) => Ok(Ok(Link { mail, purpose, lead })),
+        None => Ok(Err(gone(app, "We know nothing of this address any more, and write nothing to it."))),
+    }
+}
+
+/// Shows what somebody gets from us, for them to change. Public: the signed link of the mail lets in.
+///
+/// Following it changes nothing.
+#[utoipa::path(get, path = "/t/u/{token}", tag = "consent",
+    params(("token" = String, Path, description = "The signed token of the mail's link")),
+    responses((status = 200, description = "The page, in HTML", content_type = "text/html"),
+        (status = 404, description = "The link is none of ours; the page says how to unsubscribe otherwise"), (status = 410, description = "The link has ended, or the lead is no longer kept")))]
+async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Response, Problem> {
+    match find(&app, &token).await? {
+        Ok(link) => shown(&app, &link.lead, link.purpose, None).await,
+        Err(page) => Ok(page),
+    }
+}
+
+/// Unsubscribes with one click, or takes what was chosen on the page. Public: the signed link of the mail lets in.
+///
+/// With the body `List-Unsubscribe=One-Click` (RFC 8058), or any other that is not the page's, what the mail was for is withdrawn
+/// at once. With `choices` and a field `agree` for each purpose that somebody wants, these are agreed to and the others are
+/// withdrawn. Sent again, it changes nothing.
+#[utoipa::path(post, path = "/t/u/{token}", tag = "consent",
+    params(("token" = String, Path, description = "The signed token of the mail's link")),
+    request_body(content = Value, content_type = "application/x-www-form-urlencoded", description = "`List-Unsubscribe=One-Click`, or the page's choices"),
+    responses((status = 200, description = "Done, or done before", content_type = "text/html"),
+        (status = 404, description = "The link is none of ours; the page says how to unsubscribe otherwise"), (status = 410, description = "The link has ended, or the lead is no longer kept")))]
+async fn change(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    body: Result<BodyBytes, Problem>,
+) -> Result<Response, Problem> {
+    let link = match find(&app, &token).await? {
+        Ok(link) => link,
+        Err(page) => return Ok(page),
+    };
+    let (now, chosen) = (app.clock.now(), body.ok().and_then(|BodyBytes(body)| chosen(&body)));
+    let playbook = app.playbooks.version(link.lead.playbook_version).await?;
+    let facts = match &chosen {
+        None => unsubscribed(&link, link.purpose, now).into_iter().collect(),
+        Some(agreed) => facts(&link, agreed, &playbook, now),
+    };
+    let Link { lead, purpose, .. } = link;
+    let lead = if facts.is_empty() {
+        lead
+    } else {
+        app.write_path.record(&About::Known(LeadRef::Id(lead.id)), &facts).await?.lead
+    };
+    let said = match (&chosen, facts.is_empty()) {
+        (None, false) => format!("Done: {} end at once.", title(purpose)),
+        (None, true) => format!("{} had ended already.", title(purpose)),
+        (Some(_), false) => "Saved: it counts at once.".to_owned(),
+        (Some(_), true) => "Nothing changed.".to_owned(),
+    };
+    shown(&app, &lead, purpose, Some(&said)).await
+}
+
+/// Reads the page's choices: what is agreed to; `None` where the body is not the page's.
+fn chosen(body: &[u8]) -> Option<BTreeSet<Purpose>> {
+    let fields: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+    fields.iter().any(|(name, _)| name == CHOICES).then(|| {
+        let agreed = fields.iter().filter(|(name, _)| name == "agree");
+        let purpose = |word: &str| Purpose::WORDS.iter().find(|(known, _)| *known == word);
+        agreed.filter_map(|(_, word)| purpose(word)).map(|(_, purpose)| *purpose).collect()
+    })
+}
+
+/// Gives what changes when just these purposes are agreed to.
+fn facts(link: &Link, agreed: &BTreeSet<Purpose>, playbook: &Playbook, now: Timestamp) -> Vec<Incoming> {
+    let one = |purpose: Purpose| {
+        let status = link.lead.consents.status(purpose);
+        match agreed.contains(&purpose) {
+            true if status == Some(ConsentStatus::Confirmed) => None,
+            true => Some(confirmed(link, purpose, now)),
+            // Who was never asked and gets nothing has nothing to withdraw.
+            false if status.is_none() && !gets(&link.lead, purpose, playbook) => None,
+            false => unsubscribed(link, purpose, now),
+        }
+    };
+    Purpose::WORDS.iter().filter_map(|(_, purpose)| one(*purpose)).collect()
+}
+
+/// Tells whether a purpose is agreed to, or needs no agreement.
+fn gets(lead: &Lead, purpose: Purpose, playbook: &Playbook) -> bool {
+    let free = Lead { suppressed: None, ..lead.clone() };
+    lead.consents.status(purpose) == Some(ConsentStatus::Confirmed)
+        || may_write(&free, purpose, playbook).is_ok()
+}
+
+/// Gives the fact that a purpose ends, unless it has: with the mail by whose link.
+fn unsubscribed(link: &Link, purpose: Purpose, now: Timestamp) -> Option<Incoming> {
+    if link.lead.consents.status(purpose) == Some(ConsentStatus::Withdrawn) {
+        return None;
+    }
+    let text = |text: &str| AttributeValue::Text(text.to_owned());
+    let named = |name: &str, slug: &Option<Slug>| Some((name.to_owned(), text(slug.as_ref()?.as_str())));
+    let mut properties = BTreeMap::from([
+        ("message".to_owned(), AttributeValue::Number(f64::from(link.mail.number))),
+        ("purpose".to_owned(), text(purpose.as_str())),
+    ]);
+    properties.extend(named("program", &link.mail.program));
+    properties.extend(named("content", &link.mail.content));
+    let fact = Fact::Activity(Activity { kind: "unsubscribed".to_owned(), properties });
+    Some(delivered("unsubscribe", link, purpose, fact, now))
+}
+
+/// Gives the fact that a purpose is agreed to on the page.
+fn confirmed(link: &Link, purpose: Purpose, now: Timestamp) -> Incoming {
+    let fact = Fact::Consent(ConsentFact {
+        purpose,
+        status: ConsentStatus::Confirmed,
+        basis: Basis::Consent,
+        text: Some(TEXT.to_owned()),
+        source: Some(format!("preference page, mail {}", link.mail.number)),
+        at: now,
+    });
+    delivered("preferences", link, purpose, fact, now)
+}
+
+fn delivered(source: &str, link: &Link, purpose: Purpose, fact: Fact, now: Timestamp) -> Incoming {
+    // Two clicks are one. What it answers to is a part of it: a no after another yes is another no.
+    let stood = link.lead.consents.0.get(&purpose).and_then(ConsentState::at);
+    let which = format!("{} {} {} {stood:?}", link.lead.id, link.mail.number, purpose.as_str());
+    Incoming {
+        delivery: DeliveryId::new(source, &which),
+        occurred_at: now,
+        history: false,
+        by: MAIL.to_owned(),
+        strict: false,
+        fact,
+    }
+}
+
+/// Shows how things are, and what can be changed.
+async fn shown(app: &App, lead: &Lead, purpose: Purpose, said: Option<&str>) -> Result<Response, Problem> {
+    let playbook = app.playbooks.version(lead.playbook_version).await?;
+    let listed = match lead.email() {
+        Some(address) => suppressions::is_suppressed(app.catalog.as_ref(), address).await?,
+        None => None,
+    };
+    let stopped = listed.or(lead.suppressed).is_some();
+    let body = html! {
+        @if let Some(said) = said { p.said role="status" { (said) } }
+        @if stopped {
+            p.fault { "Your address is on our list of those that nobody may write to: no mail goes there, whatever is chosen here. \
+                       Write to us if that is wrong." }
+        }
+        @if gets(lead, purpose, &playbook) && !stopped {
+            form method="post" {
+                input type="hidden" name="List-Unsubscribe" value="One-Click";
+                button type="submit" { "Unsubscribe: no more " (first_lower(title(purpose))) }
+            }
+        }
+        h2 { "What you agreed to" }
+        form method="post" {
+            input type="hidden" name=(CHOICES) value="1";
+            @for (word, purpose) in Purpose::WORDS { (choice(word, *purpose, lead, &playbook)) }
+            p { button.quiet type="submit" { "Save" } }
+        }
+        p.note { "It counts at once. What is not ticked is not agreed to." }
+    };
+    Ok(page(StatusCode::OK, "Your mails and your data", &body))
+}
+
+/// Shows one purpose with a box, and how it stands.
+fn choice(word: &str, purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Markup {
+    let state = lead.consents.0.get(&purpose);
+    let stands = match (state, state.and_then(ConsentState::status)) {
+        (Some(state), Some(ConsentStatus::Confirmed)) => format!("You agreed {}.", made(state, playbook)),
+        _ if gets(lead, purpose, playbook) => "We write to customers until they say no.".to_owned(),
+        (Some(state), Some(ConsentStatus::Pending)) => {
+            format!("Agreed {}, and not confirmed yet.", made(state, playbook))
+        }
+        (Some(state), Some(ConsentStatus::Withdrawn)) => match state.at() {
+            Some(at) => format!("You said no on {}.", at.said_in(&playbook.timezone)),
+            None => "You said no.".to_owned(),
+        },
+        _ => "You were not asked so far.".to_owned(),
+    };
+    html! {
+        label {
+            input type="checkbox" name="agree" value=(word) checked[gets(lead, purpose, playbook)];
+            b { (title(purpose)) } span { (meaning(purpose)) } span { (stands) }
+        }
+    }
+}
+
+fn first_lower(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}

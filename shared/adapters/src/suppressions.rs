@@ -1,0 +1,280 @@
+//! The list of addresses that nobody may write to.
+//!
+//! **It holds hashes and no address.** Most of what comes onto it never was a lead and never becomes one, so nothing more may
+//! be kept of it than what it takes to recognise it. A record's id is the hash that the address has as a key of the table of
+//! identities too ([`identity_key`]): SHA-256 of the normal form, without a secret. A keyed hash would hide nothing more from
+//! whoever reads this table, where the key would have to stand as well; and a key that is lost, or rotated, loses the list,
+//! which can be made from nothing, and with it everybody's no. Nobody gets a hash from the API: whoever asks has the address.
+//!
+//! **It is asked in two places.** When a lead gets an address, what the list says becomes a fact of the lead in the same
+//! transaction ([`news`], called by the write path), so that exports, which read nothing but leads, leave it out. And before
+//! each mail that is sent, whatever the lead says ([`is_suppressed`]). What comes onto the list of an address that a lead has
+//! is told to the lead at once ([`suppress`]); the record is written first, so that whoever dies in between has done the part
+//! that forbids, and doing it again does the rest.
+//!
+//! Whoever takes an address off the list says why; the record stays, with that.
+
+use crate::dynamodb::keys::identity_key;
+use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
+use crate::write_path::{About, RecordError, WritePath};
+use domain::change::{Incoming, Outcome};
+use domain::identity::{Email, Identity, LeadId, LeadRef};
+use domain::lead::Lead;
+use domain::suppression::{Reason, lifted};
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+
+/// How often a write is tried where others write the same.
+const TRIES: u32 = 5;
+
+/// That an address was taken off the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifted {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub because: String,
+}
+
+/// What the list says of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// Why nobody may write to it.
+    pub reason: Reason,
+    /// Since when, as whoever put it there said.
+    pub since: Timestamp,
+    /// When it was put there.
+    pub recorded_at: Timestamp,
+    /// Who put it there.
+    pub by: String,
+    /// Where it was known from.
+    pub source: Option<String>,
+    /// That it was taken off.
+    pub lifted: Option<Lifted>,
+}
+
+impl Suppression {
+    fn to_body(&self) -> Value {
+        let lifted = self
+            .lifted
+            .as_ref()
+            .map(|lifted| json!({ "at": lifted.at.to_string(), "by": lifted.by, "because": lifted.because }));
+        json!({
+            "reason": self.reason.as_str(),
+            "since": self.since.to_string(),
+            "recorded_at": self.recorded_at.to_string(),
+            "by": self.by,
+            "source": self.source,
+            "lifted": lifted,
+        })
+    }
+
+    fn from_record(record: &Record) -> Result<Self, StoreError> {
+        fn read(body: &Value) -> Option<Suppression> {
+            let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+            let time = |of: &Value, name: &str| text(of, name).and_then(|text| Timestamp::parse(&text));
+            let lifted = match body.get("lifted") {
+                None | Some(Value::Null) => None,
+                Some(of) => {
+                    Some(Lifted { at: time(of, "at")?, by: text(of, "by")?, because: text(of, "because")? })
+                }
+            };
+            Some(Suppression {
+                reason: Reason::parse(&text(body, "reason")?)?,
+                since: time(body, "since")?,
+                recorded_at: time(body, "recorded_at")?,
+                by: text(body, "by")?,
+                source: text(body, "source"),
+                lifted,
+            })
+        }
+        read(&record.body).ok_or_else(|| StoreError::Damaged("an address on the list".to_owned()))
+    }
+
+    /// Gives it as the API shows it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        self.to_body()
+    }
+}
+
+fn id_of(address: &Email) -> String {
+    identity_key(&Identity::Email(address.clone()))
+}
+
+/// Gives what the list says of an address, also where it was taken off.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn find(catalog: &dyn Catalog, address: &Email) -> Result<Option<Suppression>, StoreError> {
+    let record = catalog.get(CatalogKind::Suppression, &id_of(address)).await?;
+    record.as_ref().map(Suppression::from_record).transpose()
+}
+
+/// Tells why nobody may write to an address; `None` where somebody may. To be asked right before each mail.
+///
+/// # Errors
+///
+/// [`StoreError`]; whoever cannot know must not write.
+pub async fn is_suppressed(catalog: &dyn Catalog, address: &Email) -> Result<Option<Reason>, StoreError> {
+    let found = find(catalog, address).await?;
+    Ok(found.filter(|found| found.lifted.is_none()).map(|found| found.reason))
+}
+
+/// Changes what the list says of an address; gives what it said before.
+async fn change(
+    catalog: &dyn Catalog,
+    address: &Email,
+    to: impl Fn(Option<&Suppression>) -> Option<Suppression>,
+) -> Result<Option<Suppression>, StoreError> {
+    let id = id_of(address);
+    for _ in 0..TRIES {
+        let record = catalog.get(CatalogKind::Suppression, &id).await?;
+        let known = record.as_ref().map(Suppression::from_record).transpose()?;
+        let Some(new) = to(known.as_ref()) else { return Ok(known) };
+        let put = match &record {
+            Some(record) => Put::over(record, new.to_body()),
+            None => Put::new(CatalogKind::Suppression, id.clone(), new.to_body()),
+        };
+        if catalog.put(std::slice::from_ref(&put)).await? {
+            return Ok(known);
+        }
+    }
+    Err(StoreError::Busy("the list of addresses is being changed by too many at once".to_owned()))
+}
+
+/// Puts an address onto the list, and nothing else: for one that a mail came back from, whose lead knows already. Where it
+/// stands there for a reason that weighs as much, nothing changes. Gives what the list said before.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn add(
+    catalog: &dyn Catalog,
+    address: &Email,
+    suppression: &Suppression,
+) -> Result<Option<Suppression>, StoreError> {
+    change(catalog, address, |known| {
+        let stands = known.is_some_and(|known| known.lifted.is_none() && known.reason >= suppression.reason);
+        (!stands).then(|| suppression.clone())
+    })
+    .await
+}
+
+/// Puts the address of a lead onto the list because of what a mail brought back; `at` is when that was.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn add_from_mail(
+    catalog: &dyn Catalog,
+    address: &Email,
+    reason: Reason,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let by = domain::change::nurture::MAIL.to_owned();
+    let new = Suppression { reason, since: at, recorded_at: now, by, source: None, lifted: None };
+    add(catalog, address, &new).await.map(drop)
+}
+
+/// What became of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// What the list said before.
+    pub before: Option<Suppression>,
+    /// The lead that has the address.
+    pub lead: Option<LeadId>,
+    /// Whether that lead heard something new.
+    pub heard: bool,
+}
+
+/// Puts an address onto the list, and tells the lead that has it.
+///
+/// # Errors
+///
+/// [`RecordError`]; the list may have it all the same, and the same again does the rest.
+pub async fn suppress(
+    catalog: &dyn Catalog,
+    leads: &WritePath,
+    address: &Email,
+    suppression: &Suppression,
+) -> Result<Done, RecordError> {
+    let before = add(catalog, address, suppression).await?;
+    let Some(lead) = leads.look_up(&LeadRef::Known(Identity::Email(address.clone()))).await? else {
+        return Ok(Done { before, lead: None, heard: false });
+    };
+    let reason = suppression.reason;
+    if !reason.concerns(&lead, address) {
+        return Ok(Done { before, lead: Some(lead.id), heard: false });
+    }
+    let fact = reason.fact(Some(&suppression.by), suppression.source.as_deref(), suppression.recorded_at);
+    let heard = tell(leads, &lead, fact).await?;
+    Ok(Done { before, lead: Some(lead.id), heard })
+}
+
+/// Takes an address off the list, and tells the lead that has it, unless another of its addresses is on the list.
+///
+/// # Errors
+///
+/// [`RecordError`]; the list may have done it all the same, and the same again does the rest.
+pub async fn lift(
+    catalog: &dyn Catalog,
+    leads: &WritePath,
+    address: &Email,
+    how: &Lifted,
+) -> Result<Done, RecordError> {
+    let before = change(catalog, address, |known| {
+        let known = known.filter(|known| known.lifted.is_none())?;
+        Some(Suppression { lifted: Some(how.clone()), ..known.clone() })
+    })
+    .await?;
+    let Some(lead) = leads.look_up(&LeadRef::Known(Identity::Email(address.clone()))).await? else {
+        return Ok(Done { before, lead: None, heard: false });
+    };
+    for identity in &lead.identities {
+        if let Identity::Email(other) = identity
+            && let Some(reason) = is_suppressed(catalog, other).await?
+            && reason.concerns(&lead, other)
+        {
+            return Ok(Done { before, lead: Some(lead.id), heard: false });
+        }
+    }
+    let heard = tell(leads, &lead, lifted(&how.by, &how.because, how.at)).await?;
+    Ok(Done { before, lead: Some(lead.id), heard })
+}
+
+async fn tell(leads: &WritePath, lead: &Lead, fact: Incoming) -> Result<bool, RecordError> {
+    let about = About::Known(LeadRef::Id(lead.id.clone()));
+    let recorded = leads.record(&about, &[fact]).await?;
+    Ok(recorded.outcomes.first().is_some_and(|outcome| *outcome != Outcome::Unchanged))
+}
+
+/// Gives what the list says of addresses that a lead gets with a delivery, as facts about it; none where it says nothing.
+/// They are history where the delivery is.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn news(
+    catalog: &dyn Catalog,
+    lead: Option<&Lead>,
+    claims: &[Identity],
+    delivery: &[Incoming],
+    now: Timestamp,
+) -> Result<Vec<Incoming>, StoreError> {
+    let mut news = Vec::new();
+    for identity in claims {
+        if let Identity::Email(address) = identity
+            && let Some(reason) = is_suppressed(catalog, address).await?
+            && lead.is_none_or(|lead| reason.concerns(lead, address))
+        {
+            let history = !delivery.is_empty() && delivery.iter().all(|fact| fact.history);
+            news.push(Incoming { history, ..reason.fact(None, None, now) });
+        }
+    }
+    Ok(news)
+}

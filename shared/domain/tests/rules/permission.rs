@@ -1,0 +1,367 @@
+//! No message without consent: over any history, a lead may be written to only where its owner's latest word says so and
+//! nothing forbids it. What that means is written here a second time, from the history alone. And no flood of questions
+//! either: whoever fills in forms in somebody's name, however often, has few mails sent to them.
+
+use crate::case::{lead_id, playbook, yaml};
+use domain::activity::Activity;
+use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
+use domain::change::nurture::sent_fact;
+use domain::change::{Capture, Fact, Incoming, Outcome, STALE_MS, Subject, decide};
+use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use domain::export::held_back;
+use domain::identity::{Email, ExternalId, Identity};
+use domain::lead::Lead;
+use domain::nurture::opt_in::{APART_MS, FORGOTTEN_MS, MOST, owed, owed_at, pending};
+use domain::nurture::{Mail, Sending};
+use domain::permission::{Refusal, may_write};
+use domain::playbook::Playbook;
+use domain::promise::People;
+use domain::sales::{DeliveryId, Move};
+use domain::stage::Stage;
+use domain::suppression::{Reason, lifted};
+use domain::time::{DAY_MS, HOUR_MS, Timestamp};
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::BTreeMap;
+
+const DOCUMENT: &str = "
+name: Consent
+signals: []
+fit: []
+engagement: []
+bands: {fit: {A: 60, B: 40, C: 20}, engagement: {1: 60, 2: 40, 3: 20}}
+marketing_qualified: {labels: [A1]}
+default_qualifier: eu-1
+consent: {single_opt_in: [GB], soft_opt_in: [AT]}
+";
+
+fn agreed() -> Playbook {
+    playbook(&yaml(DOCUMENT))
+}
+
+fn start() -> Timestamp {
+    Timestamp::parse("2026-03-02T09:00:00Z").unwrap()
+}
+
+/// Something that may happen, said without the words of the domain's own reader.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A form was filled in, with boxes ticked.
+    Form(Vec<Purpose>),
+    /// Somebody with a token stated consent, of so many hours ago.
+    Stated(Purpose, ConsentStatus, Basis, i64),
+    /// An activity came, from somebody.
+    Did(&'static str, &'static str, BTreeMap<&'static str, AttributeValue>),
+    /// The address came onto the list.
+    Listed(Reason),
+    /// It was taken off.
+    Lifted,
+    /// The country became known, or another one.
+    Country(&'static str),
+    /// It bought, or left.
+    Sales(bool),
+}
+
+fn purpose() -> impl Strategy<Value = Purpose> {
+    // Mostly the one that matters, so that histories meet.
+    prop_oneof![3 => Just(Purpose::Marketing), 1 => select(Purpose::WORDS).prop_map(|(_, purpose)| purpose)]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let text = |text: &str| AttributeValue::Text(text.to_owned());
+    let who = || select(vec!["mail", "api:mailer", "page:contact", "form:contact", "suppression", "mailer"]);
+    let stated = (
+        purpose(),
+        select(ConsentStatus::WORDS),
+        prop_oneof![4 => Just(Basis::Consent), 1 => Just(Basis::SoftOptIn)],
+        0_i64..300,
+    );
+    prop_oneof![
+        4 => prop::collection::vec(purpose(), 1..3).prop_map(Event::Form),
+        4 => stated.prop_map(|(purpose, (_, status), basis, ago)| Event::Stated(purpose, status, basis, ago)),
+        2 => (who(), prop::option::of(purpose())).prop_map(move |(by, purpose)| {
+            let purpose = purpose.map(|purpose| ("purpose", text(purpose.as_str())));
+            Event::Did("unsubscribed", by, purpose.into_iter().collect())
+        }),
+        1 => who().prop_map(|by| Event::Did("email_complained", by, BTreeMap::new())),
+        1 => (who(), any::<bool>()).prop_map(|(by, permanent)| {
+            Event::Did("email_bounced", by, [("permanent", AttributeValue::Flag(permanent))].into())
+        }),
+        // What only the list may say, said by others.
+        1 => who().prop_map(move |by| Event::Did("address_suppressed", by, [("reason", text("legal"))].into())),
+        1 => who().prop_map(|by| Event::Did("suppression_lifted", by, BTreeMap::new())),
+        1 => select(Reason::WORDS).prop_map(|(_, reason)| Event::Listed(reason)),
+        1 => Just(Event::Lifted),
+        1 => select(vec!["GB", "AT", "DE"]).prop_map(Event::Country),
+        1 => any::<bool>().prop_map(Event::Sales),
+    ]
+}
+
+fn consent(purpose: Purpose, status: ConsentStatus, basis: Basis, at: Timestamp) -> ConsentFact {
+    ConsentFact { purpose, status, basis, text: Some("v1".to_owned()), source: None, at }
+}
+
+/// Makes the delivery that tells of an event.
+fn delivered(n: usize, event: &Event, history: bool, now: Timestamp) -> Incoming {
+    let mut capture = Capture::default();
+    let (by, occurred_at, fact) = match event {
+        Event::Form(purposes) => {
+            let ticked = |purpose: &Purpose| consent(*purpose, ConsentStatus::Pending, Basis::Consent, now);
+            capture.consents = purposes.iter().map(ticked).collect();
+            capture.public = true;
+            ("form:contact", now, Fact::Captured(Box::new(capture)))
+        }
+        Event::Stated(purpose, status, basis, ago) => {
+            let at = now.plus(-ago * HOUR_MS);
+            ("api:crm", at, Fact::Consent(consent(*purpose, *status, *basis, at)))
+        }
+        Event::Did(kind, by, properties) => {
+            let properties =
+                properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            (*by, now, Fact::Activity(Activity { kind: (*kind).to_owned(), properties }))
+        }
+        Event::Listed(reason) => return reason.fact(Some("anna"), None, now),
+        Event::Lifted => return lifted("anna", "A mistake", now),
+        Event::Country(code) => {
+            let value = NewAttribute { value: AttributeValue::Text((*code).to_owned()), known_at: None };
+            capture.attributes = [(AttributeName::parse("country").unwrap(), value)].into();
+            ("api:crm", now, Fact::Captured(Box::new(capture)))
+        }
+        Event::Sales(bought) => {
+            let deal = ExternalId::new("crm", &n.to_string()).unwrap();
+            let what = if *bought { Move::Won { deal, amount: None } } else { Move::Churned };
+            ("api:crm", now, Fact::Sales { what, by: None, note: None })
+        }
+    };
+    let delivery = DeliveryId::new("test", &n.to_string());
+    Incoming { delivery, occurred_at, history, by: by.to_owned(), strict: false, fact }
+}
+
+fn take(lead: Option<Lead>, fact: &Incoming, playbook: &Playbook, now: Timestamp) -> (Lead, Outcome) {
+    let (subject, claims) = match lead {
+        Some(lead) => (Subject::Existing(Box::new(lead)), Vec::new()),
+        None => {
+            let claims = vec![Identity::Email(Email::parse("ada@company.example").unwrap())];
+            (Subject::New { id: lead_id(1), playbook_version: 1 }, claims)
+        }
+    };
+    let facts = std::slice::from_ref(fact);
+    let change = decide(subject, claims, &[], facts, playbook, People::nobody(), now);
+    (change.lead, change.outcomes[0].clone())
+}
+
+/// The history as somebody would note it on paper: every statement with its time, and whether the address is on the list.
+#[derive(Default)]
+struct Paper {
+    said: Vec<(Purpose, ConsentStatus, Timestamp)>,
+    listed: bool,
+}
+
+impl Paper {
+    fn note(&mut self, event: &Event, country: Option<&str>, now: Timestamp) {
+        let say = |paper: &mut Self, purpose, status, at| paper.said.push((purpose, status, at));
+        match event {
+            Event::Form(purposes) => {
+                for purpose in purposes {
+                    // A trusted form confirms, unless the last word was no.
+                    let trusted = country == Some("GB") && !self.last_word_is_no(*purpose);
+                    let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
+                    say(self, *purpose, status, now);
+                }
+            }
+            Event::Stated(purpose, status, _, ago) => say(self, *purpose, *status, now.plus(-ago * HOUR_MS)),
+            Event::Did(kind, by, properties) => {
+                let believed = *by == "mail" || *by == "api:mailer";
+                let purpose = properties.get("purpose").map(ToString::to_string);
+                let purpose = purpose.map_or(Purpose::Marketing, |word| {
+                    Purpose::WORDS.iter().find(|(known, _)| *known == word).unwrap().1
+                });
+                if believed && matches!(*kind, "unsubscribed" | "email_complained") {
+                    say(self, purpose, ConsentStatus::Withdrawn, now);
+                }
+                let dead = properties.get("permanent") == Some(&AttributeValue::Flag(true));
+                self.listed |=
+                    *by == "mail" && (*kind == "email_complained" || (*kind == "email_bounced" && dead));
+            }
+            Event::Listed(reason) => {
+                self.listed = true;
+                let objected: &[Purpose] = match reason {
+                    Reason::Unsubscribed | Reason::Complained => &[Purpose::Marketing],
+                    Reason::Legal => {
+                        &[Purpose::Marketing, Purpose::Tracking, Purpose::AdAudience, Purpose::Phone]
+                    }
+                    Reason::Bounced | Reason::Other => &[],
+                };
+                for purpose in objected {
+                    say(self, *purpose, ConsentStatus::Withdrawn, now);
+                }
+            }
+            Event::Lifted => self.listed = false,
+            Event::Country(_) | Event::Sales(_) => {}
+        }
+    }
+
+    fn times(&self, purpose: Purpose, status: ConsentStatus) -> impl Iterator<Item = Timestamp> + '_ {
+        self.said.iter().filter(move |(p, s, _)| (*p, *s) == (purpose, status)).map(|(.., at)| *at)
+    }
+
+    /// Tells whether some statement of a status was never followed, or met, by a no.
+    fn stands(&self, purpose: Purpose, status: ConsentStatus) -> bool {
+        self.times(purpose, status)
+            .any(|yes| self.times(purpose, ConsentStatus::Withdrawn).all(|no| no < yes))
+    }
+
+    fn ever_said_no(&self, purpose: Purpose) -> bool {
+        self.times(purpose, ConsentStatus::Withdrawn).next().is_some()
+    }
+
+    fn last_word_is_no(&self, purpose: Purpose) -> bool {
+        self.ever_said_no(purpose)
+            && !self.stands(purpose, ConsentStatus::Confirmed)
+            && !self.stands(purpose, ConsentStatus::Pending)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn nobody_is_written_to_without_a_yes_that_stands_and_nobody_on_the_list(
+        events in prop::collection::vec((event(), 0_i64..200, prop::bool::weighted(0.2)), 1..25),
+    ) {
+        let playbook = agreed();
+        let (mut lead, mut now, mut paper) = (None, start(), Paper::default());
+        let (first, _) = take(None, &delivered(0, &Event::Country("DE"), false, now), &playbook, now);
+        lead.replace(first);
+        let mut country = Some("DE");
+        for (n, (event, hours, history)) in (1..).zip(&events) {
+            now = now.plus(hours * HOUR_MS);
+            let fact = delivered(n, event, *history, now);
+            let (after, _) = take(lead.take(), &fact, &playbook, now);
+            paper.note(event, country, now);
+            if let Event::Country(code) = event {
+                country = Some(code);
+            }
+            for (_, purpose) in Purpose::WORDS {
+                let yes = paper.stands(*purpose, ConsentStatus::Confirmed);
+                let bought = after.stage == Stage::Customer
+                    && country == Some("AT")
+                    && *purpose == Purpose::Marketing
+                    && !paper.ever_said_no(*purpose);
+                let may = may_write(&after, *purpose, &playbook);
+                prop_assert_eq!(may.is_ok(), (yes || bought) && !paper.listed, "{:?} {:?}", purpose, may);
+                let by_address = matches!(purpose, Purpose::Marketing | Purpose::AdAudience);
+                let left_out = !yes || (by_address && paper.listed);
+                prop_assert_eq!(held_back(&after, *purpose).is_some(), left_out, "{:?}", purpose);
+            }
+            lead = Some(after);
+        }
+    }
+
+    #[test]
+    fn nobody_is_flooded_with_questions_whatever_is_filled_in(
+        events in prop::collection::vec((event(), 0_i64..120, prop::bool::weighted(0.2)), 1..60),
+        tick in 1_i64..30,
+    ) {
+        let playbook = agreed();
+        let (mut lead, _) = take(None, &delivered(0, &Event::Country("DE"), false, start()), &playbook, start());
+        let (mut now, mut next_tick) = (start(), start());
+        let mut asked: Vec<Timestamp> = Vec::new();
+        let mut since_answer = 0;
+        for (n, (event, hours, history)) in (1..).zip(&events) {
+            let until = now.plus(hours * HOUR_MS);
+            while next_tick <= until {
+                let due = owed_at(&lead, next_tick);
+                if owed(&lead, next_tick).is_some() {
+                    prop_assert!(due.is_some_and(|due| due <= next_tick), "what is owed is due");
+                    prop_assert!(lead.suppressed.is_none());
+                    prop_assert!(!pending(&lead).is_empty());
+                    for purpose in pending(&lead) {
+                        prop_assert_eq!(lead.consents.status(purpose), Some(ConsentStatus::Pending));
+                    }
+                    let wanted = lead.opt_in.wanted_at.unwrap();
+                    prop_assert!(asked.last().is_none_or(|last| *last < wanted), "asked twice about one statement");
+                    prop_assert!(next_tick.since(wanted) <= STALE_MS, "asked too late");
+                    if since_answer > 0 {
+                        prop_assert!(next_tick.since(*asked.last().unwrap()) >= APART_MS, "twice on a day");
+                    }
+                    let sent = sent_fact(&lead, &Sending { at: next_tick, mail: Mail::OptIn }, tick % 2 == 0);
+                    (lead, _) = take(Some(lead), &sent, &playbook, next_tick);
+                    asked.push(next_tick);
+                    since_answer += 1;
+                    let within_a_year = asked.iter().rev().take(since_answer)
+                        .filter(|at| next_tick.since(**at) < FORGOTTEN_MS).count();
+                    prop_assert!(within_a_year <= MOST, "{} mails that nobody answered", within_a_year);
+                    prop_assert_eq!(owed(&lead, next_tick), None, "asked, and asks again");
+                } else {
+                    prop_assert!(due.is_none_or(|due| due > next_tick), "what is due is owed");
+                }
+                next_tick = next_tick.plus(tick * HOUR_MS);
+            }
+            now = until;
+            let confirmed = |lead: &Lead| -> Vec<_> {
+                Purpose::WORDS.iter().map(|(_, p)| lead.consents.0.get(p).and_then(|s| s.confirmed_at)).collect()
+            };
+            let (before, wanted) = (confirmed(&lead), lead.opt_in.wanted_at);
+            let fact = delivered(n, event, *history, now);
+            (lead, _) = take(Some(lead), &fact, &playbook, now);
+            let quiet = *history || now.since(fact.occurred_at) > STALE_MS;
+            if confirmed(&lead) != before && !quiet {
+                since_answer = 0;
+            }
+            if quiet {
+                prop_assert_eq!(lead.opt_in.wanted_at, wanted, "history asks for nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_refusal_says_why() {
+    let playbook = agreed();
+    let now = start();
+    let why = |events: &[Event]| {
+        let (mut lead, _) = take(None, &delivered(0, &Event::Country("AT"), false, now), &playbook, now);
+        for (n, event) in (1..).zip(events) {
+            (lead, _) = take(Some(lead), &delivered(n, event, false, now), &playbook, now);
+        }
+        may_write(&lead, Purpose::Marketing, &playbook)
+    };
+    let said = |status| Event::Stated(Purpose::Marketing, status, Basis::Consent, 0);
+    assert_eq!(why(&[]), Err(Refusal::NeverAsked));
+    assert_eq!(why(&[Event::Form(vec![Purpose::Marketing])]), Err(Refusal::Pending));
+    assert_eq!(why(&[said(ConsentStatus::Confirmed)]), Ok(Basis::Consent));
+    assert_eq!(why(&[said(ConsentStatus::Withdrawn)]), Err(Refusal::Withdrawn));
+    assert_eq!(why(&[Event::Sales(true)]), Ok(Basis::SoftOptIn));
+    assert_eq!(why(&[Event::Sales(true), said(ConsentStatus::Withdrawn)]), Err(Refusal::Withdrawn));
+    assert_eq!(
+        why(&[said(ConsentStatus::Confirmed), Event::Listed(Reason::Bounced)]),
+        Err(Refusal::Suppressed(Reason::Bounced))
+    );
+    let (nobody, _) = (Subject::New { id: lead_id(2), playbook_version: 1 }, ());
+    let fact = delivered(9, &said(ConsentStatus::Confirmed), false, now);
+    let change = decide(nobody, Vec::new(), &[], &[fact], &playbook, People::nobody(), now);
+    assert_eq!(may_write(&change.lead, Purpose::Marketing, &playbook), Err(Refusal::NoAddress));
+}
+
+#[test]
+fn what_the_list_said_before_says_nothing_new_and_the_weightier_reason_stays() {
+    let (playbook, now) = (agreed(), start());
+    let (lead, _) = take(None, &delivered(0, &Event::Country("DE"), false, now), &playbook, now);
+    let (lead, first) = take(Some(lead), &Reason::Legal.fact(None, None, now), &playbook, now);
+    assert!(matches!(first, Outcome::Updated { .. }));
+    let later = now.plus(DAY_MS);
+    for reason in [Reason::Legal, Reason::Bounced] {
+        let (same, outcome) = take(Some(lead.clone()), &reason.fact(None, None, later), &playbook, later);
+        assert_eq!((same, outcome), (lead.clone(), Outcome::Unchanged));
+    }
+    // A mail that bounces is a fact all the same; the reason stays.
+    let dead = Event::Did("email_bounced", "mail", [("permanent", AttributeValue::Flag(true))].into());
+    let (bounced, outcome) = take(Some(lead.clone()), &delivered(5, &dead, false, later), &playbook, later);
+    assert!(matches!(outcome, Outcome::Updated { .. }));
+    assert_eq!(bounced.suppressed, Some(Reason::Legal));
+    let (free, _) = take(Some(bounced), &lifted("anna", "Asked us to", later), &playbook, later);
+    assert_eq!(free.suppressed, None);
+    let (_, outcome) = take(Some(free), &lifted("anna", "Asked us to", later.plus(1)), &playbook, later);
+    assert_eq!(outcome, Outcome::Unchanged);
+}
