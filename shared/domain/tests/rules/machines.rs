@@ -7,6 +7,7 @@ use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::nurture::MAIL;
 use domain::change::{Capture, Change, Effect, Entry, Fact, Incoming, Pace, Recount, decide, review};
+use domain::content::results::{Count, Results};
 use domain::lead::Lead;
 use domain::machine::{MACHINE, Request, Rule, SETTLES_MS, TOO_SOON_MS, WITHIN_MS, rule_of};
 use domain::playbook::Playbook;
@@ -341,6 +342,14 @@ fn a_click_that_one_request_gives_away_is_no_response_and_gives_no_content() {
         let lead = world.lead();
         assert_eq!((lead.stage, lead.responded_at, lead.activities), (Stage::Contact, None, 1), "{word}");
         assert!(lead.ledger.is_empty() && lead.content.is_empty() && lead.touches.first.is_none(), "{word}");
+        let known = [domain::identity::Slug::parse("guide").unwrap()].into();
+        let counted = |world: &World, playbook: &Playbook| {
+            let mut results = Results::default();
+            let count = Count { playbook, known: &known, from: None, to: None, now: start().plus(DAY_MS) };
+            count.add(&mut results, world.lead(), &facts_of(world.timeline.clone()));
+            results
+        };
+        assert_eq!(counted(&world, &playbook), Results::default(), "{word}: content that nobody looked at");
         let effects = &world.timeline.last().unwrap().effects;
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::StageChanged { .. })), "{word}");
         // The same where the rule does not withhold.
@@ -352,6 +361,7 @@ fn a_click_that_one_request_gives_away_is_no_response_and_gives_no_content() {
         world.tick(start().plus(SETTLES_MS + 1_000), &playbook);
         assert!(world.lead().responded_at.is_some() && !world.lead().ledger.is_empty(), "{word}");
         assert!(!world.lead().content.is_empty(), "{word}");
+        assert_ne!(counted(&world, &playbook), Results::default(), "{word}");
     }
 }
 
