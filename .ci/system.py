@@ -1,8 +1,10 @@
 """What `.ci/system` does once tools and programs are there. See there for usage and settings."""
 
+import base64
 import contextlib
 import email
 import email.policy
+import hmac
 import json
 import os
 import pathlib
@@ -11,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -234,6 +237,10 @@ def binaries(work):
                     if "CONFIRM_TOKEN" in text:
                         lead = handed_off(endpoints["api"], tokens, f"confirm-{fed}@company.example")
                         text = text.replace("CONFIRM_TOKEN", confirm_link(mail_about(data, lead)).rsplit("/", 1)[1])
+                    if "CLICK_TOKEN" in text or "OPEN_TOKEN" in text:
+                        lead = handed_off(endpoints["api"], tokens, f"mailed-{fed}@company.example")
+                        text = text.replace("CLICK_TOKEN", mail_token(endpoints, "mail click", lead, b"https://www.company.example/pricing"))
+                        text = text.replace("OPEN_TOKEN", mail_token(endpoints, "mail open", lead))
                     if "LEAD_ID" in text:
                         text = text.replace("LEAD_ID", handed_off(endpoints["api"], tokens, f"ada-{fed}@company.example"))
                     url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
@@ -285,6 +292,19 @@ def mail_about(data, lead):
 def confirm_link(mail):
     # A mail's lines end in CRLF, of which `$` knows the second half.
     return re.search(r"^https?://\S+/t/f/\S+(?=\r?$)", mail.get_body(("plain",)).get_content(), re.MULTILINE)[0]
+
+
+def mail_token(endpoints, purpose, lead, rest=b""):
+    """The token of a link in yesterday's first mail to a lead, signed here as functions/nurture/src/link.rs says."""
+    database = boto3.session.Session("test", "test", region_name=REGION).client("dynamodb", endpoint_url=endpoints["dynamodb"])
+    kept = database.get_item(TableName="Catalog", Key={"kind": {"S": "link_key"}, "id": {"S": "keys"}})
+    newest = json.loads(kept["Item"]["body"]["S"])["keys"][0]
+    written = int(time.time() * 1000) - 86_400_000
+    # Its form, the lead, the mail's number, when it was written; neither program nor content.
+    about = b"\x01" + lead.encode() + struct.pack(">Iq", 1, written) + b"\0\0" + rest
+    signed = bytes.fromhex(newest["id"]) + struct.pack(">q", written + 3_652 * 86_400_000) + about
+    code = hmac.digest(base64.b64decode(newest["secret"]), purpose.encode() + b"\0" + signed, "sha256")[:16]
+    return base64.urlsafe_b64encode(signed + code).decode().rstrip("=")
 
 
 def told_by_mail(work, data, endpoints, tokens, emulator, template):

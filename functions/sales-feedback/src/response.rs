@@ -93,7 +93,9 @@ fn activities(explanation: &Explanation, playbook: &Playbook, facts: &[Incoming]
                 Fact::Captured(capture) => capture.activity.as_ref(),
                 _ => None,
             };
-            fact.occurred_at <= at && activity.is_some_and(|activity| signal.matches(activity))
+            fact.occurred_at <= at
+                && activity
+                    .is_some_and(|activity| signal.matches(activity) && playbook.withheld(activity).is_none())
         };
         let shown = facts.iter().rev().filter(shows).take(MOST_ACTIVITIES);
         let shown: Vec<Value> = shown
