@@ -10,6 +10,7 @@
 //! * `events` – every sample event of those functions, through its router;
 //! * `roles` – who may do what, held against the OpenAPI documents;
 //! * `attacks` – what strangers and careless clients tried;
+//! * `consent` – what links in mails do to it, and addresses that nobody may write to;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
 //! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
@@ -26,6 +27,8 @@
 mod attacks;
 #[path = "acceptance/campaigns.rs"]
 mod campaigns;
+#[path = "acceptance/consent.rs"]
+mod consent;
 #[path = "acceptance/events.rs"]
 mod events;
 #[path = "acceptance/evidence.rs"]

@@ -9,16 +9,18 @@
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
 //! receiver does not answer. A CRM tells by the mapping `crm`, and has the key `a-key-of-the-crm`.
-//! receiver does not answer. `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it.
+//! `UNSUBSCRIBE_TOKEN` and `OPT_IN_TOKEN` are those of links in a mail to the lead. `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it.
 
 use adapters::clock::Clock;
 use adapters::http::Role;
 use adapters::http::lambda::answer;
 use adapters::signed_link::{CONFIRM, Links};
+use domain::consent::Purpose;
 use domain::hand_over;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::time::DAY_MS;
+use nurture::link::{Mail, MailLinks};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,6 +82,17 @@ async fn confirm_token(world: &World, lead: &Lead) -> String {
     links.sign(CONFIRM, &about, world.now().plus(DAY_MS)).await.unwrap()
 }
 
+/// Gives the tokens of the links of a mail to a lead: the one that unsubscribes and the one that confirms.
+async fn mail_tokens(world: &World, lead: &Lead) -> [String; 2] {
+    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
+    let links = Links::new(Arc::clone(&world.catalog), clock);
+    let mail = Mail { lead: lead.id.clone(), number: 1, program: None, content: None, made_at: world.now() };
+    let links = MailLinks::new(&links, "", mail).await.unwrap();
+    let address = lead.email().unwrap();
+    [links.unsubscribe(Purpose::Marketing), links.opt_in(&[Purpose::Marketing], address)]
+        .map(|link| link.rsplit_once('/').unwrap().1.to_owned())
+}
+
 async fn run(function: &str, playbook: &Value) {
     let files = files(function);
     assert!(!files.is_empty(), "{function} has no events");
@@ -105,6 +118,8 @@ async fn run(function: &str, playbook: &Value) {
             .replace("JOB_ID", &job)
             .replace("WEBHOOK_ID", &webhook)
             .replace("CONFIRM_TOKEN", &confirm_token(&world, &known).await);
+        let [unsubscribe, opt_in] = mail_tokens(&world, &known).await;
+        let text = text.replace("UNSUBSCRIBE_TOKEN", &unsubscribe).replace("OPT_IN_TOKEN", &opt_in);
         let event = serde_json::from_str(&text).unwrap();
         let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
         let got = answer(own.router.clone(), event)
@@ -196,4 +211,10 @@ async fn the_same_form_is_the_same_lead_however_api_gateway_wraps_it() {
     for (file, dossier) in &dossiers {
         assert_eq!(dossier, &dossiers[0].1, "{file}");
     }
+}
+
+#[tokio::test]
+async fn every_event_of_nurture_is_answered_as_its_name_says() {
+    run("nurture", &testkit::test_playbook()).await;
+    run("nurture", &testkit::starter_playbook()).await;
 }
