@@ -10,7 +10,7 @@
 //! * `events` – every sample event of those functions, through its router;
 //! * `roles` – who may do what, held against the OpenAPI documents;
 //! * `attacks` – what strangers and careless clients tried;
-//! * `consent` – what links in mails do to it, and addresses that nobody may write to;
+//! * `consent` – what links in mails do to it, and addresses that nobody may write to; `opt_in` – the mail that asks;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
 //! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
@@ -39,6 +39,8 @@ mod faults;
 mod lead_capture;
 #[path = "acceptance/logs.rs"]
 mod logs;
+#[path = "acceptance/opt_in.rs"]
+mod opt_in;
 #[path = "acceptance/races.rs"]
 mod races;
 #[path = "acceptance/roles.rs"]
