@@ -5,7 +5,7 @@
 //! * this file – who calls, and what is needed;
 //! * [`consent`] – what somebody agreed to: asked, confirmed, changed, from mails; [`suppressions`] – addresses that nobody
 //!   may write to;
-//! * [`link`] – the links of mails;
+//! * [`link`] – the links of mails; [`track`] – what becomes of a mail: opened, clicked;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -17,6 +17,7 @@ pub mod config;
 pub mod consent;
 pub mod link;
 pub mod suppressions;
+pub mod track;
 
 pub use config::Config;
 
@@ -32,6 +33,7 @@ use axum::extract::FromRef;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What sends to leads, in whose name, and where the links of mails lead.
 #[derive(Clone, Debug)]
@@ -133,7 +135,12 @@ impl FromRef<App> for Arc<Tokens> {
 /// Gives the function's routes with their documentation.
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
-    OpenApiRouter::new().merge(consent::routes()).merge(suppressions::routes()).with_state(app)
+    OpenApiRouter::new()
+        .merge(consent::routes())
+        .merge(suppressions::routes())
+        .routes(routes!(track::opened))
+        .routes(routes!(track::clicked))
+        .with_state(app)
 }
 
 /// Works on what Lambda hands over: what the schedule sends, or what the mail service tells. `None` where it is neither, but

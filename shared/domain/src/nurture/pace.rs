@@ -25,7 +25,7 @@ pub fn next_at(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Times
     if let Some(sending) = &lead.nurture.sending {
         return Some(sending.at.plus(LEASE_MS));
     }
-    let asks = opt_in::owed_at(lead, now);
+    let asks = opt_in::owed_at(lead, now).map(|at| lead.nurture.wait_until.map_or(at, |wait| at.max(wait)));
     let mails = due_program(lead, playbook).and_then(|program| mail_at(lead, program, playbook));
     asks.into_iter().chain(mails).min()
 }
@@ -41,6 +41,10 @@ pub fn due_program<'a>(lead: &Lead, playbook: &'a Playbook) -> Option<&'a Progra
 /// Gives the first moment at which a program's next mail may go.
 fn mail_at(lead: &Lead, program: &Program, playbook: &Playbook) -> Option<Timestamp> {
     let nurture = &lead.nurture;
+    // Behind the last try nothing goes until the lead does something, or rests.
+    if playbook.nurture.sunset.as_ref().is_some_and(|sunset| nurture.unanswered > sunset.after_mails) {
+        return None;
+    }
     let first = nurture.enrolment()?.entered_at.plus(days_ms(program.first_after_days));
     let gap = nurture.sent.last().map(|last| last.plus(days_ms(program.gap_days)));
     // With `most` mails in any week, the next may go a week after the one that was `most` mails ago.
