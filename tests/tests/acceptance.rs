@@ -12,6 +12,7 @@
 //! * `attacks` – what strangers and careless clients tried;
 //! * `consent` – what links in mails do to it, and addresses that nobody may write to; `opt_in` – the mail that asks;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
+//! * `tracking` – the pixel and the links of mails;
 //! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
 
@@ -49,3 +50,5 @@ mod roles;
 mod sales_feedback;
 #[path = "acceptance/shuffled.rs"]
 mod shuffled;
+#[path = "acceptance/tracking.rs"]
+mod tracking;

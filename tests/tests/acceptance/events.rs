@@ -9,7 +9,8 @@
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
 //! receiver does not answer. A CRM tells by the mapping `crm`, and has the key `a-key-of-the-crm`.
-//! `UNSUBSCRIBE_TOKEN` and `OPT_IN_TOKEN` are those of links in a mail to the lead. `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it.
+//! `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it. `OPEN_TOKEN`, `CLICK_TOKEN`,
+//! `UNSUBSCRIBE_TOKEN` and `OPT_IN_TOKEN` are those of the picture and the links of a mail to the lead.
 
 use adapters::clock::Clock;
 use adapters::http::Role;
@@ -74,23 +75,25 @@ async fn agreement(world: &World) -> String {
     step("/v1/playbooks/2/backtest").await.json()["job"].as_str().unwrap().to_owned()
 }
 
+/// Writes the links of a mail to a lead, of yesterday.
+async fn mail_links(world: &World, lead: &Lead) -> MailLinks {
+    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
+    let made_at = world.now().plus(-DAY_MS);
+    let mail = Mail { lead: lead.id.clone(), number: 1, program: None, content: None, made_at };
+    MailLinks::new(&Links::new(Arc::clone(&world.catalog), clock), "", mail).await.unwrap()
+}
+
+/// Gives the token that a path ends with.
+fn token_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
 /// Signs what the link of the mail about a lead's hand-over has.
 async fn confirm_token(world: &World, lead: &Lead) -> String {
     let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
     let about = hand_over::to_bytes(&lead.id, hand_over::latest(lead).unwrap().fact.id);
     let links = Links::new(Arc::clone(&world.catalog), clock);
     links.sign(CONFIRM, &about, world.now().plus(DAY_MS)).await.unwrap()
-}
-
-/// Gives the tokens of the links of a mail to a lead: the one that unsubscribes and the one that confirms.
-async fn mail_tokens(world: &World, lead: &Lead) -> [String; 2] {
-    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
-    let links = Links::new(Arc::clone(&world.catalog), clock);
-    let mail = Mail { lead: lead.id.clone(), number: 1, program: None, content: None, made_at: world.now() };
-    let links = MailLinks::new(&links, "", mail).await.unwrap();
-    let address = lead.email().unwrap();
-    [links.unsubscribe(Purpose::Marketing), links.opt_in(&[Purpose::Marketing], address)]
-        .map(|link| link.rsplit_once('/').unwrap().1.to_owned())
 }
 
 async fn run(function: &str, playbook: &Value) {
@@ -108,8 +111,13 @@ async fn run(function: &str, playbook: &Value) {
         let mapping = json!({ "preset": "salesforce",
             "auth": { "kind": "header", "header": "x-api-key", "secret": "a-key-of-the-crm" } });
         world.call(Role::Admin, "PUT", "/v1/crm/mappings/crm").json(&mapping).expect(200).await;
+        let links = mail_links(&world, &known).await;
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text
+            .replace("CLICK_TOKEN", token_of(&links.click("https://www.company.example/pricing").unwrap()))
+            .replace("OPEN_TOKEN", token_of(&links.pixel()))
+            .replace("UNSUBSCRIBE_TOKEN", token_of(&links.unsubscribe(Purpose::Marketing)))
+            .replace("OPT_IN_TOKEN", token_of(&links.opt_in(&[Purpose::Marketing], known.email().unwrap())))
             .replace("TOKEN_ADMIN", &world.tokens.admin)
             .replace("TOKEN_MARKETING", &world.tokens.marketing)
             .replace("TOKEN_SALES", &world.tokens.sales)
@@ -118,8 +126,6 @@ async fn run(function: &str, playbook: &Value) {
             .replace("JOB_ID", &job)
             .replace("WEBHOOK_ID", &webhook)
             .replace("CONFIRM_TOKEN", &confirm_token(&world, &known).await);
-        let [unsubscribe, opt_in] = mail_tokens(&world, &known).await;
-        let text = text.replace("UNSUBSCRIBE_TOKEN", &unsubscribe).replace("OPT_IN_TOKEN", &opt_in);
         let event = serde_json::from_str(&text).unwrap();
         let own = world.api.functions.iter().find(|own| own.name == function).unwrap();
         let got = answer(own.router.clone(), event)
@@ -180,6 +186,12 @@ async fn every_event_of_deliver_is_answered_as_its_name_says() {
     run("deliver", &testkit::starter_playbook()).await;
 }
 
+#[tokio::test]
+async fn every_event_of_nurture_is_answered_as_its_name_says() {
+    run("nurture", &testkit::test_playbook()).await;
+    run("nurture", &testkit::starter_playbook()).await;
+}
+
 /// Posts an event file and gives the world afterwards.
 async fn posted(file: &str) -> World {
     let world = World::new().await;
@@ -211,10 +223,4 @@ async fn the_same_form_is_the_same_lead_however_api_gateway_wraps_it() {
     for (file, dossier) in &dossiers {
         assert_eq!(dossier, &dossiers[0].1, "{file}");
     }
-}
-
-#[tokio::test]
-async fn every_event_of_nurture_is_answered_as_its_name_says() {
-    run("nurture", &testkit::test_playbook()).await;
-    run("nurture", &testkit::starter_playbook()).await;
 }

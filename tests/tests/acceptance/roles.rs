@@ -9,12 +9,15 @@ use tests::{Answer, World};
 const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/docs"),                              // Says what there is.
     ("GET", "/health"),                            // Watched from outside.
+    ("GET", "/t/c/{token}"),                       // Readers of mails follow links.
     ("GET", "/t/f/{token}"),                       // The mail's signed link lets in.
+    ("GET", "/t/o/{token}"),                       // Mail programs load pictures.
     ("GET", "/t/u/{token}"),                       // The same.
     ("GET", "/t/y/{token}"),                       // The same.
     ("GET", "/v1/openapi.json"),                   // As /docs.
     ("GET", "/v1/schemas/events.json"),            // As /docs.
     ("GET", "/v1/schemas/playbook.json"),          // Editors ask for it without credentials.
+    ("HEAD", "/t/c/{token}"),                      // As its GET.
     ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
     ("POST", "/t/f/{token}"),                      // As its GET.

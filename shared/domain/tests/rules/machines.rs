@@ -6,9 +6,7 @@ use crate::drawn::subject;
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::nurture::MAIL;
-use domain::change::{
-    Capture, Change, Effect, Entry, Fact, Incoming, Pace, Recount, advance, decide, review,
-};
+use domain::change::{Capture, Change, Effect, Entry, Fact, Incoming, Pace, Recount, decide, review};
 use domain::lead::Lead;
 use domain::machine::{MACHINE, Request, Rule, SETTLES_MS, TOO_SOON_MS, WITHIN_MS, rule_of};
 use domain::playbook::Playbook;
@@ -121,7 +119,7 @@ impl World {
     /// Lets the tick look after the lead, if it is due by then.
     fn tick(&mut self, now: Timestamp, playbook: &Playbook) {
         if self.lead().due_at.is_some_and(|due| due <= now)
-            && let Some(change) = advance(self.lead(), playbook, 1, None, People::nobody(), now)
+            && let Some(change) = review(self.lead(), playbook, 1, None, Pace::Hold, People::nobody(), now)
         {
             self.keep(change);
         }
