@@ -529,3 +529,34 @@ async fn a_lead_whose_address_is_on_the_list_never_exists_without_knowing_it() {
     }
     assert!(call > 3, "it dies at {call} calls");
 }
+
+#[tokio::test]
+async fn the_database_keeps_it_as_memory_does() {
+    let world = World::on_dynamo().await;
+    let body = json!({"suppressions": [
+        {"email": ADA, "reason": "legal"}, {"email": "bob@company.example", "reason": "bounced"}, {"email": "x"}]});
+    let answer = world.post(Role::Marketing, "/v1/suppressions", &body).await.ok("suppressions");
+    let statuses: Vec<&Value> =
+        answer["results"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    assert_eq!(statuses, ["created", "created", "rejected"]);
+    assert_eq!(world.submit("contact", &ticked()).await.status, 202);
+    let dossier = world.dossier(ADA).await;
+    assert_eq!(
+        (&dossier["suppressed"], dossier["consent"].as_array().map(Vec::len)),
+        (&json!("legal"), Some(4))
+    );
+    let kinds = world.events().await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "consent_withdrawn").count(), 4, "{kinds:?}");
+    world.later(MINUTE_MS);
+    let mia = json!({"name": "Mia", "email": "mia@company.example", "team": "marketing"});
+    world.call(Role::Admin, "PUT", "/v1/people/mia").json(&mia).expect(200).await;
+    let lift = json!({"email": ADA, "because": "She asked us to"});
+    world.post(Role::Marketing, "/v1/suppressions/lift", &lift).await.ok("lift");
+    let link = mail_to(&world, 1).await.unsubscribe(Purpose::Marketing);
+    post(&world, &link, "choices=1&agree=marketing").await;
+    assert_eq!(status_of(&world, "marketing").await, "confirmed");
+    assert_eq!(world.dossier(ADA).await["suppressed"], Value::Null);
+    world.later(MINUTE_MS);
+    one_click(&world, &link).await;
+    assert_eq!(status_of(&world, "marketing").await, "withdrawn");
+}
