@@ -9,13 +9,14 @@
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
 //! receiver does not answer. A CRM tells by the mapping `crm`, and has the key `a-key-of-the-crm`.
-//! receiver does not answer. `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it;
-//! `OPEN_TOKEN` and `CLICK_TOKEN` are those of the picture and of a link of a mail to the lead.
+//! `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it. `OPEN_TOKEN`, `CLICK_TOKEN`,
+//! `UNSUBSCRIBE_TOKEN` and `OPT_IN_TOKEN` are those of the picture and the links of a mail to the lead.
 
 use adapters::clock::Clock;
 use adapters::http::Role;
 use adapters::http::lambda::answer;
 use adapters::signed_link::{CONFIRM, Links};
+use domain::consent::Purpose;
 use domain::hand_over;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
@@ -115,6 +116,8 @@ async fn run(function: &str, playbook: &Value) {
         let text = text
             .replace("CLICK_TOKEN", token_of(&links.click("https://www.company.example/pricing").unwrap()))
             .replace("OPEN_TOKEN", token_of(&links.pixel()))
+            .replace("UNSUBSCRIBE_TOKEN", token_of(&links.unsubscribe(Purpose::Marketing)))
+            .replace("OPT_IN_TOKEN", token_of(&links.opt_in(&[Purpose::Marketing], known.email().unwrap())))
             .replace("TOKEN_ADMIN", &world.tokens.admin)
             .replace("TOKEN_MARKETING", &world.tokens.marketing)
             .replace("TOKEN_SALES", &world.tokens.sales)
@@ -185,6 +188,7 @@ async fn every_event_of_deliver_is_answered_as_its_name_says() {
 
 #[tokio::test]
 async fn every_event_of_nurture_is_answered_as_its_name_says() {
+    run("nurture", &testkit::test_playbook()).await;
     run("nurture", &testkit::starter_playbook()).await;
 }
 

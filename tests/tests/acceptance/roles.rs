@@ -12,6 +12,8 @@ const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/t/c/{token}"),                       // Readers of mails follow links.
     ("GET", "/t/f/{token}"),                       // The mail's signed link lets in.
     ("GET", "/t/o/{token}"),                       // Mail programs load pictures.
+    ("GET", "/t/u/{token}"),                       // The same.
+    ("GET", "/t/y/{token}"),                       // The same.
     ("GET", "/v1/openapi.json"),                   // As /docs.
     ("GET", "/v1/schemas/events.json"),            // As /docs.
     ("GET", "/v1/schemas/playbook.json"),          // Editors ask for it without credentials.
@@ -19,6 +21,8 @@ const PUBLIC: &[(&str, &str)] = &[
     ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
     ("POST", "/t/f/{token}"),                      // As its GET.
+    ("POST", "/t/u/{token}"),                      // The same; mail programs post by themselves.
+    ("POST", "/t/y/{token}"),                      // As its GET.
     ("POST", "/v1/forms/{form_id}"),               // Strangers fill in forms.
     ("POST", "/v1/forms/{form_id}/activities"),    // Pages report what strangers do.
     ("POST", "/v1/hooks/crm/{mapping_id}"),        // A CRM shows who it is as its mapping says.
