@@ -1,8 +1,10 @@
 """What `.ci/system` does once tools and programs are there. See there for usage and settings."""
 
+import base64
 import contextlib
 import email
 import email.policy
+import hmac
 import json
 import os
 import pathlib
@@ -11,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -234,6 +237,10 @@ def binaries(work):
                     if "CONFIRM_TOKEN" in text:
                         lead = handed_off(endpoints["api"], tokens, f"confirm-{fed}@company.example")
                         text = text.replace("CONFIRM_TOKEN", confirm_link(mail_about(data, lead)).rsplit("/", 1)[1])
+                    if "CLICK_TOKEN" in text or "OPEN_TOKEN" in text:
+                        lead = handed_off(endpoints["api"], tokens, f"mailed-{fed}@company.example")
+                        text = text.replace("CLICK_TOKEN", mail_token(endpoints, "mail click", lead, b"https://www.company.example/pricing"))
+                        text = text.replace("OPEN_TOKEN", mail_token(endpoints, "mail open", lead))
                     if "LEAD_ID" in text:
                         text = text.replace("LEAD_ID", handed_off(endpoints["api"], tokens, f"ada-{fed}@company.example"))
                     url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
@@ -247,6 +254,8 @@ def binaries(work):
                         say(f"  ✓ {name}: {path.name}")
             if any(line.startswith(f"events/{name}/") for line in wrong):
                 print(tail(log_of), flush=True)
+        # It makes a playbook version, of which the sample events know nothing.
+        say(warmed_by_mail(work, endpoints, tokens, emulator, template))
     if wrong:
         raise Failed(f"{len(wrong)} of {fed} events:\n" + "\n".join("  " + line for line in wrong))
     return f"{fed} events through {len(functions())} functions"
@@ -283,6 +292,19 @@ def mail_about(data, lead):
 def confirm_link(mail):
     # A mail's lines end in CRLF, of which `$` knows the second half.
     return re.search(r"^https?://\S+/t/f/\S+(?=\r?$)", mail.get_body(("plain",)).get_content(), re.MULTILINE)[0]
+
+
+def mail_token(endpoints, purpose, lead, rest=b""):
+    """The token of a link in yesterday's first mail to a lead, signed here as functions/nurture/src/link.rs says."""
+    database = boto3.session.Session("test", "test", region_name=REGION).client("dynamodb", endpoint_url=endpoints["dynamodb"])
+    kept = database.get_item(TableName="Catalog", Key={"kind": {"S": "link_key"}, "id": {"S": "keys"}})
+    newest = json.loads(kept["Item"]["body"]["S"])["keys"][0]
+    written = int(time.time() * 1000) - 86_400_000
+    # Its form, the lead, the mail's number, when it was written; neither program nor content.
+    about = b"\x01" + lead.encode() + struct.pack(">Iq", 1, written) + b"\0\0" + rest
+    signed = bytes.fromhex(newest["id"]) + struct.pack(">q", written + 3_652 * 86_400_000) + about
+    code = hmac.digest(base64.b64decode(newest["secret"]), purpose.encode() + b"\0" + signed, "sha256")[:16]
+    return base64.urlsafe_b64encode(signed + code).decode().rstrip("=")
 
 
 def told_by_mail(work, data, endpoints, tokens, emulator, template):
@@ -356,6 +378,107 @@ def told_by_mail(work, data, endpoints, tokens, emulator, template):
         if status != 200 or said not in page:
             raise Failed(f"POST {link}: {status}: {page[:2000].decode(errors='replace')}")
     return "one mail over SMTP for one hand-over; Python's email reads it without a defect, and its link answers"
+
+
+def warmed_by_mail(work, endpoints, tokens, emulator, template):
+    """The real `nurture` mails a lead over a real mail server; another library reads it, and its links lead and unsubscribe."""
+    api, letterbox = endpoints["api"], Letterbox()
+
+    def ask(role, method, path, body=None, expected=(200, 201)):
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {tokens[role]}"}
+        status, _, answer = http(method, api + path, json.dumps(body).encode() if body is not None else None, headers)
+        if status not in expected:
+            raise Failed(f"{method} {path}: {status}: {answer[:500].decode(errors='replace')}")
+        return json.loads(answer)
+
+    document = ask("marketing", "GET", "/v1/playbooks/active")["document"]
+    days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    document["nurture"] |= {"hours": {day: "00:00-24:00" for day in days}, "holidays": [], "track_opens": "always"}
+    audience = {"attribute": "job_title", "equals": "Clerk"}
+    document["programs"] = [{"id": "warm", "priority": 1, "audience": audience, "first_after_days": 0}]
+    version = ask("marketing", "POST", "/v1/playbooks", document)["version"]
+    ask("marketing", "POST", f"/v1/playbooks/{version}/propose")
+    ask("marketing", "POST", f"/v1/playbooks/{version}/signoffs")
+    ask("marketing", "POST", f"/v1/playbooks/{version}/activate")
+    piece = {"title": "Žofia’s guide", "url": "/papers/guide?a=1&b=2", "kind": "guide"}
+    ask("marketing", "PUT", "/v1/content/system-guide", piece)
+
+    server = aiosmtpd.controller.Controller(letterbox, hostname="127.0.0.1", port=free_port())
+    server.start()
+    port, runtime_port, log = free_port(), free_port(), work / "nurture-by-smtp.log"
+    environment = clean_environment(**template_environment(template, "nurture", {}) | {
+        "MAIL_TRANSPORT": "smtp", "MAIL_FROM": "hello@company.example", "MAIL_FROM_NAME": "Company, büro",
+        "SMTP_URL": f"smtp://127.0.0.1:{server.port}", "PUBLIC_BASE_URL": api, "MAILS_PER_SECOND": "100",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_DYNAMODB": endpoints["dynamodb"],
+        "AWS_LAMBDA_FUNCTION_NAME": f"{STACK}-nurture", "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+    })
+    command = [
+        emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}",
+        "--runtime-api-address", f"127.0.0.1:{runtime_port}", program("nurture"),
+    ]
+    name = 'Žofia "die" <script>alert(1)</script>\r\nBcc: eve@evil.example'
+    try:
+        with running("nurture", command, log, environment) as process:
+            wait_for("nurture", lambda: listens(port), process, log, 20)
+            url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+            # `leadloop dev` ticks once a minute too, and writes a file: whoever it mails first is not ours.
+            for n in range(5):
+                lead = ask("marketing", "POST", "/v1/leads", {
+                    "email": f"warm-{n}@company.example", "attributes": {"full_name": name, "job_title": "Clerk"},
+                    "consent": [{"purpose": "marketing", "status": "confirmed", "basis": "consent"}],
+                })["lead_id"]
+                for _ in range(2):  # the second time nothing is due
+                    _, _, answer = http("POST", url, b'{"action": "due"}')
+                    if "sent" not in json.loads(answer):
+                        raise Failed(f"nurture answered {answer[:500]!r}\n{tail(log)}")
+                ours = [got for got in letterbox.got if got[1] == [f"warm-{n}@company.example"]]
+                if ours:
+                    break
+            else:
+                raise Failed(f"no mail to a lead over SMTP\n{tail(log)}")
+    finally:
+        server.stop()
+    [(mail_from, recipients, raw)] = ours
+    mail = parsed(raw)
+    headers = sorted(header.lower() for header in mail.keys() if not header.lower().startswith("x-"))
+    wanted = ["auto-submitted", "content-type", "date", "from", "list-id", "list-unsubscribe", "list-unsubscribe-post",
+              "message-id", "mime-version", "subject", "to"]
+    html, text = (mail.get_body((kind,)).get_content() for kind in ("html", "plain"))
+    unsubscribe = str(mail["list-unsubscribe"]).strip("<>")
+    click, pixel = (re.search(rf"{re.escape(api)}/t/{kind}/[A-Za-z0-9_-]+", html)[0] for kind in "co")
+    for what, holds in {
+        "the envelope's sender": mail_from == "hello@company.example",
+        "the recipient": mail["to"].addresses[0].addr_spec == recipients[0] == f"warm-{n}@company.example",
+        "the sender's name": mail["from"].addresses[0].display_name == "Company, büro",
+        f"the headers {headers}": headers == wanted,
+        "its own id": mail["message-id"] == f"<nurture.{lead}.1@company.example>",
+        "one click to unsubscribe (RFC 8058)": mail["list-unsubscribe-post"] == "List-Unsubscribe=One-Click"
+        and unsubscribe.startswith(f"{api}/t/u/"),
+        "the piece": "Žofia’s guide" in html and "Žofia’s guide" in text,
+        "the postal address": all("Hauptstraße 1" in part for part in (html, text)),
+        "escaped HTML": "<script" not in html,
+        "nobody's address in its links": "warm-" not in html and "warm-" not in text,
+        "what Python reads as multipart/alternative": mail.get_content_type() == "multipart/alternative",
+        "lines of at most 998 bytes": all(len(line) <= 998 for line in raw.splitlines()),
+    }.items():
+        if not holds:
+            raise Failed(f"a mail to a lead has not {what}:\n{raw.decode(errors='replace')}")
+    status, headers, _ = http("GET", click, None, {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"})
+    target = headers.get("location") or headers.get("Location") or ""
+    if status not in (302, 303) or not target.startswith("https://www.company.example/papers/guide?a=1&b=2&utm_"):
+        raise Failed(f"GET {click}: {status}, to {target}")
+    status, headers, body = http("GET", pixel)
+    if status != 200 or not body.startswith(b"GIF8"):
+        raise Failed(f"GET {pixel}: {status}, {body[:40]}")
+    status, _, page = http("POST", unsubscribe, b"List-Unsubscribe=One-Click", {"Content-Type": "application/x-www-form-urlencoded"})
+    if status != 200:
+        raise Failed(f"POST {unsubscribe}: {status}: {page[:500].decode(errors='replace')}")
+    shown = ask("sales", "GET", f"/v1/leads/{lead}?limit=100")
+    [consent] = [consent for consent in shown["consent"] if consent["purpose"] == "marketing"]
+    kinds = [entry.get("activity") for entry in shown["timeline"]["items"]]
+    if consent["status"] != "withdrawn" or shown["nurture"]["program"] is not None or "email_sent" not in kinds:
+        raise Failed(f"after one click: {consent}, {shown['nurture']}, {kinds}")
+    return "one mail to a lead over SMTP; Python's email reads it without a defect, its links lead on, and one click ends it"
 
 
 def register(api, tokens, url, path="/v1/webhooks"):

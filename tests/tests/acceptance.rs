@@ -10,7 +10,9 @@
 //! * `events` – every sample event of those functions, through its router;
 //! * `roles` – who may do what, held against the OpenAPI documents;
 //! * `attacks` – what strangers and careless clients tried;
+//! * `consent` – what links in mails do to it, and addresses that nobody may write to; `opt_in` – the mail that asks;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
+//! * `tracking` – the pixel and the links of mails;
 //! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
 
@@ -26,6 +28,8 @@
 mod attacks;
 #[path = "acceptance/campaigns.rs"]
 mod campaigns;
+#[path = "acceptance/consent.rs"]
+mod consent;
 #[path = "acceptance/events.rs"]
 mod events;
 #[path = "acceptance/evidence.rs"]
@@ -36,6 +40,8 @@ mod faults;
 mod lead_capture;
 #[path = "acceptance/logs.rs"]
 mod logs;
+#[path = "acceptance/opt_in.rs"]
+mod opt_in;
 #[path = "acceptance/races.rs"]
 mod races;
 #[path = "acceptance/roles.rs"]
@@ -44,3 +50,5 @@ mod roles;
 mod sales_feedback;
 #[path = "acceptance/shuffled.rs"]
 mod shuffled;
+#[path = "acceptance/tracking.rs"]
+mod tracking;

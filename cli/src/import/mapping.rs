@@ -4,7 +4,7 @@
 //! `amount.currency`. An id names its system: `external_id:olist`, `deal:crm`. For feedback, `lead.email`,
 //! `lead.phone`, `lead.lead_id` and `lead.external_id:SYSTEM` say who is meant, and so they do for activities, whose details
 //! are `properties.NAME`. `consent.marketing` takes yes or no. A row about a campaign has one month's cost: `month`,
-//! `cost.amount`, `cost.currency`.
+//! `cost.amount`, `cost.currency`. One about an address that nobody may write to has `email`, `reason`, `at`, `source`.
 
 use super::Fields;
 use domain::time::Timestamp;
@@ -45,6 +45,7 @@ const FEEDBACK_FIELDS: &str = "lead.lead_id, lead.email, lead.phone, lead.extern
 const ACTIVITY_FIELDS: &str = "lead.lead_id, lead.email, lead.phone, lead.external_id:SYSTEM, kind, occurred_at, id, \
     properties.NAME";
 const CAMPAIGN_FIELDS: &str = "id, name, channel, month, cost.amount, cost.currency";
+const SUPPRESSION_FIELDS: &str = "email, reason, at, source";
 
 /// What the rows are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum Rows {
     Activities,
     /// Campaigns.
     Campaigns,
+    /// Addresses that nobody may write to.
+    Suppressions,
 }
 
 impl Rows {
@@ -66,6 +69,7 @@ impl Rows {
             Self::Feedback => FEEDBACK_FIELDS,
             Self::Activities => ACTIVITY_FIELDS,
             Self::Campaigns => CAMPAIGN_FIELDS,
+            Self::Suppressions => SUPPRESSION_FIELDS,
         }
     }
 }
@@ -92,7 +96,7 @@ fn field(name: &str, rows: Rows) -> Option<Field> {
             Rows::Leads => &["external_id", "company.external_id"],
             Rows::Feedback => &["lead.external_id", "deal"],
             Rows::Activities => &["lead.external_id"],
-            Rows::Campaigns => &[],
+            Rows::Campaigns | Rows::Suppressions => &[],
         };
         return (known.contains(&name) && !system.is_empty())
             .then(|| Field::Id(path(name), system.to_owned()));
@@ -130,9 +134,13 @@ fn field(name: &str, rows: Rows) -> Option<Field> {
         ],
         Rows::Activities => &["lead.lead_id", "lead.email", "lead.phone", "kind", "id"],
         Rows::Campaigns => &["id", "name", "channel", "month", "cost.amount", "cost.currency"],
+        Rows::Suppressions => &["email", "reason", "source"],
     };
     match name {
-        "occurred_at" if rows != Rows::Campaigns => Some(Field::Time(path(name))),
+        "at" if rows == Rows::Suppressions => Some(Field::Time(path(name))),
+        "occurred_at" if !matches!(rows, Rows::Campaigns | Rows::Suppressions) => {
+            Some(Field::Time(path(name)))
+        }
         "not_before" if rows == Rows::Feedback => Some(Field::Time(path(name))),
         _ if texts.contains(&name) => Some(Field::Text(path(name))),
         _ if rows == Rows::Leads && name.starts_with("attributes.") => Some(Field::Free(path(name))),
@@ -217,6 +225,7 @@ impl Mapping {
                     Rows::Leads => &["email", "phone", "external_id"],
                     Rows::Feedback | Rows::Activities => &["lead"],
                     Rows::Campaigns => &["id"],
+                    Rows::Suppressions => &["email"],
                 };
                 path.first().is_some_and(|first| known.contains(&first.as_str()))
             }
@@ -229,6 +238,7 @@ impl Mapping {
                     "lead.email, lead.phone, lead.lead_id or lead.external_id:SYSTEM"
                 }
                 Rows::Campaigns => "id",
+                Rows::Suppressions => "email",
             }));
         }
         let zone = TimeZone::get(zone).map_err(|_| MappingError::Zone(zone.to_owned()))?;

@@ -1,10 +1,10 @@
-//! Leads, feedback, activities, campaigns, evidence and content from files, through the API, so that an import passes the same
+//! Leads, feedback, activities, campaigns, suppressed addresses, evidence and content from files, through the API, so that an import passes the same
 //! checks as everything else.
 //!
 //! Each row becomes one item; 100 items are one request, a few requests are under way at a time. A row that the API
 //! refuses goes, with the reason, into a rejects file beside the input. Run again, nothing changes: a lead's row with
 //! its own time is recognised by its content, feedback and activities by an id made from their content, evidence by what it says, and a
-//! campaign's months are what they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
+//! campaign's months and an address that nobody may write to are what they are. In JSON Lines each line is an item as the API takes it, and nothing is mapped.
 //!
 //! # Layout
 //!
@@ -45,6 +45,8 @@ pub enum What {
     Activities(Arguments),
     /// Campaigns with a month's cost in each row, for POST /v1/campaigns.
     Campaigns(Arguments),
+    /// Addresses that nobody may write to, for POST /v1/suppressions: unsubscribed, unless the column `reason` says otherwise.
+    Suppressions(Arguments),
     /// What a persona stands on, for POST /v1/personas/{id}/evidence: JSON Lines, or keywords as Google Ads exports them.
     Evidence(evidence::Arguments),
     /// What there is to say to leads, for PUT /v1/content/{id}.
@@ -115,6 +117,8 @@ const ACTIVITIES: Kind<'static> =
     Kind { route: "/v1/activities", list: "activities", role: "capture", noun: "activities" };
 const CAMPAIGNS: Kind<'static> =
     Kind { route: "/v1/campaigns", list: "campaigns", role: "marketing", noun: "campaigns" };
+const SUPPRESSIONS: Kind<'static> =
+    Kind { route: "/v1/suppressions", list: "suppressions", role: "marketing", noun: "addresses" };
 
 /// Runs an import.
 ///
@@ -127,6 +131,7 @@ pub async fn run(what: What, environment: &Environment) -> Result<(), ImportErro
         What::Feedback(arguments) => (FEEDBACK, Rows::Feedback, arguments),
         What::Activities(arguments) => (ACTIVITIES, Rows::Activities, arguments),
         What::Campaigns(arguments) => (CAMPAIGNS, Rows::Campaigns, arguments),
+        What::Suppressions(arguments) => (SUPPRESSIONS, Rows::Suppressions, arguments),
         What::Evidence(arguments) => return evidence::run(&arguments, environment).await,
         What::Content(arguments) => {
             let api = arguments.api.api(content::CONTENT.role, environment)?;
@@ -194,14 +199,17 @@ async fn import(kind: Kind<'_>, about: Rows, arguments: &Arguments, api: &Api) -
                 Some(_) => identify(item, &mut seen),
             },
             (Rows::Campaigns, Ok(item)) => list_cost(item),
+            (Rows::Suppressions, Ok(Value::Object(item))) => {
+                item.entry("reason").or_insert_with(|| "unsubscribed".into());
+            }
             _ => {}
         }
         Ok::<Row, ImportError>(row)
     });
     let files = Files { rejects, header: &header, rows: rows_in_all };
     let body = |items: Vec<&Value>| match about {
-        // What a campaign cost starts nothing, so there is no history to tell from the present.
-        Rows::Campaigns => json!({ (kind.list): items }),
+        // What a campaign cost starts nothing, and a no counts from now on: there is no history to tell from the present.
+        Rows::Campaigns | Rows::Suppressions => json!({ (kind.list): items }),
         Rows::Leads | Rows::Feedback | Rows::Activities => {
             json!({ "mode": arguments.mode, (kind.list): items })
         }

@@ -17,6 +17,7 @@ use domain::hand_over::{self, HandOver, Why};
 use domain::identity::LeadId;
 use domain::introduction::introduce;
 use domain::lead::Lead;
+use domain::playbook::Playbook;
 use domain::stage::Stage;
 use domain::time::DAY_MS;
 
@@ -83,7 +84,7 @@ async fn compose(
         why: hand_over.why(),
         did: entries
             .iter()
-            .filter_map(|entry| Some((entry.at.said_in(zone), did(entry)?)))
+            .filter_map(|entry| Some((entry.at.said_in(zone), did(entry, &playbook)?)))
             .take(NAMED)
             .collect(),
         answer_by: lead.promise_due_at.map(|at| (at.said_in(zone), at < now)),
@@ -99,10 +100,11 @@ async fn compose(
     Ok(Some(written::message(post, mail, to, subject, text, html, now)))
 }
 
-/// Says what a lead did in an entry, in a few words; none where it did nothing.
-fn did(entry: &Entry) -> Option<String> {
+/// Says what a lead did in an entry, in a few words; none where it did nothing, or a machine did it.
+fn did(entry: &Entry, playbook: &Playbook) -> Option<String> {
     match &entry.fact {
         Fact::Captured(_) => entry.by.strip_prefix("form:").map(|form| format!("sent the form “{form}”")),
+        Fact::Activity(activity) if playbook.withheld(activity).is_some() => None,
         Fact::Activity(activity) => {
             let known =
                 DEEDS.iter().find(|(kind, _)| *kind == activity.kind).map(|(_, said)| (*said).to_owned());

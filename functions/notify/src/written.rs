@@ -73,7 +73,8 @@ pub(crate) fn message(
 ) -> Message {
     // So that holiday replies do not answer it (RFC 3834).
     let headers = vec![("Auto-Submitted", "auto-generated".to_owned())];
-    Message { id, from: post.from.clone(), to, reply_to: None, subject, text, html, date, headers }
+    let from = post.from.clone();
+    Message { id, from, to, reply_to: None, subject, text, html, date, headers, tags: Vec::new() }
 }
 
 /// Says who a lead is: the name, and the company where that is another word.

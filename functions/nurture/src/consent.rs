@@ -76,13 +76,10 @@ pub(crate) const fn meaning(purpose: Purpose) -> &'static str {
 
 /// Says where and when a statement was made, and which text was shown: as far as that is known.
 pub(crate) fn made(state: &ConsentState, playbook: &Playbook) -> String {
-    let form = |id: &str| playbook.form(id).map(|form| form.title.clone());
-    let place = match state.source.as_deref() {
-        Some(source) => match source.strip_prefix("form:").map(|id| (id, form(id))) {
-            Some((_, Some(title))) => format!(" in our form “{}”", discreet(&title, NAME)),
-            Some((id, None)) => format!(" in our form “{}”", discreet(id, NAME)),
-            None => format!(" ({})", discreet(source, NAME)),
-        },
+    let form = |id: &str| playbook.form(id).map_or_else(|| id.to_owned(), |form| form.title.clone());
+    let place = match state.source.as_deref().map(|source| (source, source.rsplit_once("form:"))) {
+        Some((_, Some((_, id)))) => format!(" in our form “{}”", discreet(&form(id), NAME)),
+        Some((source, None)) => format!(" ({})", discreet(source, NAME)),
         None => String::new(),
     };
     let at = state.at().map(|at| format!("on {}", at.said_in(&playbook.timezone))).unwrap_or_default();

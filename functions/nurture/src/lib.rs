@@ -3,9 +3,12 @@
 //! # Layout
 //!
 //! * this file – who calls, and what is needed;
+//! * [`letter`] – a mail to a lead, composed; [`templates`] – how mails look, over HTTP;
 //! * [`consent`] – what somebody agreed to: asked, confirmed, changed, from mails; [`suppressions`] – addresses that nobody
 //!   may write to;
-//! * [`link`] – the links of mails; [`track`] – what becomes of a mail: opened, clicked;
+//! * [`link`] – the links of mails; [`track`] – what becomes of a mail: opened, clicked; [`told`] – what the mail service
+//!   tells of it;
+//! * [`tick`] – the leads whose next mail is due; [`rate`] – how fast mails go;
 //! * [`config`] – the environment.
 //!
 //! # The invariant not to break
@@ -15,8 +18,13 @@
 
 pub mod config;
 pub mod consent;
+pub mod letter;
 pub mod link;
+pub mod rate;
 pub mod suppressions;
+pub mod templates;
+pub mod tick;
+pub mod told;
 pub mod track;
 
 pub use config::Config;
@@ -30,10 +38,15 @@ use adapters::ports::{Catalog, LeadLists, LeadStore, Mailer, StoreError, Timelin
 use adapters::signed_link::Links;
 use adapters::write_path::WritePath;
 use axum::extract::FromRef;
-use serde_json::{Value, json};
+use rate::Rate;
+use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// How long one tick works; the next begins a minute after it did.
+pub const WORK_FOR: Duration = Duration::from_secs(45);
 
 /// What sends to leads, in whose name, and where the links of mails lead.
 #[derive(Clone, Debug)]
@@ -75,6 +88,10 @@ pub struct App {
     pub links: Arc<Links>,
     /// Sends; none where mails are off.
     pub post: Option<Post>,
+    /// How fast.
+    pub rate: Arc<Rate>,
+    /// How long one tick works.
+    pub work_for: Duration,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -95,7 +112,8 @@ impl App {
             }
             _ => None,
         };
-        Ok(Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock)))
+        let app = Self::new(Arc::new(store), Arc::new(catalog), post, Arc::new(SystemClock));
+        Ok(Self { rate: Arc::new(Rate::new(config.mails_per_second)), ..app })
     }
 
     /// Wires the function to any store.
@@ -121,6 +139,8 @@ impl App {
             playbooks,
             catalog,
             post,
+            rate: Arc::new(Rate::new(rate::USUAL)),
+            work_for: WORK_FOR,
             clock,
         }
     }
@@ -136,6 +156,7 @@ impl FromRef<App> for Arc<Tokens> {
 #[must_use]
 pub fn router(app: App) -> OpenApiRouter {
     OpenApiRouter::new()
+        .merge(templates::routes())
         .merge(consent::routes())
         .merge(suppressions::routes())
         .routes(routes!(track::opened))
@@ -149,9 +170,12 @@ pub fn router(app: App) -> OpenApiRouter {
 /// # Errors
 ///
 /// [`StoreError`]; the same event may come again.
-pub async fn handle(_app: &App, event: &Value) -> Result<Option<Value>, StoreError> {
+pub async fn handle(app: &App, event: &Value) -> Result<Option<Value>, StoreError> {
+    if told::is_told(event) {
+        return told::take(app, event).await.map(Some);
+    }
     match event.get("action").and_then(Value::as_str) {
-        Some("due") => Ok(Some(json!({ "read": 0 }))),
+        Some("due") => tick::run(app).await.map(Some),
         _ => Ok(None),
     }
 }

@@ -312,6 +312,96 @@ async fn a_sweep_counts_new_signals_from_the_timeline_and_keeps_the_old_counts()
     assert_eq!(world.job(&job).await.status, JobStatus::Done);
 }
 
+/// A playbook in which clicks on links of mails give points.
+fn with_mails(withhold: Option<Value>) -> Value {
+    let mut document = test_playbook();
+    document["signals"].as_array_mut().unwrap().push(json!({"id": "clicks", "kind": "email_clicked"}));
+    let points = json!({"id": "follows", "points": 5, "signal": "clicks"});
+    document["engagement"][1]["rules"].as_array_mut().unwrap().push(points);
+    if let Some(rules) = withhold {
+        document["machines"] = json!({ "withhold": rules });
+    }
+    document
+}
+
+impl World {
+    /// Records a click on a link of a mail, now, as it is recorded when it is followed.
+    async fn click(&self, id: &LeadId, n: usize) {
+        use domain::attribute::AttributeValue;
+        let mut clicked = activity("email_clicked", &[("url", &format!("https://company.example/{n}"))]);
+        clicked.properties.insert("message".to_owned(), AttributeValue::Number(1.0));
+        let fact = domain::change::Fact::Activity(clicked);
+        let fact = Incoming {
+            by: "mail".to_owned(),
+            occurred_at: self.clock.now(),
+            ..delivered(&format!("click {n}"), self.clock.now(), fact)
+        };
+        let lead = self.get(id);
+        let playbook = self.app.playbooks.version(lead.playbook_version).await.unwrap();
+        let subject = domain::change::Subject::Existing(Box::new(lead));
+        let (people, now) = (People::nobody(), self.clock.now());
+        let change = domain::change::decide(subject, Vec::new(), &[], &[fact], &playbook, people, now);
+        assert_eq!(self.store.commit(&change).await.unwrap(), Commit::Done);
+    }
+}
+
+#[tokio::test]
+async fn what_was_withheld_from_machines_comes_back_by_the_sweep_to_a_playbook_that_lets_it_count() {
+    let world = World::of(&with_mails(None), Arc::new(MemoryCatalog::new())).await;
+    let id = world.lead(1).await;
+    let before = world.get(&id);
+    for n in 0..3 {
+        world.click(&id, n).await;
+        world.later(200);
+    }
+    let withheld = world.get(&id);
+    assert_eq!(withheld.score, before.score);
+    assert!(!withheld.machines.withheld.is_empty());
+
+    let given = with_mails(Some(json!(["head", "too_soon"])));
+    let job = world.activate(&given).await;
+    assert_eq!(whole(&world.app, &job, SEGMENTS).await.unwrap()["done"], true);
+    let counted = world.get(&id);
+    assert_eq!(counted.playbook_version, 2);
+    assert_eq!(counted.score.engagement, withheld.score.engagement + 15);
+    assert!(counted.machines.withheld.is_empty());
+
+    world.later(1_000);
+    let job = world.activate(&with_mails(Some(json!(["many_links"])))).await;
+    assert_eq!(whole(&world.app, &job, SEGMENTS).await.unwrap()["done"], true);
+    let again = world.get(&id);
+    assert_eq!((again.score, again.machines.withheld.iter().count()), (withheld.score, 1));
+}
+
+#[tokio::test]
+async fn a_click_hands_a_lead_over_by_the_tick_that_finds_that_no_other_came() {
+    let mut document = with_mails(None);
+    document["engagement"][1]["rules"].as_array_mut().unwrap().last_mut().unwrap()["points"] = json!(100);
+    for clicks in [1, 2] {
+        let world = World::of(&document, Arc::new(MemoryCatalog::new())).await;
+        let text = |text: &str| domain::attribute::AttributeValue::Text(text.to_owned());
+        let one_of_ours = a_lead().with("country", text("AT")).with("job_title", text("Head of Sales"));
+        let one_of_ours = one_of_ours.with("company_size", domain::attribute::AttributeValue::Number(120.0));
+        let change = one_of_ours.known_by(email("bob@company.example")).change();
+        let id = change.lead.id.clone();
+        assert_eq!(world.store.commit(&change).await.unwrap(), Commit::Done);
+        for n in 0..clicks {
+            world.click(&id, n).await;
+        }
+        let stage = world.get(&id).stage;
+        assert_ne!(stage, domain::stage::Stage::MarketingQualified, "not yet");
+        assert_eq!(world.tick().await["changed"], 0);
+        world.later(5 * MINUTE_MS);
+        world.tick().await;
+        let handed = world.get(&id).stage == domain::stage::Stage::MarketingQualified;
+        assert_eq!(handed, clicks == 1, "{clicks} links at once are a machine's");
+        let version = world.get(&id).version;
+        world.later(5 * MINUTE_MS);
+        world.tick().await;
+        assert_eq!(world.get(&id).version, version, "it is settled once");
+    }
+}
+
 #[tokio::test]
 async fn a_sweep_back_to_an_earlier_version_ends_where_it_began() {
     let world = World::new().await;

@@ -16,6 +16,7 @@ use adapters::write_path::Recorded;
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
 use domain::change::{Capture, Effect, Entry, Fact, Incoming, Outcome, entry_id};
+use domain::consent::ConsentFact;
 use domain::evaluation::Evaluation;
 use domain::identity::{Identity, Slug};
 use domain::lead::{Company, Lead};
@@ -28,6 +29,7 @@ use domain::reason::Reason;
 use domain::sales::{Deal, DealState, Move, Stay, stays};
 use domain::score::{Basis, Explanation, Score, explain};
 use domain::sentence::{self, Names};
+use domain::suppression;
 use domain::time::{DAY_MS, Day, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -93,7 +95,9 @@ fn activities(explanation: &Explanation, playbook: &Playbook, facts: &[Incoming]
                 Fact::Captured(capture) => capture.activity.as_ref(),
                 _ => None,
             };
-            fact.occurred_at <= at && activity.is_some_and(|activity| signal.matches(activity))
+            fact.occurred_at <= at
+                && activity
+                    .is_some_and(|activity| signal.matches(activity) && playbook.withheld(activity).is_none())
         };
         let shown = facts.iter().rev().filter(shows).take(MOST_ACTIVITIES);
         let shown: Vec<Value> = shown
@@ -224,6 +228,7 @@ pub(crate) fn dossier(
         "segments": lead.segments.iter().map(Slug::as_str).collect::<Vec<_>>(),
         "nurture": nurture(lead),
         "consent": wire::consents_json(&lead.consents),
+        "suppressed": lead.suppressed.map(suppression::Reason::as_str),
         "source": {
             "first": lead.touches.first.as_ref().map(wire::touch_json),
             "last": lead.touches.last().map(wire::touch_json),
@@ -410,16 +415,20 @@ fn details(fact: &Fact) -> Value {
             "sentiment": said.sentiment, "quote": said.quote,
             "person": by.as_ref().map(Slug::as_str), "note": note,
         }),
-        Fact::Consent(consent) => json!({
-            "purpose": consent.purpose.as_str(), "status": consent.status.as_str(),
-            "basis": consent.basis.as_str(), "text": consent.text, "source": consent.source,
-        }),
+        Fact::Consent(said) => consent(said),
         Fact::Withdrawn { id, note } => json!({ "withdraws": id.to_string(), "note": note }),
         Fact::NurturePaused { until, by, note } => json!({
             "until": until.map(|at| at.to_string()), "person": by.as_ref().map(Slug::as_str), "note": note,
         }),
         Fact::Reviewed => json!({}),
     }
+}
+
+fn consent(said: &ConsentFact) -> Value {
+    json!({
+        "purpose": said.purpose.as_str(), "status": said.status.as_str(),
+        "basis": said.basis.as_str(), "text": said.text, "source": said.source,
+    })
 }
 
 fn captured(capture: &Capture) -> Value {
@@ -432,6 +441,8 @@ fn captured(capture: &Capture) -> Value {
     if let Some(map) = json.as_object_mut() {
         map.insert("attributes".to_owned(), Value::Object(attributes));
         map.insert("company".to_owned(), company(&capture.company));
+        let said: Vec<Value> = capture.consents.iter().map(consent).collect();
+        map.insert("consent".to_owned(), if said.is_empty() { Value::Null } else { said.into() });
         map.insert("source".to_owned(), capture.touch.as_ref().map_or(Value::Null, wire::touch_json));
     }
     json

@@ -42,6 +42,9 @@ pub struct Message {
     pub date: Timestamp,
     /// Further headers. Names are written in the code, never taken from anywhere.
     pub headers: Vec<(&'static str, String)>,
+    /// By what the mail is known again in what the mail service tells of it, where one does: SES tells, SMTP tells nothing.
+    /// They do not stand in the mail. Values are ASCII letters, digits, `-` and `_`.
+    pub tags: Vec<(&'static str, String)>,
 }
 
 /// Tells whether a character is one of those that turn the direction of writing round, or hide there.

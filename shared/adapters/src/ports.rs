@@ -181,6 +181,8 @@ pub enum CatalogKind {
     Suppression,
     /// What was done outside, such as mails that were sent.
     Claim,
+    /// How mails to leads look.
+    Template,
 }
 
 impl CatalogKind {
@@ -208,6 +210,7 @@ impl CatalogKind {
         ("link_key", Self::LinkKey),
         ("suppression", Self::Suppression),
         ("claim", Self::Claim),
+        ("template", Self::Template),
     ];
 
     /// Gives the word in the key.

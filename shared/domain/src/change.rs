@@ -262,13 +262,14 @@ pub fn review(
         next.counts_from = None;
     }
     machine::retain(&mut next, playbook);
-    let settled = pace == Pace::AtOnce && machine::settle(&mut next, playbook, now);
+    let settled = machine::settle(&mut next, playbook, now);
     next.ledger.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     next.ledger_since.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     let worker = Worker { playbook, people, now, entries: Vec::new(), events: Vec::new() };
     let hand_off = match pace {
-        Pace::AtOnce if machine::waits(&next) => HandOff::Never,
-        Pace::AtOnce if settled => HandOff::WhenReady,
+        Pace::AtOnce | Pace::Hold if machine::waits(&next) => HandOff::Never,
+        // A click that is a person's by now: this lead did something, it is none of many.
+        Pace::AtOnce | Pace::Hold if settled => HandOff::WhenReady,
         Pace::AtOnce => HandOff::WhenNewlyReady,
         Pace::Hold => HandOff::Hold,
         Pace::HoldAll => HandOff::HoldAll,

@@ -11,6 +11,7 @@ use crate::attribute::AttributeValue;
 use crate::change::{Capture, Effect, Entry, Fact, MarketingFeedback};
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::identity::Slug;
+use crate::machine::rule_of;
 use crate::nurture::Exit;
 use crate::playbook::Playbook;
 use crate::routing::Rule;
@@ -423,7 +424,8 @@ fn page(activity: &Activity) -> String {
 /// Says what somebody did, with where they came from and what they wrote.
 fn did(activity: &Activity, from: &str, names: &Names<'_>) -> String {
     let wrote = ["message", "question", "comment"].iter().find_map(|name| text_of(activity, name));
-    with_note(doing(activity, names) + from, wrote)
+    let machine = rule_of(activity).map(|rule| format!(", by a machine ({})", rule.as_str()));
+    with_note(doing(activity, names) + from + &machine.unwrap_or_default(), wrote)
 }
 
 fn doing(activity: &Activity, names: &Names<'_>) -> String {

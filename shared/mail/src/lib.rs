@@ -125,6 +125,7 @@ mod tests {
             html: "<p>x</p>".to_owned(),
             date: testkit::time(testkit::builders::NOON),
             headers: Vec::new(),
+            tags: vec![("lead", "l-1".to_owned())],
         }
     }
 

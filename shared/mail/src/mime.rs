@@ -92,6 +92,7 @@ mod tests {
             html: format!("<p>{text}</p>"),
             date: Timestamp::parse("2026-11-22T12:00:00Z").unwrap(),
             headers: vec![("Auto-Submitted", "auto-generated".to_owned()), ("X-About", subject.to_owned())],
+            tags: Vec::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::primitives::Blob;
-use aws_sdk_sesv2::types::{EmailContent, RawMessage};
+use aws_sdk_sesv2::types::{EmailContent, MessageTag, RawMessage};
 use std::error::Error;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -54,10 +54,14 @@ impl Mailer for SesMailer {
         let bytes = mime::write(message)?.formatted();
         let raw = RawMessage::builder().data(Blob::new(bytes)).build();
         let raw = raw.map_err(|error| MailError::Never(error.to_string()))?;
+        let tag = |(name, value): &(&str, String)| MessageTag::builder().name(*name).value(value).build();
+        let tags: Result<Vec<MessageTag>, _> = message.tags.iter().map(tag).collect();
+        let tags = tags.map_err(|error| MailError::Never(error.to_string()))?;
         let sent = self
             .client
             .send_email()
             .set_configuration_set_name(self.configuration_set.clone())
+            .set_email_tags((!tags.is_empty()).then_some(tags))
             .content(EmailContent::builder().raw(raw).build())
             .send()
             .await;
@@ -128,11 +132,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_raw_message_and_the_configuration_set_arrive_and_the_id_comes_back() {
+    async fn the_raw_message_its_tags_and_the_configuration_set_arrive_and_the_id_comes_back() {
         let ses = Receiver::start(Manner::Replies(200, r#"{"MessageId": "0102-abc"}"#.to_owned())).await;
         assert_eq!(mailer(&ses.url).send(&message()).await.unwrap(), "0102-abc");
         let [heard] = ses.take().try_into().unwrap();
         assert!(heard.body.contains(r#""ConfigurationSetName":"leads""#), "{}", heard.body);
+        assert!(heard.body.contains(r#""EmailTags":[{"Name":"lead","Value":"l-1"}]"#), "{}", heard.body);
         let (_, rest) = heard.body.split_once(r#""Data":""#).unwrap();
         let raw = data_encoding::BASE64.decode(rest.split('"').next().unwrap().as_bytes()).unwrap();
         let parsed = mail_parser::MessageParser::default().parse(&raw).unwrap();

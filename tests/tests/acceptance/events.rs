@@ -9,16 +9,19 @@
 //! signed it. Version 3 has a segment more and is proposed and signed by marketing, whose own that is. Version 4 has
 //! another name and is a draft. `JOB_ID` stands for a backtest of version 2 that is done, and `WEBHOOK_ID` for a webhook whose
 //! receiver does not answer. A CRM tells by the mapping `crm`, and has the key `a-key-of-the-crm`.
-//! receiver does not answer. `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it.
+//! `CONFIRM_TOKEN` is that of the link in the mail by which the lead's owner was told of it. `OPEN_TOKEN`, `CLICK_TOKEN`,
+//! `UNSUBSCRIBE_TOKEN` and `OPT_IN_TOKEN` are those of the picture and the links of a mail to the lead.
 
 use adapters::clock::Clock;
 use adapters::http::Role;
 use adapters::http::lambda::answer;
 use adapters::signed_link::{CONFIRM, Links};
+use domain::consent::Purpose;
 use domain::hand_over;
 use domain::lead::Lead;
 use domain::playbook::Playbook;
 use domain::time::DAY_MS;
+use nurture::link::{Mail, MailLinks};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +75,19 @@ async fn agreement(world: &World) -> String {
     step("/v1/playbooks/2/backtest").await.json()["job"].as_str().unwrap().to_owned()
 }
 
+/// Writes the links of a mail to a lead, of yesterday.
+async fn mail_links(world: &World, lead: &Lead) -> MailLinks {
+    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
+    let made_at = world.now().plus(-DAY_MS);
+    let mail = Mail { lead: lead.id.clone(), number: 1, program: None, content: None, made_at };
+    MailLinks::new(&Links::new(Arc::clone(&world.catalog), clock), "", mail).await.unwrap()
+}
+
+/// Gives the token that a path ends with.
+fn token_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
 /// Signs what the link of the mail about a lead's hand-over has.
 async fn confirm_token(world: &World, lead: &Lead) -> String {
     let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
@@ -95,8 +111,13 @@ async fn run(function: &str, playbook: &Value) {
         let mapping = json!({ "preset": "salesforce",
             "auth": { "kind": "header", "header": "x-api-key", "secret": "a-key-of-the-crm" } });
         world.call(Role::Admin, "PUT", "/v1/crm/mappings/crm").json(&mapping).expect(200).await;
+        let links = mail_links(&world, &known).await;
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text
+            .replace("CLICK_TOKEN", token_of(&links.click("https://www.company.example/pricing").unwrap()))
+            .replace("OPEN_TOKEN", token_of(&links.pixel()))
+            .replace("UNSUBSCRIBE_TOKEN", token_of(&links.unsubscribe(Purpose::Marketing)))
+            .replace("OPT_IN_TOKEN", token_of(&links.opt_in(&[Purpose::Marketing], known.email().unwrap())))
             .replace("TOKEN_ADMIN", &world.tokens.admin)
             .replace("TOKEN_MARKETING", &world.tokens.marketing)
             .replace("TOKEN_SALES", &world.tokens.sales)
@@ -163,6 +184,12 @@ async fn every_event_of_insights_is_answered_as_its_name_says() {
 #[tokio::test]
 async fn every_event_of_deliver_is_answered_as_its_name_says() {
     run("deliver", &testkit::starter_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_nurture_is_answered_as_its_name_says() {
+    run("nurture", &testkit::test_playbook()).await;
+    run("nurture", &testkit::starter_playbook()).await;
 }
 
 /// Posts an event file and gives the world afterwards.

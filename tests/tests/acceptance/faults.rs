@@ -3,9 +3,15 @@
 //! Each story is told once without failures. Then, for every call that it makes and every way to fail, it is told anew
 //! with just that call failing, the client sending again whatever was answered with 503. The end must be the same.
 
+use adapters::clock::Clock;
 use adapters::http::Role;
+use adapters::signed_link::Links;
+use domain::consent::Purpose;
 use domain::time::MINUTE_MS;
+use nurture::link::{Mail, MailLinks};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use testkit::builders::NOON;
 use testkit::{Failure, MemoryCatalog, MemoryLeadStore};
 use tests::{Answer, World, ada};
 
@@ -176,6 +182,60 @@ async fn an_import_and_a_consent_are_stored_once_whatever_call_fails() {
     .await;
 }
 
+/// Gives the ways of the links in a mail to Ada: out, and the one that confirms.
+async fn mail_links(world: &World) -> [String; 2] {
+    let lead = world.memory().leads().remove(0);
+    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
+    let links = Links::new(Arc::clone(&world.catalog), clock);
+    let address = lead.email().unwrap().clone();
+    let mail = Mail {
+        lead: lead.id,
+        number: 1,
+        program: None,
+        content: None,
+        made_at: testkit::time(NOON).plus(MINUTE_MS),
+    };
+    let links = MailLinks::new(&links, "", mail).await.unwrap();
+    [links.unsubscribe(Purpose::Marketing), links.opt_in(&[Purpose::Marketing], &address)]
+}
+
+#[tokio::test]
+async fn one_click_and_a_confirmation_are_stored_once_whatever_call_fails() {
+    let setup = async |world: &World| {
+        let mut form = ada();
+        form["consent_marketing"] = true.into();
+        assert_eq!(world.submit("contact", &form).await.status, 202);
+        world.later(2 * MINUTE_MS);
+        mail_links(world).await;
+    };
+    withstands(setup, async |world| {
+        let [out, confirm] = mail_links(world).await;
+        for link in [confirm, out] {
+            let answer = insist(async || world.api.call("POST", &link).send().await).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            world.later(MINUTE_MS);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_comes_onto_the_list_and_off_it_once_whatever_call_fails() {
+    let setup = async |world: &World| {
+        known(world).await;
+        let mia = json!({"name": "Mia", "email": "mia@company.example", "team": "marketing"});
+        world.call(Role::Admin, "PUT", "/v1/people/mia").json(&mia).expect(200).await;
+    };
+    withstands(setup, async |world| {
+        let body = json!({"email": "ada@company.example", "reason": "complained"});
+        insist(async || world.post(Role::Marketing, "/v1/suppressions", &body).await).await.ok("list");
+        world.later(MINUTE_MS);
+        let body = json!({"email": "ada@company.example", "because": "A mistake"});
+        insist(async || world.post(Role::Marketing, "/v1/suppressions/lift", &body).await).await.ok("lift");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn conflicts_one_after_the_other_are_worked_off() {
     let world = World::new().await;
@@ -225,8 +285,7 @@ async fn while_the_store_is_away_every_route_says_so_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_write_path_that_gets_no_answer_gives_up_and_says_come_again() {
-    use adapters::clock::{Clock, SetClock};
-    use std::sync::Arc;
+    use adapters::clock::SetClock;
     let clock: Arc<dyn Clock> = Arc::new(SetClock::at(testkit::time(testkit::builders::NOON)));
     let catalog: Arc<dyn adapters::ports::Catalog> = Arc::new(MemoryCatalog::new());
     testkit::builders::activate(&testkit::test_playbook(), Arc::clone(&catalog), Arc::clone(&clock)).await;

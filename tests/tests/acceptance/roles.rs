@@ -9,13 +9,20 @@ use tests::{Answer, World};
 const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/docs"),                              // Says what there is.
     ("GET", "/health"),                            // Watched from outside.
+    ("GET", "/t/c/{token}"),                       // Readers of mails follow links.
     ("GET", "/t/f/{token}"),                       // The mail's signed link lets in.
+    ("GET", "/t/o/{token}"),                       // Mail programs load pictures.
+    ("GET", "/t/u/{token}"),                       // The same.
+    ("GET", "/t/y/{token}"),                       // The same.
     ("GET", "/v1/openapi.json"),                   // As /docs.
     ("GET", "/v1/schemas/events.json"),            // As /docs.
     ("GET", "/v1/schemas/playbook.json"),          // Editors ask for it without credentials.
+    ("HEAD", "/t/c/{token}"),                      // As its GET.
     ("OPTIONS", "/v1/forms/{form_id}"),            // Browsers ask without credentials.
     ("OPTIONS", "/v1/forms/{form_id}/activities"), // The same.
     ("POST", "/t/f/{token}"),                      // As its GET.
+    ("POST", "/t/u/{token}"),                      // The same; mail programs post by themselves.
+    ("POST", "/t/y/{token}"),                      // As its GET.
     ("POST", "/v1/forms/{form_id}"),               // Strangers fill in forms.
     ("POST", "/v1/forms/{form_id}/activities"),    // Pages report what strangers do.
     ("POST", "/v1/hooks/crm/{mapping_id}"),        // A CRM shows who it is as its mapping says.
@@ -70,6 +77,7 @@ async fn call(world: &World, operation: &Operation, token: Option<&str>) -> Answ
         ("{token_id}", "0"),
         ("{webhook_id}", "webhook-0"),
         ("{mapping_id}", "hubspot"),
+        ("{template_id}", "plain"),
         ("{token}", "made-up"),
     ];
     let path =

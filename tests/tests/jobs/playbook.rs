@@ -113,6 +113,7 @@ async fn each_example_of_the_api_description_is_accepted() {
                     .replace("{persona_id}", "olga")
                     .replace("{version}", "2")
                     .replace("{content_id}", "savings")
+                    .replace("{template_id}", "plain")
                     .replace("{webhook_id}", webhook["id"].as_str().unwrap())
                     .replace("{mapping_id}", "hubspot")
                     .replace("{name}", "country");

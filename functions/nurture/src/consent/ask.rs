@@ -85,6 +85,7 @@ pub async fn compose(
         date: now,
         // So that holiday replies do not answer it (RFC 3834).
         headers: vec![("Auto-Submitted", "auto-generated".to_owned())],
+        tags: vec![("lead", lead.id.to_string()), ("message", number.to_string())],
     }))
 }
 

@@ -13,7 +13,6 @@ use super::{gone, made, meaning, page, refused, title};
 use crate::App;
 use crate::link::{self, Mail};
 use adapters::http::{BodyBytes, Problem};
-use adapters::suppressions;
 use adapters::write_path::About;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -195,11 +194,7 @@ fn delivered(source: &str, link: &Link, purpose: Purpose, fact: Fact, now: Times
 /// Shows how things are, and what can be changed.
 async fn shown(app: &App, lead: &Lead, purpose: Purpose, said: Option<&str>) -> Result<Response, Problem> {
     let playbook = app.playbooks.version(lead.playbook_version).await?;
-    let listed = match lead.email() {
-        Some(address) => suppressions::is_suppressed(app.catalog.as_ref(), address).await?,
-        None => None,
-    };
-    let stopped = listed.or(lead.suppressed).is_some();
+    let stopped = lead.suppressed.is_some();
     let body = html! {
         @if let Some(said) = said { p.said role="status" { (said) } }
         @if stopped {

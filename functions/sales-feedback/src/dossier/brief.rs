@@ -556,5 +556,7 @@ fn consent(lead: &Lead) -> String {
         let status = lead.consents.status(*purpose).map_or("not asked", ConsentStatus::as_str);
         format!("{}: {status}", sentence::said(word))
     };
-    Purpose::WORDS.iter().map(one).collect::<Vec<_>>().join(", ")
+    let mut all: Vec<String> = Purpose::WORDS.iter().map(one).collect();
+    all.extend(lead.suppressed.map(|reason| format!("nobody may write to the address: {}", reason.as_str())));
+    all.join(", ")
 }

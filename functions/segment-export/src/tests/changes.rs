@@ -2,6 +2,7 @@
 
 use super::*;
 use domain::identity::Identity;
+use domain::suppression::Reason;
 
 fn since_last(format: &str) -> Value {
     json!({"format": format, "purpose": "marketing", "since": "last", "columns": ["email", "lead_id", "attributes.note"]})
@@ -110,6 +111,34 @@ async fn the_first_export_of_changes_has_everybody_and_the_next_one_what_changed
         world.rows(&world.made(since_last("csv")).await, 0),
         [row(&["added", "", &email(2), id(2), "old"])]
     );
+}
+
+#[tokio::test]
+async fn who_may_not_be_written_to_is_taken_back_from_lists_and_audiences_whatever_they_agreed_to() {
+    let world = World::new().await;
+    let leads: Vec<Lead> = (0..3).map(|n| somebody(n, "old")).collect();
+    leads.iter().for_each(|lead| world.store.put(lead.clone()));
+    let audience = json!({"preset": "meta_custom_audiences", "since": "last"});
+    for body in [since_last("csv"), audience.clone()] {
+        assert_eq!(world.made(body).await["rows"], 3);
+    }
+    let listed = |lead: &Lead, reason: Reason| Lead { suppressed: Some(reason), ..lead.clone() };
+    world.store.put(listed(&leads[0], Reason::Bounced));
+    world.store.put(listed(&leads[1], Reason::Legal));
+    let list = world.made(since_last("csv")).await;
+    let removed = |n: usize| {
+        row(&["removed", "suppressed", &format!("lead{n}@company.example"), leads[n].id.as_str(), ""])
+    };
+    assert_eq!(world.rows(&list, 0), [removed(0), removed(1)]);
+    assert_eq!(list["left_out"]["suppressed"], 2);
+    let audience = world.made(audience).await;
+    assert_eq!((world.rows(&audience, 0).len(), world.rows(&audience, 1).len()), (0, 2));
+    // Whom nobody may write to may be called, if they agreed to that.
+    let mut called = listed(&leads[2], Reason::Bounced);
+    consent_to(&mut called, Purpose::Phone, ConsentStatus::Confirmed);
+    world.store.put(called);
+    let calls = json!({"format": "csv", "purpose": "phone", "columns": ["lead_id", "phone"]});
+    assert_eq!(world.made(calls).await["rows"], 1);
 }
 
 #[tokio::test]

@@ -326,7 +326,7 @@ impl Tale {
     }
 }
 
-/// Gives what a lead had, without what was withdrawn.
+/// Gives what a lead had, without what was withdrawn or withheld.
 fn had(facts: &[Incoming], playbook: &Playbook) -> BTreeMap<Slug, Had> {
     let withdrawn: BTreeSet<_> = facts
         .iter()
@@ -338,7 +338,8 @@ fn had(facts: &[Incoming], playbook: &Playbook) -> BTreeMap<Slug, Had> {
     let mut all: BTreeMap<Slug, Tale> = BTreeMap::new();
     for incoming in facts.iter().filter(|incoming| !withdrawn.contains(&incoming.delivery)) {
         let Some(activity) = activity_of(&incoming.fact) else { continue };
-        if let Some(content) = content_of(activity)
+        if playbook.withheld(activity).is_none()
+            && let Some(content) = content_of(activity)
             && let Some(by) = told(&activity.kind, &incoming.by, playbook)
         {
             all.entry(content).or_default().add(&activity.kind, by, incoming.occurred_at);

@@ -10,7 +10,7 @@
 //! * what came as history, or late, is not asked about ([`STALE_MS`]): the moment has passed;
 //! * never an address that nobody may write to.
 //!
-//! A mail of which nobody knows whether it went out counts as one that did ([`OptIn::ask`]): it is not sent again.
+//! A mail of which nobody knows whether it went out counts as one that did (`OptIn::ask`): it is not sent again.
 
 use crate::change::STALE_MS;
 use crate::consent::{ConsentStatus, Consents, Purpose};

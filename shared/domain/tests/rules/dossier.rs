@@ -104,6 +104,7 @@ fn facts() -> Vec<(Fact, &'static str)> {
         (activity("webinar_registered", &[("webinar", "Spring")]), "Registered for the webinar “Spring”"),
         (activity("webinar_attended", &[]), "Attended the webinar of ours"),
         (activity("email_sent", &[("subject", "Hello")]), "Was sent the mail “Hello”"),
+        (activity("email_clicked", &[("machine", "head")]), "Clicked a link in a mail, by a machine (head)"),
         (activity("email_delivered", &[]), "Received a mail"),
         (activity("email_opened", &[("content", "savings")]), "Opened the mail “Savings in the plant”"),
         (activity("email_clicked", &[]), "Clicked a link in a mail"),

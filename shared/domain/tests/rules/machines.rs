@@ -6,15 +6,16 @@ use crate::drawn::subject;
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::nurture::MAIL;
-use domain::change::{
-    Capture, Change, Effect, Entry, Fact, Incoming, Pace, Recount, advance, decide, review,
-};
+use domain::change::{Capture, Change, Effect, Entry, Fact, Incoming, Pace, Recount, decide, review};
+use domain::consent::{ConsentFact, ConsentStatus, Purpose};
+use domain::content::results::{Count, Results};
+use domain::identity::{Email, Identity};
 use domain::lead::Lead;
 use domain::machine::{MACHINE, Request, Rule, SETTLES_MS, TOO_SOON_MS, WITHIN_MS, rule_of};
 use domain::playbook::Playbook;
 use domain::promise::People;
 use domain::replay::{Replay, facts_of};
-use domain::sales::DeliveryId;
+use domain::sales::{DeliveryId, Move};
 use domain::score::{Basis, LineKind, explain};
 use domain::stage::Stage;
 use domain::time::{DAY_MS, Timestamp};
@@ -121,7 +122,7 @@ impl World {
     /// Lets the tick look after the lead, if it is due by then.
     fn tick(&mut self, now: Timestamp, playbook: &Playbook) {
         if self.lead().due_at.is_some_and(|due| due <= now)
-            && let Some(change) = advance(self.lead(), playbook, 1, None, People::nobody(), now)
+            && let Some(change) = review(self.lead(), playbook, 1, None, Pace::Hold, People::nobody(), now)
         {
             self.keep(change);
         }
@@ -286,6 +287,14 @@ fn a_scanner_that_follows_all_links_gets_no_points_and_the_explanation_says_whic
     world.take(&click(2, 100, 1), start(), &playbook);
     world.take(&by_mail(3, start().plus(200), "email_clicked", 2, 2, None), start(), &playbook);
     world.take(&click(4, 100 + WITHIN_MS + 1, 3), start(), &playbook);
+    // To the millisecond.
+    world.take(&click(5, 3 * WITHIN_MS, 4), start(), &playbook);
+    world.take(&click(6, 4 * WITHIN_MS + 1, 5), start(), &playbook);
+    assert!(world.lead().machines.withheld.is_empty());
+    let mut at_once = World::known(true, &playbook);
+    at_once.take(&click(1, 0, 1), start(), &playbook);
+    at_once.take(&click(2, WITHIN_MS, 2), start(), &playbook);
+    assert!(at_once.lead().ledger.is_empty());
     let lines = explain(&playbook, &world.lead().view(start().day())).lines;
     assert!(lines.iter().all(|line| line.kind != LineKind::Withheld));
 }
@@ -331,6 +340,80 @@ fn a_machine_makes_nobody_a_lead_and_hands_nobody_over_and_a_person_does_once_no
 }
 
 #[test]
+fn what_a_machine_does_is_nothing_that_a_lead_did_since_sales_gave_it_back() {
+    let playbook = with(None);
+    let mut world = World::known(true, &playbook);
+    for n in 0..4 {
+        let visit = Activity { kind: "page_viewed".to_owned(), properties: [].into() };
+        let at = start().plus(-DAY_MS + n);
+        world.take(&told(10 + n as usize, at, Fact::Activity(visit)), at, &playbook);
+    }
+    assert!(world.handed());
+    let at = start().plus(-DAY_MS + 60_000);
+    let what = Move::NotReady { reason: None, not_before: None };
+    world.take(&told(20, at, Fact::Sales { what, by: None, note: None }), at, &playbook);
+    assert!(world.lead().counts_from.is_some() && world.lead().ledger_since.is_empty());
+    world.take(&click(1, 0, 1), start(), &playbook);
+    assert!(!world.lead().ledger_since.is_empty());
+    world.take(&click(2, 100, 2), start().plus(100), &playbook);
+    assert!(world.lead().ledger_since.is_empty(), "{:?}", world.lead().ledger_since);
+    assert!(!world.lead().ledger.is_empty() && world.lead().machines.withheld.iter().count() == 2);
+}
+
+#[test]
+fn a_machine_is_no_reaction_and_a_person_is_one_once_no_other_click_came() {
+    let playbook = with(None);
+    let reacted = |world: &World| world.lead().nurture.reacted_at;
+    for kind in ["email_opened", "email_clicked"] {
+        let mut world = World::known(true, &playbook);
+        world.take(&by_mail(1, start(), kind, 1, 1, Some(Rule::KnownAgent)), start(), &playbook);
+        assert_eq!(reacted(&world), None, "{kind}");
+    }
+    let mut world = World::known(true, &playbook);
+    world.take(&by_mail(1, start(), "email_opened", 1, 1, None), start(), &playbook);
+    assert_eq!(reacted(&world), Some(start()), "an open by a person");
+    for clicks in [1, 2_u8] {
+        let mut world = World::known(true, &playbook);
+        (0..clicks).for_each(|n| world.take(&click(n.into(), 0, n), start(), &playbook));
+        assert_eq!(reacted(&world), None, "not yet");
+        world.tick(start().plus(DAY_MS), &playbook);
+        assert_eq!(reacted(&world), (clicks == 1).then_some(start()));
+    }
+}
+
+#[test]
+fn a_machine_takes_nobody_out_of_a_program_whose_goal_is_a_click() {
+    let mut document = document(None);
+    document["nurture"] = json!({ "postal_address": "Company, Vienna" });
+    document["programs"] = json!([{ "id": "warm", "for": "marketing", "audience": { "stage": ["contact", "inquiry"] },
+        "goal": { "signal": "clicks" } }]);
+    let playbook = Playbook::parse(&document).unwrap();
+    for clicks in [1, 2_u8] {
+        let (at, mut world) = (start().plus(-DAY_MS), World::default());
+        let consent = ConsentFact {
+            purpose: Purpose::Marketing,
+            status: ConsentStatus::Confirmed,
+            basis: domain::consent::Basis::Consent,
+            text: None,
+            source: None,
+            at,
+        };
+        let capture = Capture { consents: vec![consent], responded: true, ..Capture::default() };
+        let fact = told(1_000, at, Fact::Captured(Box::new(capture)));
+        let email = Identity::Email(Email::parse("bob@company.example").unwrap());
+        world.keep(decide(subject(None), vec![email], &[], &[fact], &playbook, People::nobody(), at));
+        let program = |world: &World| world.lead().nurture.program.is_some();
+        assert!(program(&world));
+        for n in 0..clicks {
+            world.take(&click(n.into(), 0, n), start(), &playbook);
+            assert!(program(&world), "it may yet be a machine's");
+        }
+        world.tick(start().plus(SETTLES_MS + 1_000), &playbook);
+        assert_eq!(program(&world), clicks == 2);
+    }
+}
+
+#[test]
 fn a_click_that_one_request_gives_away_is_no_response_and_gives_no_content() {
     let playbook = with(None);
     for (word, rule) in Rule::WORDS {
@@ -343,6 +426,14 @@ fn a_click_that_one_request_gives_away_is_no_response_and_gives_no_content() {
         let lead = world.lead();
         assert_eq!((lead.stage, lead.responded_at, lead.activities), (Stage::Contact, None, 1), "{word}");
         assert!(lead.ledger.is_empty() && lead.content.is_empty() && lead.touches.first.is_none(), "{word}");
+        let known = [domain::identity::Slug::parse("guide").unwrap()].into();
+        let counted = |world: &World, playbook: &Playbook| {
+            let mut results = Results::default();
+            let count = Count { playbook, known: &known, from: None, to: None, now: start().plus(DAY_MS) };
+            count.add(&mut results, world.lead(), &facts_of(world.timeline.clone()));
+            results
+        };
+        assert_eq!(counted(&world, &playbook), Results::default(), "{word}: content that nobody looked at");
         let effects = &world.timeline.last().unwrap().effects;
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::StageChanged { .. })), "{word}");
         // The same where the rule does not withhold.
@@ -354,6 +445,7 @@ fn a_click_that_one_request_gives_away_is_no_response_and_gives_no_content() {
         world.tick(start().plus(SETTLES_MS + 1_000), &playbook);
         assert!(world.lead().responded_at.is_some() && !world.lead().ledger.is_empty(), "{word}");
         assert!(!world.lead().content.is_empty(), "{word}");
+        assert_ne!(counted(&world, &playbook), Results::default(), "{word}");
     }
 }
 
