@@ -11,6 +11,7 @@
 //! * `roles` – who may do what, held against the OpenAPI documents;
 //! * `attacks` – what strangers and careless clients tried;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
+//! * `templates` – how letters look;
 //! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
 
@@ -44,3 +45,5 @@ mod roles;
 mod sales_feedback;
 #[path = "acceptance/shuffled.rs"]
 mod shuffled;
+#[path = "acceptance/templates.rs"]
+mod templates;
