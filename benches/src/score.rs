@@ -42,6 +42,7 @@ struct Empty {
     touches: Touches,
     consents: Consents,
     segments: BTreeSet<Slug>,
+    withheld: Ledger,
 }
 
 impl Empty {
@@ -50,6 +51,7 @@ impl Empty {
             id: &self.id,
             attributes,
             ledger,
+            withheld: &self.withheld,
             touches: &self.touches,
             consents: &self.consents,
             today: Timestamp::from_secs(NOW - 1).day(),
@@ -77,6 +79,7 @@ pub(crate) fn run(file: &str, passes: usize) -> Result<(), Failure> {
         touches: Touches::default(),
         consents: Consents::default(),
         segments: BTreeSet::new(),
+        withheld: Ledger::default(),
     };
     let ledgers: Vec<Ledger> = leads
         .iter()

@@ -6,7 +6,7 @@
 //! * [`letter`] – a mail to a lead, composed; [`templates`] – how mails look, over HTTP;
 //! * [`consent`] – what somebody agreed to: asked, confirmed, changed, from mails; [`suppressions`] – addresses that nobody
 //!   may write to;
-//! * [`link`] – the links of mails;
+//! * [`link`] – the links of mails; [`track`] – what becomes of a mail: opened, clicked;
 //! * [`told`] – what the mail service tells of mails;
 //! * [`config`] – the environment.
 //!
@@ -22,6 +22,7 @@ pub mod link;
 pub mod suppressions;
 pub mod templates;
 pub mod told;
+pub mod track;
 
 pub use config::Config;
 
@@ -37,6 +38,7 @@ use axum::extract::FromRef;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What sends to leads, in whose name, and where the links of mails lead.
 #[derive(Clone, Debug)]
@@ -142,6 +144,8 @@ pub fn router(app: App) -> OpenApiRouter {
         .merge(templates::routes())
         .merge(consent::routes())
         .merge(suppressions::routes())
+        .routes(routes!(track::opened))
+        .routes(routes!(track::clicked))
         .with_state(app)
 }
 

@@ -9,7 +9,7 @@
 //! the leads of somebody who left to others.
 
 use crate::{AT_ONCE, App, RescoreError, Reviewed, pause, release, review, sweep};
-use adapters::dynamodb::keys::DUE_SHARDS;
+use adapters::dynamodb::keys::{DUE_SHARDS, mail_shard};
 use adapters::jobs::{Job, JobKind, JobStatus, MOST_ATTEMPTS};
 use adapters::ports::StoreError;
 use adapters::routing::{Given, Leaving};
@@ -30,6 +30,8 @@ const MOST_COUNTED: usize = 1_000;
 const PUT_OFF_MS: i64 = 15 * MINUTE_MS;
 /// The time between two ticks, in milliseconds.
 const TICK_MS: i64 = 5 * MINUTE_MS;
+/// After how long a mail that was due and not sent holds up nothing else, in milliseconds.
+const UNSENT_MS: i64 = 30 * MINUTE_MS;
 /// How often the index is asked again where it shows only what was handled a moment ago.
 const PATIENCE: u32 = 5;
 
@@ -100,6 +102,12 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
     for shard in (first..DUE_SHARDS).chain(0..first) {
         if let Err(error) = one_shard(app, shard, now, deadline, &mut tick).await {
             tracing::error!(shard, error = %error, "what is due in a shard could not be read");
+            problem = Some(error.into());
+        }
+        // Who waits for a mail for so long waits for one that nobody sends, and whatever else is due of them behind it.
+        if let Err(error) = one_shard(app, mail_shard(shard), now.plus(-UNSENT_MS), deadline, &mut tick).await
+        {
+            tracing::error!(shard, error = %error, "who waits for a mail in a shard could not be read");
             problem = Some(error.into());
         }
     }
@@ -193,7 +201,8 @@ async fn one(app: &App, id: LeadId, now: Timestamp, deadline: Instant) -> Became
         // A date makes a whole cohort ready on one day: they wait for their turn, as after a new playbook.
         let people = app.playbooks.people(&playbook).await?;
         let change = review_lead(&lead, &playbook, lead.playbook_version, None, Pace::Hold, &people, now);
-        if change.is_none() {
+        // A mail that is due is for who sends mails to put off.
+        if change.is_none() && !lead.is_due_a_mail() {
             // A review gives a lead that is past its time a new one. Should it ever not, the lead must not stay due.
             app.lists.put_off(&lead.id, now, now.plus(PUT_OFF_MS)).await?;
         }

@@ -30,12 +30,10 @@ use crate::{AT_ONCE, App, RescoreError, Reviewed, TRIES, handle, pause, review};
 use adapters::jobs::{Job, JobStatus};
 use adapters::ports::{Direction, StoreError};
 use async_trait::async_trait;
-use domain::activity::Activity;
-use domain::change::{Change, Fact, Pace};
+use domain::change::{Change, Counted, Pace, Recount};
 use domain::lead::Lead;
-use domain::ledger::{Ledger, SignalKey};
+use domain::ledger::SignalKey;
 use domain::playbook::Playbook;
-use domain::time::Timestamp;
 use futures::stream::{self, StreamExt};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -445,32 +443,19 @@ async fn refilled(
     lead: &Lead,
     playbook: &Playbook,
     known: &BTreeSet<SignalKey>,
-) -> Result<Option<Ledger>, StoreError> {
-    let mut ledger = lead.ledger.clone();
-    ledger.retain(|key| known.contains(&key));
-    let mut count = |activity: &Activity, at: Timestamp| {
-        for signal in playbook.signals_of(activity).filter(|signal| !known.contains(&signal.key)) {
-            ledger.add(signal.key, at.day(), 1);
-        }
-    };
+) -> Result<Option<Counted>, StoreError> {
+    let mut recount = Recount::new(playbook, known, lead);
     let mut cursor = None;
     loop {
         let page = app.timeline.entries(&lead.id, Direction::Forward, ENTRIES, cursor.as_deref()).await?;
-        for entry in &page.items {
-            match &entry.fact {
-                Fact::Activity(activity) => count(activity, entry.at),
-                Fact::Captured(capture) => {
-                    capture.activity.iter().for_each(|activity| count(activity, entry.at))
-                }
-                _ => {}
-            }
-        }
+        page.items.iter().for_each(|entry| recount.take(entry));
         cursor = page.next;
         if cursor.is_none() {
-            let has = |key| ledger.get(key).map_or(0, |counts| counts.total);
+            let counted = recount.finish();
+            let has = |key| counted.ledger.get(key).map_or(0, |counts| counts.total);
             let asked = |key| playbook.signals.iter().any(|signal| signal.key == key);
             let complete = lead.ledger.iter().all(|(key, counts)| !asked(key) || has(key) >= counts.total);
-            return Ok(complete.then_some(ledger));
+            return Ok(complete.then_some(counted));
         }
     }
 }

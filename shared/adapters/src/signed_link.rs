@@ -11,7 +11,8 @@
 //!   on, and the next link makes a new key (`docs/mail.md`).
 //! * **The record** is like that of webhooks' secrets (ADR 0018): of a kind of its own, shown by no route, and encrypted as
 //!   the whole table is.
-//! * **Keys are cached** for five minutes (`CACHED_MS`). A token that names an unknown key has them read again, though not more often
+//! * **Keys are cached** for five minutes (`CACHED_MS`); for longer while the store does not answer, since a link in a mail has to
+//!   lead on all the same. A token that names an unknown key has them read again, though not more often
 //!   than every [`READ_AGAIN_MS`], so that made-up tokens cost the database nothing.
 
 use crate::clock::{Clock, fresh_secret};
@@ -271,9 +272,9 @@ impl Links {
     ///
     /// [`StoreError`]; that the token is not believed is no error of the store.
     pub async fn read(&self, purpose: Purpose, token: &str) -> Result<Result<Vec<u8>, Refused>, StoreError> {
-        let mut keys = self.keys(CACHED_MS).await?;
+        let mut keys = self.keys_to_read(CACHED_MS).await?;
         if !keys.know(token) {
-            keys = self.keys(READ_AGAIN_MS).await?;
+            keys = self.keys_to_read(READ_AGAIN_MS).await?;
         }
         Ok(keys.read(purpose, token, self.clock.now()))
     }
@@ -293,6 +294,17 @@ impl Links {
             let _written = self.catalog.put(std::slice::from_ref(&put)).await?;
         }
         self.keys(0).await.map(drop)
+    }
+
+    /// Gives the keys as [`Self::keys`] does; where they cannot be read, as they were when they last could.
+    async fn keys_to_read(&self, within_ms: i64) -> Result<Keys, StoreError> {
+        match self.keys(within_ms).await {
+            Ok(keys) => Ok(keys),
+            Err(error) => {
+                let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                known.map(|(_, keys)| keys).ok_or(error)
+            }
+        }
     }
 
     /// Gives the keys as they were at most so long ago.

@@ -14,10 +14,12 @@
 //! * `profile` – what a delivery says of a lead, taken in;
 //! * `moves` – which persona, phase and segments it came to or left, and why;
 //! * `promises` – what was promised when, and what has to be said of it;
+//! * `count` – signals counted anew from a timeline;
 //! * `due` – whether a lead is ready, and when time alone changes something;
 //! * [`nurture`] – what happens to its nurturing, and how a mail is claimed;
 //! * `routing` – how it goes to somebody of a pool.
 
+mod count;
 mod due;
 mod facts;
 mod moves;
@@ -26,6 +28,7 @@ mod profile;
 mod promises;
 mod routing;
 
+pub use count::{Counted, Recount};
 pub use due::{LOOK_AHEAD_DAYS, is_ready, next_review};
 pub use facts::{
     Capture, Change, Effect, Entry, Event, EventKind, Fact, Incoming, MarketingFeedback, Outcome, Subject,
@@ -40,6 +43,7 @@ use crate::consent::{ConsentStatus, Consents};
 use crate::identity::{Identity, LeadId, Slug};
 use crate::lead::{Company, Lead, MOST_OF_A_KIND, MOST_RECENT, RECENT_DELIVERIES, Touch, Touches};
 use crate::ledger::Ledger;
+use crate::machine::{self, Machines};
 use crate::member::Members;
 use crate::nurture::Nurture;
 use crate::nurture::enrol::enrol;
@@ -89,6 +93,7 @@ fn new_lead(id: LeadId, playbook_version: u32, playbook: &Playbook, at: Timestam
         ledger: Ledger::default(),
         counts_from: None,
         ledger_since: Ledger::default(),
+        machines: Machines::default(),
         score: Score {
             fit: 0,
             engagement: 0,
@@ -208,13 +213,13 @@ pub(crate) fn take(
 
 /// Brings a lead up to the time and to a playbook version; `None` where nothing about it changes.
 ///
-/// `refilled` is its ledger counted anew from the timeline, where the version knows signals that the lead's does not.
+/// `refilled` is what it showed, counted anew from the timeline, where the version knows signals that the lead's does not.
 #[must_use]
 pub fn advance(
     lead: &Lead,
     playbook: &Playbook,
     version: u32,
-    refilled: Option<Ledger>,
+    refilled: Option<Counted>,
     people: &People,
     now: Timestamp,
 ) -> Option<Change> {
@@ -240,7 +245,7 @@ pub fn review(
     lead: &Lead,
     playbook: &Playbook,
     version: u32,
-    refilled: Option<Ledger>,
+    refilled: Option<Counted>,
     pace: Pace,
     people: &People,
     now: Timestamp,
@@ -251,14 +256,19 @@ pub fn review(
         effects.push(Effect::PlaybookChanged { from: next.playbook_version, to: version });
         next.playbook_version = version;
     }
-    if let Some(ledger) = refilled {
+    if let Some(Counted { ledger, withheld }) = refilled {
         next.ledger = ledger;
+        next.machines.withheld = withheld;
         next.counts_from = None;
     }
+    machine::retain(&mut next, playbook);
+    let settled = pace == Pace::AtOnce && machine::settle(&mut next, playbook, now);
     next.ledger.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     next.ledger_since.retain(|key| playbook.signals.iter().any(|signal| signal.key == key));
     let worker = Worker { playbook, people, now, entries: Vec::new(), events: Vec::new() };
     let hand_off = match pace {
+        Pace::AtOnce if machine::waits(&next) => HandOff::Never,
+        Pace::AtOnce if settled => HandOff::WhenReady,
         Pace::AtOnce => HandOff::WhenNewlyReady,
         Pace::Hold => HandOff::Hold,
         Pace::HoldAll => HandOff::HoldAll,
@@ -270,6 +280,7 @@ pub fn review(
     effects.extend(moves(Some(lead), Cause::Time, &next, playbook, now.day()));
     routing::wait(&mut next, None, playbook, now.day());
     next.ledger = next.ledger.folded(playbook.horizon(now.day()));
+    next.machines.withheld = next.machines.withheld.folded(playbook.horizon(now.day()));
     due(&mut next, playbook, people, now, now.plus(ASK_AGAIN_MS));
     // Numbers that fade by themselves are recomputed on read; they alone are no reason to write.
     effects.retain(
@@ -323,6 +334,8 @@ pub(crate) fn elapse(lead: &mut Lead, playbook: &Playbook, now: Timestamp) {
 enum HandOff {
     /// Not now.
     Never,
+    /// Not now, nor does anything else come of it yet: it may turn out to be a machine's doing.
+    Wait,
     /// If it did not meet it before: time or a new playbook made it ready.
     WhenNewlyReady,
     /// If it meets it.
@@ -352,10 +365,15 @@ impl Worker<'_> {
             return Outcome::Unchanged;
         }
         let quiet = incoming.history || self.now.since(incoming.occurred_at) > STALE_MS;
+        let settled = !quiet && machine::settle(lead, self.playbook, self.now);
         let before = lead.clone();
         let mut effects = Vec::new();
         let mut new = true;
         let fact = dated(&incoming.fact, lead, incoming.occurred_at, quiet, self.playbook, self.people);
+        let fact = match fact {
+            Fact::Activity(activity) => Fact::Activity(machine::judged(activity, lead, incoming)),
+            fact => fact,
+        };
         match &fact {
             Fact::Captured(capture) => {
                 new = capture_into(lead, capture, incoming, self.playbook, &mut effects);
@@ -364,13 +382,19 @@ impl Worker<'_> {
                 }
             }
             Fact::Activity(activity) => {
-                activity_into(lead, activity, incoming.occurred_at, self.playbook);
-                if let Some(touch) = Touch::of(activity, incoming.occurred_at) {
-                    lead.touches.take(touch);
+                let waits = machine::must_wait(activity, incoming, self.playbook, self.now);
+                activity_into(lead, activity, incoming.occurred_at, self.playbook, waits);
+                machine::remember(lead, activity, incoming, self.playbook, waits);
+                if self.playbook.withheld(activity).is_none() {
+                    if let Some(touch) = Touch::of(activity, incoming.occurred_at) {
+                        lead.touches.take(touch);
+                    }
+                    content_into(lead, activity, incoming, self.playbook);
                 }
                 member_into(lead, activity, incoming);
-                content_into(lead, activity, incoming, self.playbook);
-                nurture::heard(lead, activity, incoming);
+                if !waits && self.playbook.withheld(activity).is_none() {
+                    nurture::heard(lead, activity, incoming);
+                }
                 for consent in suppression::take(lead, activity, incoming) {
                     consent_into(lead, &consent, &mut effects);
                 }
@@ -419,8 +443,12 @@ impl Worker<'_> {
         let mut all = std::mem::take(arriving);
         all.append(&mut effects);
         // What the lead did may hand it off; what was only said about it may only where that made it ready.
-        let hand_off = match (quiet, self.is_own_doing(incoming, &before, lead)) {
+        // While a click waits to be told from a machine's, neither it nor what is said meanwhile hands the lead over.
+        let own = self.is_own_doing(&fact, incoming, &before, lead);
+        let hand_off = match (quiet, own || settled) {
             (true, _) => HandOff::Never,
+            (false, false) if machine::waits_for(lead, incoming.delivery) => HandOff::Wait,
+            (false, false) if machine::waits(lead) => HandOff::Never,
             (false, true) => HandOff::WhenReady,
             (false, false) => HandOff::WhenNewlyReady,
         };
@@ -451,12 +479,14 @@ impl Worker<'_> {
     /// Tells whether a fact is something that the lead did and that somebody asked to hear of: a signal, or a response.
     /// A profile that a system sends once more is neither, however much of it is new, unless it brings another touch; one
     /// that a person sends by itself is a response of this moment.
-    fn is_own_doing(&self, incoming: &Incoming, before: &Lead, after: &Lead) -> bool {
+    fn is_own_doing(&self, fact: &Fact, incoming: &Incoming, before: &Lead, after: &Lead) -> bool {
         let heard = |activity: &Activity| {
             activity.is_own_doing()
+                && self.playbook.withheld(activity).is_none()
+                && !machine::must_wait(activity, incoming, self.playbook, self.now)
                 && (activity.is_response() || self.playbook.signals_of(activity).next().is_some())
         };
-        match &incoming.fact {
+        match fact {
             Fact::Captured(capture) => {
                 let from = |touch: &Touch| {
                     (touch.channel.clone(), touch.campaign.clone(), touch.landing_page.clone())
@@ -513,7 +543,7 @@ impl Worker<'_> {
         let today = self.now.day();
         let stage_before = lead.stage;
         let person_before = lead.person.clone();
-        if becomes_a_lead(lead, self.playbook, today) {
+        if !machine::waits(lead) && becomes_a_lead(lead, self.playbook, today) {
             lead.responded_at = Some(at);
         }
         lead.score = score(self.playbook, &lead.view(today));
@@ -526,7 +556,7 @@ impl Worker<'_> {
         let was_ready = lead.ready;
         lead.ready = self.is_ready(lead, today);
         let due = match hand_off {
-            HandOff::Never | HandOff::Hold | HandOff::HoldAll => false,
+            HandOff::Never | HandOff::Wait | HandOff::Hold | HandOff::HoldAll => false,
             HandOff::WhenNewlyReady => lead.ready && !was_ready,
             HandOff::WhenReady => lead.ready,
             HandOff::WhenHeld => lead.ready && lead.held_for.is_some(),
@@ -573,7 +603,9 @@ impl Worker<'_> {
         }
         lead.phase = phase(self.playbook, &lead.evaluated(today));
         lead.segments = segments(self.playbook, &lead.evaluated(today));
-        enrol(lead, self.playbook, self.now, effects);
+        if hand_off != HandOff::Wait {
+            enrol(lead, self.playbook, self.now, effects);
+        }
         handed
     }
 
@@ -600,21 +632,6 @@ impl Worker<'_> {
     fn is_ready(&self, lead: &Lead, today: Day) -> bool {
         is_ready(lead, self.playbook, today)
     }
-}
-
-/// Counts the signals of a playbook anew from a lead's activities.
-#[must_use]
-pub fn count_signals<'a>(
-    activities: impl IntoIterator<Item = (&'a Activity, Timestamp)>,
-    playbook: &Playbook,
-) -> Ledger {
-    let mut ledger = Ledger::default();
-    for (activity, at) in activities {
-        for signal in playbook.signals_of(activity) {
-            ledger.add(signal.key, at.day(), 1);
-        }
-    }
-    ledger
 }
 
 fn events(entry: &Entry, before: &Lead, lead: &Lead, handed: Option<Slug>) -> Vec<Event> {

@@ -401,6 +401,8 @@ pub struct View<'a> {
     pub attributes: &'a Attributes,
     /// The signals.
     pub ledger: &'a Ledger,
+    /// The signals that machines showed, which count for nothing.
+    pub withheld: &'a Ledger,
     /// Where the lead came from.
     pub touches: &'a Touches,
     /// What it agreed to.

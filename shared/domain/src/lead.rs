@@ -5,6 +5,7 @@ use crate::condition::View;
 use crate::consent::Consents;
 use crate::identity::{Email, ExternalId, Identity, LeadId, Phone, Slug};
 use crate::ledger::Ledger;
+use crate::machine::Machines;
 use crate::member::Members;
 use crate::nurture::Nurture;
 use crate::nurture::opt_in::OptIn;
@@ -133,6 +134,8 @@ pub struct Lead {
     pub counts_from: Option<Timestamp>,
     /// What it showed since then.
     pub ledger_since: Ledger,
+    /// What machines did that read its mails.
+    pub machines: Machines,
     /// The score at its latest evaluation.
     pub score: Score,
     /// Whether it met the definition at its latest evaluation.
@@ -225,6 +228,7 @@ impl Lead {
             id: &self.id,
             attributes: &self.attributes,
             ledger: &self.ledger,
+            withheld: &self.machines.withheld,
             touches: &self.touches,
             consents: &self.consents,
             today,

@@ -123,6 +123,29 @@ impl Ledger {
         *self = Self::pack(all);
     }
 
+    /// Takes back one hit of a signal on a day, and tells whether there was one.
+    pub fn take_back(&mut self, key: SignalKey, day: Day) -> bool {
+        let mut all = self.unpack();
+        let Ok(at) = all.binary_search_by_key(&key, |(key, ..)| *key) else { return false };
+        let Some((_, total, first, days)) = all.get_mut(at) else { return false };
+        let Ok(place) = days.binary_search_by_key(&day, |(day, _)| *day) else { return false };
+        let Some((_, hits)) = days.get_mut(place) else { return false };
+        *hits = hits.saturating_sub(1);
+        *total = total.saturating_sub(1);
+        if *hits == 0 {
+            days.remove(place);
+        }
+        if *first == day {
+            // Days before the first one that is kept were dropped; then the first of all is none of those that are kept.
+            *first = days.first().map_or(day, |(day, _)| *day);
+        }
+        if *total == 0 {
+            all.remove(at);
+        }
+        *self = Self::pack(all);
+        true
+    }
+
     /// Drops the days before `horizon`, which no rule looks at; totals, first and last days stay.
     #[must_use]
     pub fn folded(&self, horizon: Day) -> Self {

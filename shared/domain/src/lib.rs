@@ -66,6 +66,7 @@ pub mod inbox;
 pub mod introduction;
 pub mod lead;
 pub mod ledger;
+pub mod machine;
 pub mod member;
 pub mod membership;
 pub mod money;

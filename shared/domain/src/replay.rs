@@ -17,6 +17,7 @@ use crate::attribute::{AttributeName, NewAttribute};
 use crate::change::{Capture, Effect, Entry, Fact, Incoming, Subject, elapse, first_difference, take};
 use crate::identity::{LeadId, Slug};
 use crate::lead::Lead;
+use crate::machine::mark;
 use crate::phase::Phase;
 use crate::playbook::Playbook;
 use crate::promise::People;
@@ -61,6 +62,7 @@ pub fn facts_of(entries: impl IntoIterator<Item = Entry>) -> Vec<Incoming> {
             facts.push(incoming(delivery, entry.at, entry.by, entry.fact));
         }
     }
+    mark(&mut facts);
     facts.sort_by_key(place);
     facts
 }

@@ -12,15 +12,20 @@
 //! disagree. A line of the explanation is a whole number: the rounded running sum after it less the one before it.
 //! Hence the lines add up to the score exactly, and rounding shows where fractions arise, in the lines about fading.
 //!
+//! What machines showed gives no points; lines of their own say how many it would have given (`withheld`).
+//!
 //! Each line also says what it rests on ([`Basis`]), so that its points can be followed back to what the lead did:
 //! hits of a signal by the day, times the points of each, less what the group's cap takes, less what faded. Only the
 //! listener that writes lines gathers that; a score without an explanation never pays for it.
+
+mod withheld;
 
 use crate::attribute::{AttributeName, AttributeValue};
 use crate::condition::{Condition, TouchField, View, WhichTouch};
 use crate::consent::{ConsentStatus, Purpose};
 use crate::identity::Slug;
 use crate::ledger::Counts;
+use crate::machine;
 use crate::playbook::{Bands, EngagementRule, FitRule, Group, How, Playbook, Signal};
 use crate::time::Day;
 use std::fmt;
@@ -187,6 +192,8 @@ pub enum LineKind {
     Cap,
     /// The sum left the range of 0 to 100.
     Clamp,
+    /// Points were withheld: machines did what they are for. The line itself gives none.
+    Withheld,
 }
 
 impl LineKind {
@@ -198,6 +205,7 @@ impl LineKind {
             Self::Fading => "fading",
             Self::Cap => "cap",
             Self::Clamp => "clamp",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -225,6 +233,13 @@ pub enum Basis {
     Cap(i64),
     /// The range of a score.
     Range,
+    /// Hits that machines showed, which give no points.
+    Withheld {
+        /// The points that they would give.
+        points: i64,
+        /// How many there are, by the rule that tells them.
+        hits: Vec<(machine::Rule, u32)>,
+    },
 }
 
 /// Something that a condition looks at, with what it found.
@@ -545,6 +560,7 @@ pub fn score(playbook: &Playbook, view: &View<'_>) -> Score {
 pub fn explain(playbook: &Playbook, view: &View<'_>) -> Explanation {
     let mut writer = Writer { view, group: None, lines: Vec::new() };
     let score = walk(playbook, view, &mut writer);
+    writer.lines.extend(withheld::lines(playbook, view));
     Explanation { score, lines: writer.lines }
 }
 
@@ -668,6 +684,7 @@ mod tests {
             id: &crate::identity::LeadId::from_bytes([1; 16]),
             attributes: &attributes,
             ledger: &ledger,
+            withheld: &Ledger::default(),
             touches: &Touches::default(),
             consents: &Consents::default(),
             today,

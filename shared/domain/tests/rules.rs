@@ -17,6 +17,7 @@
 //! * `rules/language.rs` – whether the cases use the whole condition language;
 //! * `rules/drawn.rs` – facts and playbooks, drawn at random;
 //! * `rules/dossier.rs` – sentences, the next step, similar won leads; `rules/inbox.rs` – what to do first, who may take it;
+//! * `rules/machines.rs` – opens and clicks that machines made;
 //! * `rules/nurture.rs` – who is in which program, when mails may go, and lives of leads that keep the pace;
 //! * `rules/permission.rs` – no message without consent, over any history; no flood of questions either;
 //! * `rules/personas.rs` – personas, phases, and why a lead came to a segment or left it;
@@ -65,6 +66,8 @@ mod inbox;
 mod kept;
 #[path = "rules/language.rs"]
 mod language;
+#[path = "rules/machines.rs"]
+mod machines;
 #[path = "rules/nurture.rs"]
 mod nurture;
 #[path = "rules/permission.rs"]

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Stored;
 use domain::identity::{ExternalId, LeadId, Slug};
 use domain::ledger::Ledger;
+use domain::machine::Machines;
 use domain::phase::Phase;
 use domain::sales::DeliveryId;
 use domain::time::{Day, Timestamp};
@@ -201,6 +202,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn ledger(self, name: &'static str) -> Result<Ledger, Damage> {
         Ledger::decode(self.bytes(name)?).ok_or(Damage::new(name, UNREADABLE))
+    }
+
+    pub(super) fn machines(self, name: &'static str, from: Timestamp) -> Result<Machines, Damage> {
+        Machines::decode(self.bytes(name)?, from).ok_or(Damage::new(name, UNREADABLE))
     }
 
     pub(super) fn phase(self, name: &'static str) -> Result<Option<Phase>, Damage> {

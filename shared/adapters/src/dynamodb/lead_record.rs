@@ -32,6 +32,7 @@
 //! | `g` | SS | segments |
 //! | `i` | L of S | identities, as [`keys::identity_text`] writes them |
 //! | `l`, `ls` | B | ledger, and ledger since `cf` |
+//! | `mc` | B | what machines did that read its mails: [`Machines::encode`] |
 //! | `n` | N | number of activities |
 //! | `nu` | M | its nurturing, see `nurture_record`; absent where no program ever took it |
 //! | `oi` | M | what it was asked to confirm: `w` the statement that waits, `a` when it was asked, a list of N |
@@ -60,6 +61,7 @@
 //! Reading never panics: whatever an item holds, it is a lead or a [`CorruptRecord`].
 //!
 //! [`Ledger::encode`]: domain::ledger::Ledger::encode
+//! [`Machines::encode`]: domain::machine::Machines::encode
 
 use super::item::{Damage, Reader, TYPE, UNREADABLE, Writer, owner_of, required, slug};
 use super::keys;
@@ -97,6 +99,7 @@ mod name {
     pub(super) const CONTENT: &str = "ch";
     pub(super) const CONTENT_WAYS: &str = "cw";
     pub(super) const CYCLE: &str = "cy";
+    pub(super) const MACHINES: &str = "mc";
     pub(super) const MEMBERS: &str = "cm";
     pub(super) const COMPANY: &str = "co";
     pub(super) const DUPLICATES: &str = "d";
@@ -202,6 +205,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     item.bytes(name::LEDGER, lead.ledger.encode());
     item.since(name::COUNTS_FROM, lead.counts_from, created_at);
     item.bytes(name::LEDGER_SINCE, lead.ledger_since.encode());
+    item.bytes(name::MACHINES, lead.machines.encode(created_at));
     item.number(name::FIT, lead.score.fit);
     item.number(name::ENGAGEMENT, lead.score.engagement);
     item.flag(name::READY, lead.ready);
@@ -382,6 +386,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         ledger: item.ledger(name::LEDGER)?,
         counts_from: item.since(name::COUNTS_FROM, created_at)?,
         ledger_since: item.ledger(name::LEDGER_SINCE)?,
+        machines: item.machines(name::MACHINES, created_at)?,
         score: Score {
             fit: item.number(name::FIT)?.unwrap_or(0),
             engagement: item.number(name::ENGAGEMENT)?.unwrap_or(0),

@@ -17,6 +17,7 @@ use domain::consent::{ConsentState, Consents, Purpose};
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, MOST_CONTENT, MOST_CONTENT_BYTES, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
+use domain::machine::Machines;
 use domain::member::Members;
 use domain::nurture::opt_in::OptIn;
 use domain::nurture::{Enrolment, Nurture};
@@ -281,6 +282,7 @@ pub(crate) fn typical_lead() -> Lead {
         ledger,
         counts_from: None,
         ledger_since: Ledger::default(),
+        machines: Machines::default(),
         score: Score { fit: 62, engagement: 35, label: Label::parse("B3").unwrap() },
         ready: false,
         held_for: None,

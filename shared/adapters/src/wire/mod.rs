@@ -319,7 +319,7 @@ pub fn score_json(score: &Score) -> Value {
 }
 
 fn line_json(line: &Line) -> Value {
-    json!({
+    let mut json = json!({
         "part": match line.part { Part::Fit => "fit", Part::Engagement => "engagement" },
         "kind": line.kind.as_str(),
         "group": line.group.as_ref().map(Slug::as_str),
@@ -327,7 +327,11 @@ fn line_json(line: &Line) -> Value {
         "points": line.points,
         "because": line.because,
         "basis": basis_json(&line.basis),
-    })
+    });
+    if let (domain::score::Basis::Withheld { points, .. }, Some(map)) = (&line.basis, json.as_object_mut()) {
+        map.insert("withheld".to_owned(), (*points).into());
+    }
+    json
 }
 
 fn basis_json(basis: &domain::score::Basis) -> Value {
@@ -345,6 +349,11 @@ fn basis_json(basis: &domain::score::Basis) -> Value {
         Basis::HalfLife(days) => json!({ "kind": "half_life", "half_life_days": days }),
         Basis::Cap(cap) => json!({ "kind": "cap", "cap": cap }),
         Basis::Range => json!({ "kind": "range", "at_least": 0, "at_most": 100 }),
+        Basis::Withheld { hits, .. } => {
+            let by: Vec<Value> =
+                hits.iter().map(|(rule, hits)| json!({ "machine": rule.as_str(), "hits": hits })).collect();
+            json!({ "kind": "withheld", "by": by })
+        }
     }
 }
 

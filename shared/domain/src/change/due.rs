@@ -4,6 +4,7 @@ use crate::condition::{Level, View};
 use crate::evaluation::Evaluation;
 use crate::identity::Slug;
 use crate::lead::Lead;
+use crate::machine::settles_at;
 use crate::nurture::enrol;
 use crate::persona::persona;
 use crate::playbook::{LeadWhen, Playbook};
@@ -61,7 +62,8 @@ pub fn next_review(lead: &Lead, playbook: &Playbook, people: &People, now: Times
     let owed = running(lead).and_then(|clock| clock.next_at(people, &playbook.promises));
     // The index knows whole seconds.
     let owed = owed.map(|at| Timestamp::from_secs(at.plus(SECOND_MS - 1).secs()));
-    owed.into_iter().chain(next_difference(lead, playbook, now)).min()
+    let settles = settles_at(lead);
+    owed.into_iter().chain(settles).chain(next_difference(lead, playbook, now)).min()
 }
 
 fn next_difference(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {

@@ -50,13 +50,13 @@ fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
     }
 }
 
-/// Takes in what an activity says of a lead's nurturing.
+/// Takes in what an activity says of a lead's nurturing. What machines did that is withheld does not come here.
 pub(super) fn heard(lead: &mut Lead, activity: &Activity, incoming: &Incoming) {
     let at = incoming.occurred_at;
     let trusted = may_tell(&incoming.by);
     match activity.kind.as_str() {
         "email_sent" if incoming.by == NURTURE => sent(lead, activity, at),
-        "email_opened" if trusted && text(activity, "machine").is_none() => lead.nurture.reacted(at),
+        "email_opened" if trusted => lead.nurture.reacted(at),
         _ if activity.is_own_doing() => lead.nurture.reacted(at),
         _ => {}
     }

@@ -9,6 +9,7 @@ use crate::consent::{ConsentFact, ConsentStatus};
 use crate::content::told;
 use crate::identity::{ExternalId, is_free_mail};
 use crate::lead::{Company, HadBy, Lead};
+use crate::ledger::Ledger;
 use crate::permission::country_of;
 use crate::playbook::{LeadWhen, Playbook};
 use crate::time::Timestamp;
@@ -32,7 +33,7 @@ pub(super) fn capture_into(
         lead.touches.take(touch.clone());
     }
     if let Some(activity) = &capture.activity {
-        activity_into(lead, activity, incoming.occurred_at, playbook);
+        activity_into(lead, activity, incoming.occurred_at, playbook, false);
         content_into(lead, activity, incoming, playbook);
         responded |= playbook.responds(activity);
     }
@@ -139,15 +140,21 @@ pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Inco
     }
 }
 
-pub(super) fn activity_into(lead: &mut Lead, activity: &Activity, at: Timestamp, playbook: &Playbook) {
+/// Counts an activity; one that `waits` is no response yet.
+pub(super) fn activity_into(
+    lead: &mut Lead,
+    activity: &Activity,
+    at: Timestamp,
+    playbook: &Playbook,
+    waits: bool,
+) {
     lead.activities = lead.activities.saturating_add(1);
-    if playbook.responds(activity) {
+    if playbook.responds(activity) && !waits {
         lead.responded_at = Some(lead.responded_at.map_or(at, |known| known.min(at)));
     }
-    for signal in playbook.signals_of(activity) {
-        lead.ledger.add(signal.key, at.day(), 1);
-        if lead.counts_from.is_some_and(|from| at > from) {
-            lead.ledger_since.add(signal.key, at.day(), 1);
-        }
+    playbook.count(activity, at.day(), &mut lead.ledger, &mut lead.machines.withheld, |_| true);
+    if lead.counts_from.is_some_and(|from| at > from) {
+        // What is withheld is nothing that it did since.
+        playbook.count(activity, at.day(), &mut lead.ledger_since, &mut Ledger::default(), |_| true);
     }
 }

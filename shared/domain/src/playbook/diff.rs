@@ -44,6 +44,7 @@ const ORDER: &[&str] = &[
     "promises",
     "reasons",
     "consent",
+    "machines",
     "forms",
     "personas",
     "phases",
@@ -227,6 +228,12 @@ impl Sides<'_> {
                     _ => return None,
                 };
                 changed().map(|text| format!("{enough}, {text}"))
+            })),
+            "machines" => lines(each(&before, &after, &[], |key, from, to| {
+                let changed = || now_and_no_longer(&texts(from), &texts(to));
+                (key == "withhold").then(changed)?.map(|text| {
+                    format!("What machines do with our mails is withheld by rule, {text}; signals of mails are counted anew")
+                })
             })),
             "forms" => self.items("form", &before, &after, &|_, _| String::new(), &form),
             "personas" => self.items("persona", &before, &after, &|_, _| String::new(), &|before, after| {

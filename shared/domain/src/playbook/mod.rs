@@ -29,7 +29,8 @@ use crate::country::Country;
 use crate::export::schedule::Scheduled;
 use crate::fault::Fault;
 use crate::identity::Slug;
-use crate::ledger::SignalKey;
+use crate::ledger::{Ledger, SignalKey};
+use crate::machine::{Rule, Withhold, rule_of, withheld_key};
 use crate::nurture::{Nurturing, Program};
 use crate::persona::Persona;
 use crate::phase::Phases;
@@ -336,6 +337,8 @@ pub struct Playbook {
     pub single_opt_in: Vec<Country>,
     /// Countries in which a customer may be written to until they object.
     pub soft_opt_in: Vec<Country>,
+    /// Which opens and clicks of machines are withheld.
+    pub machines: Withhold,
     /// The forms.
     pub forms: Vec<Form>,
     /// The personas, the first by priority first.
@@ -449,10 +452,36 @@ impl Playbook {
         self.signals.iter().filter(move |signal| signal.matches(activity))
     }
 
+    /// Gives the rule by which an activity is withheld: a machine did it, and the playbook lets that count for nothing.
+    #[must_use]
+    pub fn withheld(&self, activity: &Activity) -> Option<Rule> {
+        rule_of(activity).filter(|rule| self.machines.0.contains(rule))
+    }
+
+    /// Counts those of an activity's signals that are asked for; what is withheld, apart from what counts.
+    pub fn count(
+        &self,
+        activity: &Activity,
+        day: Day,
+        ledger: &mut Ledger,
+        withheld: &mut Ledger,
+        asked: impl Fn(SignalKey) -> bool,
+    ) {
+        let rule = self.withheld(activity);
+        for signal in self.signals_of(activity).filter(|signal| asked(signal.key)) {
+            match rule {
+                Some(rule) => withheld.add(withheld_key(signal.key, rule), day, 1),
+                None => ledger.add(signal.key, day, 1),
+            }
+        }
+    }
+
     /// Tells whether an activity makes a contact a lead, where any response does.
     #[must_use]
     pub fn responds(&self, activity: &Activity) -> bool {
-        matches!(self.lead_when, LeadWhen::AnyResponse) && activity.is_response()
+        matches!(self.lead_when, LeadWhen::AnyResponse)
+            && activity.is_response()
+            && self.withheld(activity).is_none()
     }
 
     /// Lists everybody whom the playbook names, without repeats.

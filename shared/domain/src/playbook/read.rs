@@ -20,6 +20,7 @@ use crate::export::schedule::{Every, Scheduled, WEEKDAYS, parse_time};
 use crate::fault::{Fault, Faults};
 use crate::identity::Slug;
 use crate::ledger::SignalKey;
+use crate::machine::{Rule, Withhold, is_about};
 use crate::reader::{Node, Object};
 use crate::score::HalfLife;
 use crate::stage::Step;
@@ -61,7 +62,8 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         Some(node) => node.parsed(zone),
         None => Some(jiff::tz::TimeZone::UTC),
     };
-    let signals = signals(&object);
+    let machines = machines(&object);
+    let signals = signals(&object, &machines);
     let mut by_id = BTreeMap::new();
     for (at, signal) in signals.iter().enumerate() {
         by_id.insert(signal.id.clone(), (at, signal.key));
@@ -130,6 +132,7 @@ fn sections(root: &Node<'_>) -> Option<Playbook> {
         reasons,
         single_opt_in,
         soft_opt_in,
+        machines,
         forms,
         personas,
         phases,
@@ -176,7 +179,19 @@ pub(super) fn title(object: &Object<'_>, id: &Slug) -> String {
         .unwrap_or_else(|| id.as_str().replace(['_', '-'], " "))
 }
 
-fn signals(object: &Object<'_>) -> Vec<Signal> {
+/// Reads which rules withhold what they find; all do where nothing is said.
+fn machines(object: &Object<'_>) -> Withhold {
+    let Some(section) = object.optional("machines").and_then(|node| node.object()) else {
+        return Withhold::default();
+    };
+    let listed = section.optional("withhold").and_then(|node| node.list());
+    section.finish();
+    listed.map_or_else(Withhold::default, |rules| {
+        Withhold(rules.iter().filter_map(|node| node.one_of(Rule::WORDS)).collect())
+    })
+}
+
+fn signals(object: &Object<'_>, machines: &Withhold) -> Vec<Signal> {
     let mut signals: Vec<Signal> = Vec::new();
     items(object, "signals", &mut BTreeSet::new(), |item, id| {
         let title = title(item, &id);
@@ -204,7 +219,7 @@ fn signals(object: &Object<'_>) -> Vec<Signal> {
                 tests.extend(test.map(|test| (name.to_owned(), test)));
             }
         }
-        let key = signal_key(&kinds, item.optional("where").map(|node| node.value()));
+        let key = signal_key(&kinds, item.optional("where").map(|node| node.value()), machines);
         if let Some(other) = signals.iter().find(|signal| signal.key == key) {
             item.fault(format!("means the same as the signal \"{}\"; one definition has one name", other.id));
         }
@@ -213,14 +228,19 @@ fn signals(object: &Object<'_>) -> Vec<Signal> {
     signals
 }
 
-/// Makes the key of a signal from its meaning: its kinds and tests, not its name.
-fn signal_key(kinds: &[String], tests: Option<&Value>) -> SignalKey {
+/// Makes the key of a signal from its meaning: its kinds and tests, not its name; of mails also which machines count.
+fn signal_key(kinds: &[String], tests: Option<&Value>, machines: &Withhold) -> SignalKey {
     let mut kinds = kinds.to_vec();
     kinds.sort();
     kinds.dedup();
     // A signal that asks nothing more was always hashed with no tests at all: keys stand in stored ledgers.
     let tests = tests.map(|tests| meaning_of_tests(Some(tests)));
-    let hash = Sha256::digest(serde_json::json!([kinds, tests]).to_string().as_bytes());
+    let mut meaning = vec![serde_json::json!(kinds), serde_json::json!(tests)];
+    // That all are withheld, as where nothing is said, is no part of the key.
+    if is_about(&kinds) && *machines != Withhold::default() {
+        meaning.push(machines.0.iter().map(|rule| rule.as_str()).collect());
+    }
+    let hash = Sha256::digest(Value::from(meaning).to_string().as_bytes());
     let mut bytes = hash.iter().copied();
     let mut next = || u32::from(bytes.next().unwrap_or_default());
     SignalKey(next() << 16 | next() << 8 | next())

@@ -101,9 +101,7 @@ fn the_first_playbook_is_new_in_each_section_and_needs_both() {
 #[test]
 fn sections_of_marketing_s_own_that_are_yet_to_come_need_marketing_alone_and_unknown_ones_both() {
     let from = document();
-    for (section, agree) in
-        [("content", Agree::Marketing), ("programs", Agree::Marketing), ("prices", Agree::Both)]
-    {
+    for (section, agree) in [("content", Agree::Marketing), ("prices", Agree::Both)] {
         let to = patched(from.clone(), &json!({section: [{"id": "a"}]}));
         for (from, to) in [(&from, &to), (&to, &from)] {
             let differences = diff(from, to);
@@ -255,6 +253,7 @@ marketing:
     form["page_activities"] = json!(["page_viewed", "video_played"]);
     document["consent"]["single_opt_in"] = json!(["GB", "IE"]);
     document["consent"]["soft_opt_in"] = json!(["AT", "DE"]);
+    document["machines"] = json!({ "withhold": ["head", "too_soon", "many_links"] });
     // One column only: the order of columns is the file's, so it says something.
     document["exports"] = yaml(
         "

@@ -3,8 +3,7 @@
 use crate::case::{lead_id, playbook, yaml};
 use crate::drawn::{BRISK, any_playbook, arrive, brisk, deliver, delivery, some_facts, start, subject};
 use domain::change::{
-    Capture, Change, Effect, Entry, Fact, Incoming, Outcome, Pace, STALE_MS, advance, count_signals, decide,
-    review,
+    Capture, Change, Effect, Entry, Fact, Incoming, Outcome, Pace, Recount, STALE_MS, advance, decide, review,
 };
 use domain::condition::{TouchField, View};
 use domain::consent::Purpose;
@@ -368,12 +367,10 @@ proptest! {
             again = Some(decide(subject(again), Vec::new(), &[], &facts, &playbook, People::nobody(), now).lead);
         }
         let again = again.unwrap();
-        let activities = timeline.iter().filter_map(|entry| match &entry.fact {
-            Fact::Activity(activity) => Some((activity, entry.at)),
-            Fact::Captured(capture) => capture.activity.as_ref().map(|activity| (activity, entry.at)),
-            _ => None,
-        });
-        prop_assert_eq!(&count_signals(activities, &playbook), &again.ledger);
+        let known = BTreeSet::new();
+        let mut recount = Recount::new(&playbook, &known, &stored);
+        timeline.iter().for_each(|entry| recount.take(entry));
+        prop_assert_eq!(&recount.finish().ledger, &again.ledger);
         let horizon = playbook.horizon(now.day());
         prop_assert_eq!(stored.ledger.folded(horizon), again.ledger.folded(horizon));
         for ahead in 0..40 {

@@ -26,6 +26,8 @@ const ONLY_THE_READER: &[&str] = &[
     "names no reason",
     "overlaps with another span",
     "ends when it begins",
+    "is not an e-mail address",
+    "is no address of a site",
     "is no day of the calendar",
     "refer to each other in a circle",
     "means the same as the signal",

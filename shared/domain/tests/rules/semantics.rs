@@ -161,6 +161,7 @@ impl Known {
             id: &id,
             attributes: &attributes,
             ledger: &ledger,
+            withheld: &Ledger::default(),
             touches: &touches,
             consents: &consents,
             today,

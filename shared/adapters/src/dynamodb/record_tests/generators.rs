@@ -7,6 +7,7 @@ use domain::consent::{Basis, ConsentFact, ConsentState, ConsentStatus, Consents,
 use domain::identity::{AnonymousId, Email, ExternalId, Identity, LeadId, Phone, Slug};
 use domain::lead::{Company, Had, HadBy, Lead, Touch, Touches};
 use domain::ledger::{Ledger, SignalKey};
+use domain::machine::{Click, Machines};
 use domain::money::{Currency, Money};
 use domain::nurture::opt_in::OptIn;
 use domain::nurture::{Enrolment, Exit, Mail, Nurture, Sending};
@@ -203,6 +204,17 @@ pub(crate) fn ledger() -> impl Strategy<Value = Ledger> {
     })
 }
 
+fn machines() -> impl Strategy<Value = Machines> {
+    let numbers = (any::<u32>(), any::<u32>());
+    let click =
+        (any_time(), delivery(), numbers, any::<bool>(), any::<bool>(), vec(0_u32..0x0100_0000, 0..4));
+    let click = click.prop_map(|(at, id, (message, link), machine, waits, counted)| {
+        let counted = counted.into_iter().map(SignalKey).collect();
+        Click { at, id, message, link, machine, waits, counted }
+    });
+    (ledger(), vec(click, 0..4)).prop_map(|(withheld, clicks)| Machines { withheld, clicks })
+}
+
 pub(crate) fn any_day() -> impl Strategy<Value = Day> {
     (-40_000_i32..40_000).prop_map(Day)
 }
@@ -255,8 +267,9 @@ prop_compose! {
             (any_time(), of(any_time()), of(any_time()), of(any_time()), of(time()), of(time()), of(time())),
         (was_customer, ready, stage, score, person, held_for) in
             (any::<bool>(), any::<bool>(), stage(), score(), of(slug()), of(slug())),
-        (sales, withdrawn, recent, ledger, ledger_since) in
-            (vec(sales_fact(), 0..5), vec(delivery(), 0..3), vec(delivery(), 0..33), ledger(), ledger()),
+        (sales, withdrawn, recent, ledger, ledger_since, machines) in (
+            vec(sales_fact(), 0..5), vec(delivery(), 0..3), vec(delivery(), 0..33), ledger(), ledger(), machines(),
+        ),
         (segments, possible_duplicates) in (btree_set(slug(), 0..4), btree_set(lead_id(), 0..3)),
         (persona, phase, content, members, to_assign) in (
             of(slug()),
@@ -272,7 +285,7 @@ prop_compose! {
             consents: Consents(consents),
             opt_in, suppressed, touches,
             created_at, responded_at, was_customer, sales, withdrawn, activities, ledger,
-            counts_from, ledger_since, score, ready, stage,
+            counts_from, ledger_since, machines, score, ready, stage,
             held_for: held_for.filter(|_| !stage.in_inbox()),
             stage_since: since.unwrap_or(created_at),
             cycle, person, person_since, promise_due_at, to_assign, persona, phase, segments, content, due_at,

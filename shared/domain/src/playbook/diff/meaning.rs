@@ -9,6 +9,7 @@ use crate::calendar::Week;
 use crate::content::language::Language;
 use crate::country::Country;
 use crate::export::FIXED;
+use crate::machine::Rule;
 use crate::persona::Aspect;
 use crate::playbook::programs::{FIRST_AFTER_DAYS, GAP_DAYS, MOST_PER_WEEK, WAIT_DAYS, usual_hours};
 use crate::playbook::promises::{DUE_SOON_PERCENT, FIRST_ANSWER_HOURS};
@@ -78,6 +79,12 @@ pub(super) fn playbook(document: &Value) -> Map<String, Value> {
         for list in ["single_opt_in", "soft_opt_in"] {
             change(consent, list, |list| sorted(list.into_iter().map(country)));
         }
+    }
+    let machines = sections.entry("machines").or_insert_with(|| json!({}));
+    if let Value::Object(machines) = machines {
+        let all: Vec<&str> = Rule::WORDS.iter().map(|(word, _)| *word).collect();
+        machines.entry("withhold").or_insert_with(|| json!(all));
+        change(machines, "withhold", sorted);
     }
     if let Some(Value::Object(qualified)) = sections.get_mut("marketing_qualified") {
         change(qualified, "labels", sorted);
