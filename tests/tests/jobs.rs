@@ -35,5 +35,6 @@ mod jobs {
     pub(crate) mod segments;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;
+    pub(crate) mod told;
     pub(crate) mod webhooks;
 }
