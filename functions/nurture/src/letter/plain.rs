@@ -57,8 +57,9 @@ fn tidy(text: &str) -> String {
     tidy
 }
 
-/// Tells whether a text shows another, however its lines are broken.
+/// Tells whether a text shows another, however its lines are broken: also within what has no spaces, such as an address in
+/// Japanese.
 pub(super) fn shows(text: &str, what: &str) -> bool {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    words(text).contains(&words(what))
+    let letters = |text: &str| text.split_whitespace().collect::<String>();
+    letters(text).contains(&letters(what))
 }

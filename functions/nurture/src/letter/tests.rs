@@ -281,6 +281,29 @@ fn without_an_address_of_the_lead_of_the_company_or_of_its_site_there_is_no_lett
 }
 
 #[test]
+fn an_address_that_no_line_holds_is_seen_all_the_same() {
+    let mut playbook = PLAYBOOK.clone();
+    let address =
+        "株式会社サンプル東京都千代田区丸の内一丁目二番三号丸の内サンプルビルディング十五階総務部広報課御中";
+    playbook.nurture.postal_address = Some(address.to_owned());
+    let (program, ada, from) = (slug("newcomers"), lead(&[]), mailbox());
+    let written = write(&Order {
+        lead: &ada,
+        number: 1,
+        playbook: &playbook,
+        program: Program { id: &program, name: "Newcomers" },
+        content: &content("https://a.example/x"),
+        why: None,
+        template: &Template::built_in().unwrap(),
+        from: &from,
+        ways: Ways::Shown,
+        now: time(NOON),
+    })
+    .unwrap();
+    assert_eq!(written.html.matches(address).count(), 1, "no footer says it again");
+}
+
+#[test]
 fn what_is_tracked_is_what_the_playbook_says_and_the_lead_agreed_to() {
     let lead = lead(&[]);
     let signer = signed(&lead);
