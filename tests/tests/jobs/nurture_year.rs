@@ -265,7 +265,6 @@ impl Year {
         for day in 0..DAYS {
             let midnight = start.plus(day * DAY_MS);
             self.until(midnight).await;
-            self.tick("rescore").await;
             let mut due = self.look().await;
             due.retain(|at| *at < midnight.plus(DAY_MS));
             // Rounded up to the next half an hour; what is overdue, at once.
@@ -303,15 +302,20 @@ impl Year {
         self.clock.set(at.max(self.now()));
     }
 
-    /// Reads when which lead's mail is due, and lets sales deal with the leads that it has.
+    /// Reads when which lead's mail is due, lets time change what it changes, and lets sales deal with the leads that it has.
     async fn look(&mut self) -> Vec<Timestamp> {
         let mut due = Vec::new();
         let mut handed = Vec::new();
+        let (now, mut changes) = (self.now(), false);
         for lead in leads(&self.store).await {
             due.extend(lead.nurture.next_at);
+            changes |= lead.due_at.is_some_and(|at| at <= now && lead.nurture.next_at != Some(at));
             if lead.stage == Stage::MarketingQualified {
                 handed.push((lead.id.clone(), lead.cycle));
             }
+        }
+        if changes {
+            self.tick("rescore").await;
         }
         for (id, cycle) in handed {
             if self.dealt_with.insert(id.clone(), cycle) != Some(cycle) {
