@@ -563,3 +563,95 @@ async fn a_tick_costs_what_is_due_and_not_what_there_is() {
     assert_eq!(few, many);
     assert!(few.iter().filter(|call| **call == "load").count() >= 40);
 }
+
+/// What SES tells of a mail to a lead.
+fn told_by_ses(lead: &LeadId, kind: &str, detail: &Value, at: Timestamp) -> Value {
+    let mut event = json!({
+        "source": "aws.ses",
+        "detail": { "eventType": kind, "mail": { "tags": { "lead": [lead.as_str()], "message": ["1"] } } },
+    });
+    let mut detail = detail.clone();
+    detail["timestamp"] = at.to_string().into();
+    event["detail"][kind.to_lowercase()] = detail;
+    event
+}
+
+#[tokio::test]
+async fn an_address_that_is_dead_or_complained_comes_onto_the_list_and_stays_there_for_whoever_comes_with_it()
+{
+    for (kind, detail, reason, withdrawn) in [
+        ("Bounce", json!({ "bounceType": "Permanent", "bounceSubType": "General" }), Some("bounced"), false),
+        ("Bounce", json!({ "bounceType": "Transient", "bounceSubType": "MailboxFull" }), None, false),
+        ("Complaint", json!({}), Some("complained"), true),
+        ("Delivery", json!({}), None, false),
+    ] {
+        let (house, _dynamo) = House::on_dynamo(&json!({})).await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        house.later(MINUTE_MS);
+        let event = told_by_ses(&ada, kind, &detail, house.clock.now());
+        for _ in 0..2 {
+            nurture::handle(&house.nurture, &event).await.unwrap();
+        }
+        let dossier = house.dossier(&ada).await;
+        assert_eq!(dossier["suppressed"], json!(reason), "{kind}");
+        let status = if withdrawn { "withdrawn" } else { "confirmed" };
+        assert_eq!(dossier["consent"][0]["status"], status, "{kind}");
+        let email = json!({ "email": "ada@company.example" });
+        let found = house.call(Role::Marketing, "/v1/suppressions/lookup", &email).await.json();
+        assert_eq!(found["items"][0]["reason"], json!(reason), "{kind}");
+        assert_eq!(dossier["nurture"]["program"].is_null(), reason.is_some(), "{kind}");
+        house.later(30 * DAY_MS);
+        assert_eq!(house.tick().await["sent"], u64::from(reason.is_none()), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_while_it_hears_of_a_complaint_leaves_the_rest_to_the_next_try() {
+    let mut call = 1;
+    loop {
+        let house = House::new(&json!({})).await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        house.failures.take_calls();
+        house.failures.on_call(call, Failure::Hangs);
+        let event = told_by_ses(&ada, "Complaint", &json!({}), house.clock.now());
+        let ended = tokio::select! {
+            done = nurture::handle(&house.nurture, &event) => { done.unwrap(); true },
+            () = house.failures.hung() => false,
+        };
+        house.failures.heal();
+        nurture::handle(&house.nurture, &event).await.unwrap();
+        assert_eq!(house.dossier(&ada).await["suppressed"], "complained", "call {call}");
+        let email = json!({ "email": "ada@company.example" });
+        let found = house.call(Role::Marketing, "/v1/suppressions/lookup", &email).await.json();
+        assert_eq!(found["items"][0]["reason"], "complained", "call {call}");
+        assert_eq!(house.told(&ada, "email_complained").await.len(), 1, "call {call}");
+        if ended {
+            break;
+        }
+        call += 1;
+    }
+    assert!(call > 3, "it dies at {call} calls");
+}
+
+#[tokio::test]
+async fn whoever_fills_in_forms_in_somebody_s_name_for_a_year_has_three_mails_sent() {
+    let house = House::new(&json!({})).await;
+    let mut sent = Vec::new();
+    for day in 0..360 {
+        for n in 0..4 {
+            let form = json!({
+                "email": "eva@company.example", "country": "DE", "submission_id": format!("{day} {n}"),
+                "consent_marketing": true, "full_name": "WIN https://evil.example",
+            });
+            house.api.call("POST", "/v1/forms/whitepaper").json(&form).expect(202).await;
+            house.later(6 * HOUR_MS);
+            house.tick().await;
+            sent.extend(house.mails().into_iter().map(|mail| (house.clock.now(), mail)));
+        }
+    }
+    assert_eq!(sent.len(), 3, "{:?}", sent.iter().map(|(at, _)| at.to_string()).collect::<Vec<_>>());
+    assert!(sent.windows(2).all(|two| two[1].0.since(two[0].0) >= DAY_MS), "at most one a day");
+    assert!(sent.iter().all(|(_, mail)| !mail.html.contains("evil") && mail.subject.contains("confirm")));
+}
