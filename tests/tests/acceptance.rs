@@ -13,6 +13,7 @@
 //! * `consent` – what links in mails do to it, and addresses that nobody may write to; `opt_in` – the mail that asks;
 //! * `races`, `faults` – many at once, and a store that fails at every step;
 //! * `tracking` – the pixel and the links of mails;
+//! * `templates` – how letters look;
 //! * `shuffled` – rows of an export in a hundred orders;
 //! * `logs` – what they must not hold.
 
@@ -50,5 +51,7 @@ mod roles;
 mod sales_feedback;
 #[path = "acceptance/shuffled.rs"]
 mod shuffled;
+#[path = "acceptance/templates.rs"]
+mod templates;
 #[path = "acceptance/tracking.rs"]
 mod tracking;

@@ -23,6 +23,7 @@ mod jobs {
     pub(crate) mod learning;
     pub(crate) mod mail;
     pub(crate) mod nurture;
+    pub(crate) mod nurture_report;
     pub(crate) mod personas;
     pub(crate) mod playbook;
     pub(crate) mod promises;
@@ -34,5 +35,6 @@ mod jobs {
     pub(crate) mod segments;
     pub(crate) mod setting;
     pub(crate) mod thirty_days;
+    pub(crate) mod told;
     pub(crate) mod webhooks;
 }

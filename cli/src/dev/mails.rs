@@ -1,7 +1,8 @@
 //! The mails that would have been sent: a list of the folder's `.eml` files, and each as a mail program shows it.
 //!
 //! They are read by a library that had no part in writing them, so what is seen here is what a reader would see. A mail's
-//! HTML is shown in a frame that may neither run anything nor load anything; its links open in a window of their own.
+//! HTML is shown in a frame that may run nothing; its links open in a window of their own. Its pictures are loaded, as a mail
+//! program would, so that looking at a letter here is an opening like any other.
 
 use super::site::own_name_only;
 use adapters::http::Problem;
@@ -18,9 +19,9 @@ use std::path::PathBuf;
 /// How many mails are listed, the latest first.
 const LISTED: usize = 100;
 
-/// Lets a mail's HTML have its looks, and nothing else.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-popups allow-popups-to-escape-sandbox";
+/// Lets a mail's HTML have its looks and its pictures, and nothing else.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; sandbox allow-popups \
+                      allow-popups-to-escape-sandbox";
 
 /// Gives the routes of the mails in a folder.
 pub fn router(folder: PathBuf) -> Router {
@@ -117,9 +118,21 @@ async fn show(State(folder): State<PathBuf>, Path(name): Path<String>) -> Result
 
 async fn as_html(State(folder): State<PathBuf>, Path(name): Path<String>) -> Result<Response, Problem> {
     let html = mail(&folder, &name).await?.html;
-    // A link must not take the place of the mail in its frame.
-    let html = html.replacen("<head>", "<head><base target=\"_blank\">", 1);
-    Ok(([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(html)).into_response())
+    Ok(([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(leading_out(&html))).into_response())
+}
+
+/// Lets the links of a document open in a window of their own: none must take the place of the mail in its frame.
+fn leading_out(html: &str) -> String {
+    let base = "<base target=\"_blank\">";
+    let lower = html.to_ascii_lowercase();
+    let behind_head = ["<head>", "<head "].iter().filter_map(|tag| lower.find(tag)).min().and_then(|at| {
+        let (_, from) = lower.split_at_checked(at)?;
+        html.split_at_checked(at + from.find('>')? + 1)
+    });
+    match behind_head {
+        Some((before, behind)) => format!("{before}{base}{behind}"),
+        None => format!("{html}{base}"),
+    }
 }
 
 async fn source(State(folder): State<PathBuf>, Path(name): Path<String>) -> Result<Response, Problem> {
@@ -142,4 +155,20 @@ fn page(title: &str, body: &Markup) -> String {
         }
     }
     .into_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_every_document_open_in_a_window_of_their_own() {
+        for (html, expected) in [
+            ("<html><head><title>x</title>", "<html><head><base target=\"_blank\"><title>x</title>"),
+            ("<HTML><HEAD lang=\"ä\"><title>", "<HTML><HEAD lang=\"ä\"><base target=\"_blank\"><title>"),
+            ("<header><p>ä", "<header><p>ä<base target=\"_blank\">"),
+        ] {
+            assert_eq!(leading_out(html), expected);
+        }
+    }
 }

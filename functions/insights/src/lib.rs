@@ -7,6 +7,7 @@
 //! * [`funnel`] – how many leads came how far, and how long that took;
 //! * [`kept`] – figures kept by date: one walk each night, and trends from it;
 //! * [`promises`] – how both sides kept what they promised each other;
+//! * [`nurture`] – what nurturing did, against leads that were held out;
 //! * [`said`] – what customers said about the marketing;
 //! * [`backtest`] – what a playbook would have done on leads whose outcome is known;
 //! * [`learned`] – what best and worst customers have in common, and a card that follows from it;
@@ -29,6 +30,7 @@ pub mod content;
 pub mod funnel;
 pub mod kept;
 pub mod learned;
+pub mod nurture;
 pub mod personas;
 pub mod promises;
 pub mod quality;
@@ -147,6 +149,8 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(promises::promises))
         .routes(routes!(promises::leads))
         .routes(routes!(kept::trend::promises))
+        .routes(routes!(nurture::nurture))
+        .routes(routes!(nurture::leads))
         .routes(routes!(said::marketing_feedback))
         .routes(routes!(backtest::backtest))
         .routes(routes!(learned::characteristics))
@@ -304,6 +308,7 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
                     let asked = asked.ok_or_else(|| StoreError::Damaged(format!("job {}", job.id())))?;
                     alive(app, job, promises::report(app, &asked)).await?
                 }
+                Some("nurture") => return nurture::work(app, job, until).await,
                 Some("characteristics") => alive(app, job, learned::report(app, &asked)).await?,
                 Some("segments") => return Ok(Worked::is_done(segments::work(app, job, until).await?)),
                 Some("personas") => alive(app, job, personas::report(app, &asked)).await?,

@@ -4,13 +4,14 @@
 //!
 //! * this file – what all questions have in common: spans of time, the ids of their jobs, CSV;
 //! * `campaigns` – of the campaigns report; `funnel` – of the funnel; `segments` – of the segments report;
-//! * `promises` – of the promises of both sides; `trend` – of what was kept day by day;
+//! * `promises` – of the promises of both sides; `nurture` – of what nurturing did; `trend` – of what was kept day by day;
 //! * `said` – of what customers said about the marketing;
 //! * `learning` – of a backtest, a suggested card, and what best and worst have in common.
 
 pub mod campaigns;
 pub mod funnel;
 pub mod learning;
+pub mod nurture;
 pub mod promises;
 pub mod said;
 pub mod segments;

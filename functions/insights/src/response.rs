@@ -10,7 +10,7 @@ use domain::campaign::{Campaign, Status, each};
 use domain::condition::TouchField;
 use domain::lead::Lead;
 use domain::money::{Currency, Money};
-use domain::report::{Credit, Line, Row};
+use domain::report::{Credit, Line, Row, WonDeal};
 use domain::sales::Outcome;
 use domain::score::Part;
 use domain::segment::harmless_cell;
@@ -176,20 +176,22 @@ pub fn behind(row: &Row) -> Value {
         Outcome::Won(at) => ("won", Some(at)),
         Outcome::Lost(at) => ("lost", Some(at)),
     };
-    let deals = row.won.iter().map(|deal| {
-        json!({
-            "deal": { "system": deal.id.system(), "id": deal.id.id() },
-            "amount": deal.amount.as_ref().map(adapters::wire::money_json),
-            "won_at": deal.first_won.to_string(),
-        })
-    });
     json!({
         "lead_id": row.lead.as_str(),
         "responded_at": row.responded_at.to_string(),
         "outcome": outcome,
         "outcome_at": at.map(|at| at.to_string()),
         "first_touch": row.first_touch.as_ref().map(adapters::wire::touch_json),
-        "won_deals": deals.collect::<Vec<_>>(),
+        "won_deals": row.won.iter().map(won_deal).collect::<Vec<_>>(),
+    })
+}
+
+/// Gives a won deal.
+pub(crate) fn won_deal(deal: &WonDeal) -> Value {
+    json!({
+        "deal": { "system": deal.id.system(), "id": deal.id.id() },
+        "amount": deal.amount.as_ref().map(adapters::wire::money_json),
+        "won_at": deal.first_won.to_string(),
     })
 }
 

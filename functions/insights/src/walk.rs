@@ -18,6 +18,7 @@ use domain::replay::facts_of;
 use domain::time::Timestamp;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use learning::dataset::spread;
+use learning::nurtured::{self, Side};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Selection {
     pub condition: Option<Condition>,
     /// Of all others, about one in so many; chosen by their ids, always the same ones.
     pub one_in: Option<f64>,
+    /// Nurtured by the programs that are asked for.
+    pub nurtured: Option<nurtured::Question>,
 }
 
 impl Selection {
@@ -52,6 +55,10 @@ impl Selection {
         self.one_in.is_none_or(|n| is_sampled(&lead.id, n))
             && self.from.is_none_or(|from| captured >= from)
             && self.to.is_none_or(|to| captured < to)
+            && self
+                .nurtured
+                .as_ref()
+                .is_none_or(|question| question.eligible(lead).any(|e| e.side == Side::Nurtured))
             && self.condition.as_ref().is_none_or(|condition| condition.met(&view))
     }
 }

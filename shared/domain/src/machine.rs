@@ -453,16 +453,16 @@ pub(crate) fn withheld_keys(playbook: &Playbook) -> impl Iterator<Item = (&Signa
 // ---- How it is stored ----
 
 impl Machines {
-    /// Writes the compact stored form; nothing where there is nothing to say. Times are distances from `from`.
+    /// Writes the compact stored form; nothing where there is nothing to say.
     #[must_use]
-    pub fn encode(&self, from: Timestamp) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let withheld = self.withheld.encode();
         if withheld.is_empty() && self.clicks.is_empty() {
             return Vec::new();
         }
         let mut out = vec![u8::try_from(self.clicks.len()).unwrap_or(u8::MAX)];
         for click in self.clicks.iter().take(usize::from(u8::MAX)) {
-            out.extend(click.at.since(from).to_be_bytes());
+            out.extend(click.at.millis().to_be_bytes());
             out.extend(click.id.0);
             out.extend(click.message.to_be_bytes());
             out.extend(click.link.to_be_bytes());
@@ -477,7 +477,7 @@ impl Machines {
 
     /// Reads the stored form; `None` where the bytes are not one.
     #[must_use]
-    pub fn decode(bytes: &[u8], from: Timestamp) -> Option<Self> {
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let Some((count, mut rest)) = bytes.split_first() else { return Some(Self::default()) };
         fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
             let (chunk, after) = rest.split_first_chunk()?;
@@ -486,7 +486,7 @@ impl Machines {
         }
         let mut clicks = Vec::with_capacity(usize::from(*count));
         for _ in 0..*count {
-            let at = from.plus(i64::from_be_bytes(take(&mut rest)?));
+            let at = Timestamp::from_millis(i64::from_be_bytes(take(&mut rest)?));
             let id = DeliveryId(take(&mut rest)?);
             let (message, link) =
                 (u32::from_be_bytes(take(&mut rest)?), u32::from_be_bytes(take(&mut rest)?));

@@ -252,6 +252,8 @@ pub struct Enrolment {
     pub eligible_at: Timestamp,
     /// Whether it is held out, as drawn then.
     pub held_out: bool,
+    /// How many of a hundred were held out then: leads are compared with those of the same share.
+    pub share: u8,
     /// The persona that it mirrored then.
     pub persona: Option<Slug>,
     /// The phase that it was in then.

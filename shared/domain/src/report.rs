@@ -14,7 +14,7 @@ use crate::condition::TouchField;
 use crate::identity::{ExternalId, LeadId};
 use crate::lead::{Lead, Touch};
 use crate::money::{Currency, Money};
-use crate::sales::{DealState, DeliveryId, Move, Outcome, Stay, stays};
+use crate::sales::{DealState, DeliveryId, Move, Outcome, Standing, Stay, stays};
 use crate::stage::Stage;
 use crate::time::Timestamp;
 use std::collections::hash_map::Entry;
@@ -106,31 +106,37 @@ pub struct WonDeal {
     pub first_won: Timestamp,
 }
 
+/// Gives the deals of a lead that are won, with its standing.
+#[must_use]
+pub fn won_deals(lead: &Lead, standing: &Standing) -> Vec<WonDeal> {
+    let taken = |fact: &DeliveryId| {
+        !lead.withdrawn.contains(fact) && standing.impossible.iter().all(|skipped| skipped.id != *fact)
+    };
+    // Facts are kept in the order in which they happened.
+    let first = |deal: &ExternalId, is: fn(&Move) -> bool| {
+        let mut facts = lead.sales.iter().filter(|fact| fact.what.deal() == Some(deal) && is(&fact.what));
+        facts.find(|fact| taken(&fact.id)).map(|fact| fact.at)
+    };
+    let deals = standing.deals.iter().filter(|deal| deal.state == DealState::Won);
+    deals
+        .map(|deal| WonDeal {
+            id: deal.id.clone(),
+            amount: deal.amount,
+            at: deal.at,
+            fact: deal.fact,
+            opened: first(&deal.id, |what| matches!(what, Move::Opportunity { .. })),
+            first_won: first(&deal.id, |what| matches!(what, Move::Won { .. })).unwrap_or(deal.at),
+        })
+        .collect()
+}
+
 impl Row {
     /// Takes from a lead what the report needs; `None` for a contact, since only leads count in funnels.
     #[must_use]
     pub fn of(lead: &Lead) -> Option<Self> {
         let responded_at = lead.responded_at?;
         let standing = lead.standing();
-        let taken = |fact: &DeliveryId| {
-            !lead.withdrawn.contains(fact) && standing.impossible.iter().all(|skipped| skipped.id != *fact)
-        };
-        // Facts are kept in the order in which they happened.
-        let first = |deal: &ExternalId, is: fn(&Move) -> bool| {
-            let mut facts = lead.sales.iter().filter(|fact| fact.what.deal() == Some(deal) && is(&fact.what));
-            facts.find(|fact| taken(&fact.id)).map(|fact| fact.at)
-        };
-        let deals = standing.deals.iter().filter(|deal| deal.state == DealState::Won);
-        let won: Vec<WonDeal> = deals
-            .map(|deal| WonDeal {
-                id: deal.id.clone(),
-                amount: deal.amount,
-                at: deal.at,
-                fact: deal.fact,
-                opened: first(&deal.id, |what| matches!(what, Move::Opportunity { .. })),
-                first_won: first(&deal.id, |what| matches!(what, Move::Won { .. })).unwrap_or(deal.at),
-            })
-            .collect();
+        let won = won_deals(lead, &standing);
         let touches = lead.touches.all().filter(|_| !won.is_empty());
         // What was said again of a deal, such as another amount, is no new win.
         let outcome = won.iter().map(|deal| deal.first_won).min().map_or(standing.outcome, Outcome::Won);
@@ -254,7 +260,11 @@ impl<G> Default for Deals<G> {
 impl<G> Deals<G> {
     /// Adds a won deal of a lead.
     pub fn add(&mut self, row: &Row, deal: &WonDeal, group: G) {
-        let first = (row.first(), row.lead.clone());
+        self.add_of((row.first(), row.lead.clone()), deal, group);
+    }
+
+    /// Adds a won deal of a lead that came at a time.
+    pub fn add_of(&mut self, first: (Timestamp, LeadId), deal: &WonDeal, group: G) {
         self.take(&deal.id, Share { group, first, latest: (deal.at, deal.fact), amount: deal.amount });
     }
 

@@ -11,16 +11,23 @@
 //! * [`segments`] – what became of the leads of each segment; [`separation`] – how well groups tell won from lost;
 //! * [`dataset`] – leads with what was known of them, in columns; [`bins`] – weight of evidence;
 //! * [`characteristics`] – what best and worst have in common;
+//! * [`effect`] – what a treatment did: leads that had it against leads that were held out by lot;
+//! * [`nurtured`] – whether nurturing did anything, program by program; [`mailed`] – what became of its mails;
 //! * [`mining`] – what the database shows of a persona;
-//! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from.
+//! * [`suggest`] – a card of points fitted to won and lost; `fit` – the logistic regression that it starts from;
+//! * `dice` – luck that is always the same.
 
 pub mod backtest;
 pub mod bins;
 pub mod characteristics;
 pub mod dataset;
+mod dice;
+pub mod effect;
 mod fit;
+pub mod mailed;
 pub mod measure;
 pub mod mining;
+pub mod nurtured;
 pub mod quality;
 pub mod segments;
 pub mod separation;

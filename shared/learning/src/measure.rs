@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Below so many wins, or so many losses, nothing can be concluded.
 pub const ENOUGH: u64 = 30;
 /// How many standard errors a 95 % interval reaches to each side.
-const Z95: f64 = 1.959_963_984_540_054;
+pub const Z95: f64 = 1.959_963_984_540_054;
 
 /// What became of a lead, as far as it can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,12 +142,18 @@ pub const fn float(n: u64) -> f64 {
 /// It stays between 0 and 1 and is honest for few leads and for shares of 0 and 1.
 #[must_use]
 pub fn wilson(hits: f64, of: f64) -> Option<Interval> {
+    wilson_at(hits, of, Z95)
+}
+
+/// Gives the interval of a share that reaches `z` standard errors to each side.
+#[must_use]
+pub fn wilson_at(hits: f64, of: f64, z: f64) -> Option<Interval> {
     if of <= 0.0 {
         return None;
     }
-    let (p, z2) = (hits / of, Z95 * Z95);
+    let (p, z2) = (hits / of, z * z);
     let centre = p + z2 / (2.0 * of);
-    let half = Z95 * (p * (1.0 - p) / of + z2 / (4.0 * of * of)).max(0.0).sqrt();
+    let half = z * (p * (1.0 - p) / of + z2 / (4.0 * of * of)).max(0.0).sqrt();
     let by = 1.0 + z2 / of;
     Some(Interval { low: ((centre - half) / by).max(0.0), high: ((centre + half) / by).min(1.0) })
 }

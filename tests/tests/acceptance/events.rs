@@ -189,6 +189,10 @@ async fn every_event_of_deliver_is_answered_as_its_name_says() {
 #[tokio::test]
 async fn every_event_of_nurture_is_answered_as_its_name_says() {
     run("nurture", &testkit::test_playbook()).await;
+}
+
+#[tokio::test]
+async fn every_event_of_nurture_is_answered_so_under_the_starter_playbook_too() {
     run("nurture", &testkit::starter_playbook()).await;
 }
 

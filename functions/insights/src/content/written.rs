@@ -70,7 +70,7 @@ pub(crate) fn table<'a>(
     let line = |row: &Value| {
         let cells = columns.iter().map(|(_, pointer)| match row.pointer(pointer) {
             Some(Value::String(text)) => harmless_cell(text).into_owned(),
-            Some(Value::Number(number)) => number.to_string(),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
             _ => String::new(),
         });
         cells.collect()
@@ -84,7 +84,7 @@ pub(crate) fn table<'a>(
 /// # Errors
 ///
 /// Where it cannot be written.
-pub(super) fn csv<'a>(
+pub(crate) fn csv<'a>(
     rows: impl IntoIterator<Item = &'a Value>,
     columns: &[(&str, &str)],
 ) -> Result<Response, Problem> {

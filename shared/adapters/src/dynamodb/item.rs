@@ -204,8 +204,8 @@ impl<'a> Reader<'a> {
         Ledger::decode(self.bytes(name)?).ok_or(Damage::new(name, UNREADABLE))
     }
 
-    pub(super) fn machines(self, name: &'static str, from: Timestamp) -> Result<Machines, Damage> {
-        Machines::decode(self.bytes(name)?, from).ok_or(Damage::new(name, UNREADABLE))
+    pub(super) fn machines(self, name: &'static str) -> Result<Machines, Damage> {
+        Machines::decode(self.bytes(name)?).ok_or(Damage::new(name, UNREADABLE))
     }
 
     pub(super) fn phase(self, name: &'static str) -> Result<Option<Phase>, Damage> {

@@ -205,7 +205,7 @@ pub fn to_item(lead: &Lead) -> HashMap<String, Stored> {
     item.bytes(name::LEDGER, lead.ledger.encode());
     item.since(name::COUNTS_FROM, lead.counts_from, created_at);
     item.bytes(name::LEDGER_SINCE, lead.ledger_since.encode());
-    item.bytes(name::MACHINES, lead.machines.encode(created_at));
+    item.bytes(name::MACHINES, lead.machines.encode());
     item.number(name::FIT, lead.score.fit);
     item.number(name::ENGAGEMENT, lead.score.engagement);
     item.flag(name::READY, lead.ready);
@@ -386,7 +386,7 @@ fn read(item: Reader<'_>) -> Result<Lead, Damage> {
         ledger: item.ledger(name::LEDGER)?,
         counts_from: item.since(name::COUNTS_FROM, created_at)?,
         ledger_since: item.ledger(name::LEDGER_SINCE)?,
-        machines: item.machines(name::MACHINES, created_at)?,
+        machines: item.machines(name::MACHINES)?,
         score: Score {
             fit: item.number(name::FIT)?.unwrap_or(0),
             engagement: item.number(name::ENGAGEMENT)?.unwrap_or(0),

@@ -3,7 +3,7 @@
 //! | name | type | holds |
 //! | --- | --- | --- |
 //! | `p` | S | the program that it is in |
-//! | `e` | M | enrolments by program, each an M: `t` eligible at, `i` last came in where that is later, `h` held out, `s` persona, `f` phase, `l` and `x` when it left and the number of the reason, `n` mails |
+//! | `e` | M | enrolments by program, each an M: `t` eligible at, `i` last came in where that is later, `h` held out, `o` of a hundred how many were then, `s` persona, `f` phase, `l` and `x` when it left and the number of the reason, `n` mails |
 //! | `m` | N | how many mails were decided |
 //! | `s` | B | when the latest went out, packed |
 //! | `c` | M | the claim: `t` time, `p` program and `c` content, both absent for the question whether it agreed |
@@ -69,6 +69,9 @@ fn enrolment_to_stored(enrolment: &Enrolment, created_at: Timestamp) -> Stored {
     let mut map = Writer::default();
     map.since("t", Some(enrolment.eligible_at), created_at);
     map.flag("h", enrolment.held_out);
+    if enrolment.share != 0 {
+        map.number("o", enrolment.share);
+    }
     map.optional_text("s", enrolment.persona.as_ref().map(Slug::as_str));
     if let Some(place) = enrolment.phase.and_then(|own| Phase::WORDS.iter().position(|(_, p)| *p == own)) {
         map.number("f", place);
@@ -143,6 +146,7 @@ fn enrolment(map: Reader<'_>, created_at: Timestamp) -> Result<Enrolment, Damage
     Ok(Enrolment {
         eligible_at,
         held_out: map.flag("h")?,
+        share: map.number("o")?.unwrap_or(0),
         persona: map.parsed("s", slug)?,
         phase: map.phase("f")?,
         entered_at: map.since("i", created_at)?.unwrap_or(eligible_at),

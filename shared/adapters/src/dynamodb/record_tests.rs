@@ -307,6 +307,7 @@ pub(crate) fn typical_lead() -> Lead {
                 Enrolment {
                     eligible_at: created_at.plus(HOUR_MS),
                     held_out: false,
+                    share: 10,
                     persona: Some(slug("plant-manager")),
                     phase: Some(Phase::Awareness),
                     entered_at: created_at.plus(HOUR_MS),

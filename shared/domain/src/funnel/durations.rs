@@ -33,6 +33,11 @@ impl Durations {
         }
     }
 
+    /// Gives each place that was counted, in hours, with how often.
+    pub fn places(&self) -> impl Iterator<Item = (u16, u64)> {
+        self.0.iter().map(|(hours, n)| (*hours, *n))
+    }
+
     /// Tells how many were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -167,7 +167,8 @@ pub(crate) fn enrol(lead: &mut Lead, playbook: &Playbook, now: Timestamp, effect
         match effect {
             Effect::ProgramLeft { program, exit, .. } => leave(nurture, program, *exit, now),
             Effect::ProgramEntered { program, held_out, .. } => {
-                enter(nurture, program, *held_out, (persona.clone(), phase), now);
+                let share = entered.map_or(0, |entered| entered.holdout_percent);
+                enter(nurture, program, (*held_out, share), (persona.clone(), phase), now);
             }
             _ => {}
         }
@@ -189,15 +190,16 @@ fn leave(nurture: &mut Nurture, program: &Slug, exit: Exit, now: Timestamp) {
 fn enter(
     nurture: &mut Nurture,
     program: &Slug,
-    held_out: bool,
+    (held_out, share): (bool, u8),
     (persona, phase): (Option<Slug>, Option<crate::phase::Phase>),
     now: Timestamp,
 ) {
     if !nurture.enrolments.contains_key(program) {
         nurture.make_room();
     }
+    let (eligible_at, entered_at) = (now, now);
     let new =
-        || Enrolment { eligible_at: now, held_out, persona, phase, entered_at: now, left: None, messages: 0 };
+        || Enrolment { eligible_at, held_out, share, persona, phase, entered_at, left: None, messages: 0 };
     let enrolment = nurture.enrolments.entry(program.clone()).or_insert_with(new);
     (enrolment.entered_at, enrolment.left) = (now, None);
     (nurture.wait_until, nurture.exhausted) = (None, false);

@@ -305,10 +305,10 @@ prop_compose! {
     fn enrolment()(
         (eligible_at, later, left) in (any_time(), of(any_time()), of((any_time(), exit()))),
         (persona, phase) in (of(slug()), of(phase())),
-        (held_out, messages) in any::<(bool, u16)>(),
+        (held_out, share, messages) in any::<(bool, u8, u16)>(),
     ) -> Enrolment {
         let entered_at = later.unwrap_or(eligible_at);
-        Enrolment { eligible_at, held_out, persona, phase, entered_at, left, messages }
+        Enrolment { eligible_at, held_out, share, persona, phase, entered_at, left, messages }
     }
 }
 
