@@ -45,7 +45,10 @@ mod tests {
     async fn mails_are_spaced_however_many_want_to_go_at_once_and_what_was_not_used_is_not_saved_up() {
         let (rate, start) = (Rate::new(50), Instant::now());
         futures::future::join_all((0..5).map(|_| rate.wait())).await;
-        assert!(start.elapsed() >= Duration::from_millis(80), "the fifth goes four times 20 ms after the first");
+        assert!(
+            start.elapsed() >= Duration::from_millis(80),
+            "the fifth goes four times 20 ms after the first"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
         let later = Instant::now();
         futures::future::join_all((0..3).map(|_| rate.wait())).await;
