@@ -18,6 +18,7 @@ use crate::letter::template::{self, Template};
 use crate::letter::{self, Order, Ways};
 use crate::link::{self, MailLinks};
 use crate::{App, Post};
+use adapters::clock::chance;
 use adapters::dynamodb::keys::{DUE_SHARDS, mail_shard};
 use adapters::mail::Message;
 use adapters::ports::{CatalogKind, Commit, MailError, StoreError};
@@ -222,7 +223,7 @@ async fn one(app: &App, shelf: &Shelf, id: LeadId, deadline: Instant) -> Became 
                 break;
             }
         }
-        tokio::time::sleep(Duration::from_millis((10 << attempt.min(6)).min(500))).await;
+        pause(attempt).await;
     }
     tracing::error!(lead = id.as_str(), error = %problem, "a lead could not be mailed and is put off");
     let now = app.clock.now();
@@ -293,11 +294,32 @@ async fn once(app: &App, shelf: &Shelf, id: &LeadId) -> Result<Option<Became>, S
         Decided::Send(mail, message) => (mail, message),
     };
     app.rate.wait().await;
-    let claimed = claim(&lead, mail, &playbook, &people, app.clock.now());
-    if !commit(app, &claimed).await? {
+    let claimed = claim(&lead, (mail, chance()), &playbook, &people, app.clock.now());
+    let ours = match commit(app, &claimed).await {
+        Ok(ours) => ours,
+        // The answer got lost, and what was asked for may be done all the same.
+        Err(error) => is_ours(app, &claimed.lead).await.map_err(|_| error)?,
+    };
+    if !ours {
         return Ok(None);
     }
-    send(app, post, claimed.lead, &message).await.map(Some)
+    send(app, post, claimed.lead, &message).await
+}
+
+/// Tells whether a claim was written of which no answer came.
+async fn is_ours(app: &App, claimed: &Lead) -> Result<bool, StoreError> {
+    let mut problem = StoreError::Busy("nobody could look whose a claim is".to_owned());
+    for attempt in 0..TRIES {
+        match app.leads.load(std::slice::from_ref(&claimed.id)).await {
+            Ok(found) => {
+                let written = found.first().and_then(|lead| lead.nurture.sending.as_ref());
+                return Ok(written.is_some() && written == claimed.nurture.sending.as_ref());
+            }
+            Err(error) => problem = error,
+        }
+        pause(attempt).await;
+    }
+    Err(problem)
 }
 
 /// What is to be done about a lead that is due.
@@ -362,43 +384,82 @@ fn piece<'a>(program: &Program, shelf: &'a Shelf, lead: &Lead, now: Timestamp) -
     }
 }
 
-/// Sends a mail that was claimed, and records what came of it.
-async fn send(app: &App, post: &Post, claimed: Lead, message: &Message) -> Result<Became, StoreError> {
-    let id = claimed.id.clone();
-    // What came after the claim stops it still.
-    let Some(Known { lead, playbook, people }) = known(app, &id).await? else { return Ok(Became::Stopped) };
+/// What stands between a claim and its mail.
+enum Before {
+    /// Nothing: the lead as it is now.
+    Nothing(Box<Lead>),
+    /// The claim is another's, or over.
+    NotOurs,
+    /// What came after the claim ends it; with what the lead has not heard yet.
+    Ends(Option<Incoming>),
+}
+
+/// Looks once more whether a mail that was claimed may go.
+async fn before(app: &App, claimed: &Lead, message: &Message) -> Result<Before, StoreError> {
+    let Some(Known { lead, playbook, .. }) = known(app, &claimed.id).await? else {
+        return Ok(Before::NotOurs);
+    };
+    let Some(sending) =
+        lead.nurture.sending.as_ref().filter(|own| claimed.nurture.sending.as_ref() == Some(own))
+    else {
+        return Ok(Before::NotOurs);
+    };
     let now = app.clock.now();
-    let ours = lead.nurture.sending == claimed.nurture.sending;
-    let Some(sending) = lead.nurture.sending.clone().filter(|_| ours) else { return Ok(Became::Stopped) };
     if !may_go(&lead, &sending.mail, &playbook, now) {
-        take_back(app, &id, &playbook, &people, None).await?;
-        return Ok(Became::Stopped);
+        return Ok(Before::Ends(None));
     }
-    if let Some(reason) = is_suppressed(app.catalog.as_ref(), &message.to.email).await? {
-        // The list knows what the lead has not heard yet.
-        take_back(app, &id, &playbook, &people, None).await?;
-        hear(app, &lead, reason.fact(None, None, now)).await?;
-        return Ok(Became::Stopped);
-    }
+    // The list may know what the lead has not heard yet.
+    let suppressed = is_suppressed(app.catalog.as_ref(), &message.to.email).await?;
+    Ok(match suppressed {
+        Some(reason) => Before::Ends(Some(reason.fact(None, None, now))),
+        None => Before::Nothing(Box::new(lead)),
+    })
+}
+
+/// Sends a mail that was claimed, and records what came of it; `None` where nobody could look whether it may go.
+async fn send(
+    app: &App,
+    post: &Post,
+    claimed: Lead,
+    message: &Message,
+) -> Result<Option<Became>, StoreError> {
+    let id = claimed.id.clone();
+    let lead = match before(app, &claimed, message).await {
+        Ok(Before::Nothing(lead)) => *lead,
+        Ok(Before::NotOurs) => return Ok(Some(Became::Stopped)),
+        Ok(Before::Ends(heard)) => {
+            take_back(app, &id, None).await?;
+            if let Some(fact) = heard {
+                hear(app, &claimed, fact).await?;
+            }
+            return Ok(Some(Became::Stopped));
+        }
+        Err(error) => {
+            // Nothing went out, and that is known.
+            tracing::warn!(lead = id.as_str(), error = %error, "a claim is taken back: nobody could look whether its mail may go");
+            take_back(app, &id, None).await?;
+            return Ok(None);
+        }
+    };
     match post.mailer.send(message).await {
         Ok(theirs) => {
             tracing::info!(mail = message.id, theirs, "a lead was mailed");
             record(app, &lead, true).await?;
-            Ok(Became::Sent)
+            Ok(Some(Became::Sent))
         }
         Err(MailError::NotNow(why)) => {
             tracing::warn!(mail = message.id, why, "a mail was not taken for now");
-            take_back(app, &id, &playbook, &people, Some(NOT_TAKEN_MS)).await?;
-            Ok(Became::Stopped)
+            take_back(app, &id, Some(NOT_TAKEN_MS)).await?;
+            Ok(Some(Became::Stopped))
         }
         Err(MailError::Never(why)) => {
             tracing::error!(mail_not_sent = 1, mail = message.id, why, "a mail was refused");
-            take_back(app, &id, &playbook, &people, Some(NOT_WRITTEN_MS)).await?;
-            Ok(Became::Failed)
+            take_back(app, &id, Some(NOT_WRITTEN_MS)).await?;
+            Ok(Some(Became::Failed))
         }
         Err(MailError::Unknown(why)) => {
             tracing::warn!(mail = message.id, why, "whether a mail went out is not known");
-            Ok(Became::Unknown)
+            Ok(Some(Became::Unknown))
         }
     }
 }
@@ -431,20 +492,29 @@ async fn resolve(app: &App, lead: &Lead) -> Result<Became, StoreError> {
 }
 
 /// Takes back the claim on a mail that is known not to have gone.
-async fn take_back(
-    app: &App,
-    id: &LeadId,
-    playbook: &Playbook,
-    people: &People,
-    wait: Option<i64>,
-) -> Result<(), StoreError> {
-    for _ in 0..TRIES {
-        let Some(lead) = app.leads.load(std::slice::from_ref(id)).await?.pop() else { return Ok(()) };
-        let now = app.clock.now();
-        let change = release(&lead, wait.map(|wait| now.plus(wait)), playbook, people, now);
-        if lead.nurture.sending.is_none() || commit(app, &change).await? {
-            return Ok(());
+async fn take_back(app: &App, id: &LeadId, wait: Option<i64>) -> Result<(), StoreError> {
+    let mut problem = StoreError::Busy("the lead is being changed by too many at once".to_owned());
+    for attempt in 0..TRIES {
+        match taken_back(app, id, wait).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => problem = error,
         }
+        pause(attempt).await;
     }
-    Err(StoreError::Busy("the lead is being changed by too many at once".to_owned()))
+    Err(problem)
+}
+
+async fn taken_back(app: &App, id: &LeadId, wait: Option<i64>) -> Result<bool, StoreError> {
+    let Some(Known { lead, playbook, people }) = known(app, id).await? else { return Ok(true) };
+    if lead.nurture.sending.is_none() {
+        return Ok(true);
+    }
+    let now = app.clock.now();
+    commit(app, &release(&lead, wait.map(|wait| now.plus(wait)), &playbook, &people, now)).await
+}
+
+/// Waits before something is tried again: 10 ms at first, half a second at most.
+async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis((10 << attempt.min(6)).min(500))).await;
 }

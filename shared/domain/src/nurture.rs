@@ -271,6 +271,8 @@ pub struct Enrolment {
 pub struct Sending {
     /// When it was claimed, which is when it is said to have been sent.
     pub at: Timestamp,
+    /// Whose it is: a number that its maker drew, so that one whose answer got lost still knows its own.
+    pub token: u64,
     /// Which mail it is.
     pub mail: Mail,
 }

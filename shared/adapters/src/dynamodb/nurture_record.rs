@@ -6,7 +6,7 @@
 //! | `e` | M | enrolments by program, each an M: `t` eligible at, `i` last came in where that is later, `h` held out, `o` of a hundred how many were then, `s` persona, `f` phase, `l` and `x` when it left and the number of the reason, `n` mails |
 //! | `m` | N | how many mails were decided |
 //! | `s` | B | when the latest went out, packed |
-//! | `c` | M | the claim: `t` time, `p` program and `c` content, both absent for the question whether it agreed |
+//! | `c` | M | the claim: `t` time, `k` the number of its maker, `p` program and `c` content, both absent for the question whether it agreed |
 //! | `u` | N | mails since it last did anything |
 //! | `r`, `z`, `w`, `d` | N | last did something, rests since, nothing before, next mail at; `d` is absent where that is what the lead is due for |
 //! | `h` | M | paused: `u` until, `t` when that was said |
@@ -42,8 +42,9 @@ pub(super) fn to_map(lead: &Lead) -> Writer {
     if !nurture.sent.is_empty() {
         map.bytes("s", encode_times(&nurture.sent, created_at));
     }
-    if let Some(Sending { at, mail }) = &nurture.sending {
+    if let Some(Sending { at, token, mail }) = &nurture.sending {
         let mut claim = Writer::default();
+        claim.number("k", token);
         claim.since("t", Some(*at), created_at);
         if let Mail::Program { program, content } = mail {
             claim.text("p", program.as_str());
@@ -114,7 +115,8 @@ pub(super) fn from_map(
             Some((program, content)) => Mail::Program { program, content },
             None => Mail::OptIn,
         };
-        Ok::<_, Damage>(Sending { at: required("t", claim.since("t", created_at)?)?, mail })
+        let token = required("k", claim.number("k")?)?;
+        Ok::<_, Damage>(Sending { at: required("t", claim.since("t", created_at)?)?, token, mail })
     });
     let paused = map.map("h")?.map(|paused| {
         let paused = Reader(paused);

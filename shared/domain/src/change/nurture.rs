@@ -116,11 +116,17 @@ pub fn sent_fact(lead: &Lead, sending: &Sending, known: bool) -> Incoming {
     }
 }
 
-/// Claims the next mail to a lead.
+/// Claims the next mail to a lead; `token` is a number that nobody else draws.
 #[must_use]
-pub fn claim(lead: &Lead, mail: Mail, playbook: &Playbook, people: &People, now: Timestamp) -> Change {
+pub fn claim(
+    lead: &Lead,
+    (mail, token): (Mail, u64),
+    playbook: &Playbook,
+    people: &People,
+    now: Timestamp,
+) -> Change {
     let mut next = lead.clone();
-    next.nurture.sending = Some(Sending { at: now, mail });
+    next.nurture.sending = Some(Sending { at: now, token, mail });
     silently(lead, next, playbook, people, now)
 }
 

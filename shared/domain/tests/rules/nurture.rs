@@ -132,7 +132,7 @@ impl<'a> Life<'a> {
         }
         let program = due_program(&self.lead, self.playbook)?.id.clone();
         let mail = Mail::Program { program, content: slug(content) };
-        self.take(claim(&self.lead, mail, self.playbook, &self.people, self.now));
+        self.take(claim(&self.lead, (mail, 7), self.playbook, &self.people, self.now));
         let sending = self.lead.nurture.sending.clone().unwrap();
         self.record(&sent_fact(&self.lead, &sending, true));
         assert_eq!(self.lead.nurture.sending, None);
@@ -420,7 +420,7 @@ fn a_claim_fails_what_changed_meanwhile_ends_by_the_fact_and_is_taken_back_where
     life.until(life.lead.nurture.next_at.unwrap());
     let mail = Mail::Program { program: slug("p"), content: slug("one") };
     let before = life.lead.clone();
-    life.take(claim(&life.lead, mail.clone(), &playbook, &life.people, life.now));
+    life.take(claim(&life.lead, (mail.clone(), 7), &playbook, &life.people, life.now));
     assert_eq!(life.lead.version, before.version + 1, "whoever else claims meets another version");
     assert_eq!(life.lead.nurture.next_at.unwrap().since(life.now), LEASE_MS);
     assert!(may_go(&life.lead, &mail, &playbook, life.now));

@@ -285,7 +285,7 @@ proptest! {
                     if since_answer > 0 {
                         prop_assert!(next_tick.since(*asked.last().unwrap()) >= APART_MS, "twice on a day");
                     }
-                    let sent = sent_fact(&lead, &Sending { at: next_tick, mail: Mail::OptIn }, tick % 2 == 0);
+                    let sent = sent_fact(&lead, &Sending { at: next_tick, token: 7, mail: Mail::OptIn }, tick % 2 == 0);
                     (lead, _) = take(Some(lead), &sent, &playbook, next_tick);
                     asked.push(next_tick);
                     since_answer += 1;

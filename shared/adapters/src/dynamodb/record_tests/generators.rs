@@ -316,7 +316,7 @@ prop_compose! {
     fn nurture()(
         program in of(slug()),
         enrolments in btree_map(slug(), enrolment(), 0..4),
-        (messages, unanswered, exhausted) in any::<(u32, u16, bool)>(),
+        (messages, unanswered, exhausted, token) in any::<(u32, u16, bool, u64)>(),
         sent in vec(any_time(), 0..5),
         sending in of((any_time(), prop_oneof![
             Just(Mail::OptIn),
@@ -326,7 +326,7 @@ prop_compose! {
             (of(any_time()), of(any_time()), of(any_time()), of(any_time())),
         paused in of((any_time(), any_time())),
     ) -> Nurture {
-        let sending = sending.map(|(at, mail)| Sending { at, mail });
+        let sending = sending.map(|(at, mail)| Sending { at, token, mail });
         Nurture {
             program, enrolments, messages, sent, sending, unanswered, reacted_at, rests_since, paused,
              wait_until, exhausted, next_at,
