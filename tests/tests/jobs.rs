@@ -13,6 +13,7 @@
 )]
 
 mod jobs {
+    pub(crate) mod addresses;
     pub(crate) mod agreement;
     pub(crate) mod attacks;
     pub(crate) mod content;

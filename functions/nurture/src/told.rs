@@ -6,18 +6,22 @@
 //!
 //! * **What happened becomes a fact of the lead**, by the same way as every other. Its delivery is made of the mail and of
 //!   what happened to it, so the same event twice, or two of the same kind, is one fact.
+//! * **An address that is dead for good, or whose owner complained, comes onto the list** of those that nobody may write to
+//!   ([`adapters::suppressions`]): the lead hears of it by the fact itself.
 //! * **A lead that is not there any more is no error**, or the event would come again and again: it is said and let go.
 //! * **Opens and clicks are not taken from here**: our own links tell those, for every way of sending alike.
-//! * **No address is read, kept or logged.** Why a mail came back, SES says in two words of its own; those are kept.
+//! * **No address is read from an event, or logged.** Why a mail came back, SES says in two words of its own; those are kept.
 
 use crate::App;
 use adapters::ports::StoreError;
+use adapters::suppressions::add_from_mail;
 use adapters::write_path::{About, RecordError};
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
 use domain::change::{Fact, Incoming};
 use domain::identity::{LeadId, LeadRef, Slug};
 use domain::sales::DeliveryId;
+use domain::suppression::Reason;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -49,6 +53,17 @@ enum Happened {
     Delayed,
     /// What is known otherwise, or of no use.
     Other,
+}
+
+impl Happened {
+    /// Gives the reason for which nobody may write to the address from now on, if it is one.
+    const fn forbids(&self) -> Option<Reason> {
+        match self {
+            Self::Bounced { permanent: true, .. } => Some(Reason::Bounced),
+            Self::Complained => Some(Reason::Complained),
+            _ => None,
+        }
+    }
 }
 
 /// Tells whether an event is one of the mail service.
@@ -101,7 +116,14 @@ pub async fn take(app: &App, event: &Value) -> Result<Value, StoreError> {
         fact: Fact::Activity(Activity { kind: kind.to_owned(), properties: properties(&mail, &happened) }),
     };
     match app.write_path.record(&About::Known(LeadRef::Id(mail.lead.clone())), &[fact]).await {
-        Ok(_) => became(kind),
+        Ok(recorded) => {
+            // The lead knows by the fact itself; the list has to know for whoever else comes with the address. An event that
+            // comes again does again what a worker that died left undone.
+            if let (Some(reason), Some(address)) = (happened.forbids(), recorded.lead.email()) {
+                add_from_mail(app.catalog.as_ref(), address, reason, at.unwrap_or(now).min(now), now).await?;
+            }
+            became(kind)
+        }
         Err(RecordError::NoSuchLead) => {
             tracing::warn!(lead, message, kind, "an event of a mail to a lead that is not there");
             became("unknown_lead")

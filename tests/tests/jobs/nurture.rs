@@ -186,10 +186,11 @@ impl House {
 
 /// Finds the path of the first link of a kind in a mail's HTML.
 fn link(message: &Message, kind: &str) -> String {
-    let start = format!("{BASE}/t/{kind}/");
-    let at = message.html.find(&start).unwrap_or_else(|| panic!("no {kind} in {}", message.html));
-    let path = &message.html[at + BASE.len()..];
-    path[..path.find(['"', '&', '\'', '<']).unwrap()].to_owned()
+    let start = format!("/t/{kind}/");
+    let (_, rest) =
+        message.html.split_once(&format!("{BASE}{start}")).unwrap_or_else(|| panic!("{}", message.html));
+    let token: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    format!("{start}{token}")
 }
 
 #[tokio::test]

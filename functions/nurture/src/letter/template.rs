@@ -1,7 +1,7 @@
 //! Templates: what marketing writes once for many letters, in one language or several.
 //!
 //! A template that was taken renders for every lead. So all that could fail is looked at when it is written: the words of
-//! each text ([`words`]), its MJML, its links, how long it comes out, with leads of whom everything is known and leads of
+//! each text (`words`), its MJML, its links, how long it comes out, with leads of whom everything is known and leads of
 //! whom nothing is, in every stage and phase; and everything that is wrong is said at once.
 
 use super::address::Links;

@@ -26,7 +26,9 @@ pub fn next_at(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Times
     if let Some(sending) = &lead.nurture.sending {
         return Some(sending.at.plus(LEASE_MS));
     }
-    let asks = opt_in::owed_at(lead, now).map(|at| lead.nurture.wait_until.map_or(at, |wait| at.max(wait)));
+    // What waits because a shelf is empty does not keep anybody from being asked.
+    let refused = lead.nurture.wait_until.filter(|_| !lead.nurture.exhausted);
+    let asks = opt_in::owed_at(lead, now).map(|at| refused.map_or(at, |wait| at.max(wait)));
     let mails = due_program(lead, playbook).and_then(|program| mail_at(lead, program, playbook, now));
     asks.into_iter().chain(mails).min()
 }

@@ -1,0 +1,189 @@
+//! Whom nobody may write to, from the tick and from what the mail service tells: on the memory store, with a set clock.
+
+use adapters::clock::{Clock, SetClock};
+use adapters::http::Role;
+use adapters::mail::{Mailbox, Message};
+use adapters::ports::Catalog;
+use domain::identity::{Email, LeadId};
+use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use testkit::builders::{NOON, activate, time};
+use testkit::{
+    FailingCatalog, FailingLeadStore, Failure, Failures, MemoryCatalog, MemoryLeadStore, MemoryMailer,
+    RoleTokens, test_playbook,
+};
+use tests::Api;
+
+/// What sends mails, with the API beside it, and a program for everybody who agreed.
+struct House {
+    clock: Arc<SetClock>,
+    failures: Failures,
+    mailer: Arc<MemoryMailer>,
+    tokens: RoleTokens,
+    nurture: nurture::App,
+    api: Api,
+}
+
+impl House {
+    async fn new() -> Self {
+        let clock = Arc::new(SetClock::at(time(NOON)));
+        let shown: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let mut document = test_playbook();
+        let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+        let hours: serde_json::Map<_, _> =
+            days.map(|day| (day.to_owned(), json!("00:00-24:00"))).into_iter().collect();
+        document["nurture"] = json!({ "postal_address": "Company GmbH, 1010 Wien", "hours": hours,
+            "site": "https://www.company.example" });
+        document["programs"] = json!([{ "id": "warm", "title": "Warm up", "first_after_days": 0,
+            "audience": { "stage": ["contact", "inquiry", "nurturing"] }, "content": ["one", "two"] }]);
+        let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
+        activate(&document, Arc::clone(&catalog), Arc::clone(&shown)).await;
+        let tokens = RoleTokens::create(Arc::clone(&catalog), Arc::clone(&shown)).await.unwrap();
+        let (failures, mailer) = (Failures::none(), Arc::new(MemoryMailer::new()));
+        let store = Arc::new(MemoryLeadStore::new());
+        let from = Mailbox { name: None, email: Email::parse("hello@company.example").unwrap() };
+        let post = nurture::Post::new(Arc::clone(&mailer) as _, from, "https://api.company.example");
+        let mut nurture = nurture::App::new(
+            Arc::new(FailingLeadStore::new(Arc::clone(&store), failures.clone())),
+            Arc::new(FailingCatalog::new(Arc::clone(&catalog), failures.clone())),
+            Some(post),
+            Arc::clone(&shown),
+        );
+        nurture.rate = Arc::new(nurture::rate::Rate::new(0));
+        let api = Api::over(&store, &catalog, &shown);
+        let house = Self { clock, failures, mailer, tokens, nurture, api };
+        for id in ["one", "two"] {
+            let piece =
+                json!({ "title": format!("Piece {id}"), "url": format!("/papers/{id}"), "kind": "guide" });
+            let call = house.api.call("PUT", &format!("/v1/content/{id}"));
+            call.token(house.tokens.of(Role::Marketing)).json(&piece).expect(201).await;
+        }
+        house
+    }
+
+    /// Brings a lead that agreed to mails.
+    async fn agree(&self, name: &str) -> LeadId {
+        let lead = json!({ "email": format!("{name}@company.example"), "attributes": { "country": "DE" },
+            "consent": { "purpose": "marketing", "status": "confirmed" } });
+        LeadId::parse(self.post(Role::Marketing, "/v1/leads", &lead).await["lead_id"].as_str().unwrap())
+            .unwrap()
+    }
+
+    async fn post(&self, role: Role, path: &str, body: &Value) -> Value {
+        self.api.call("POST", path).token(self.tokens.of(role)).json(body).expect(200).await.json()
+    }
+
+    async fn tick(&self) -> Value {
+        nurture::handle(&self.nurture, &json!({ "action": "due" })).await.unwrap().unwrap()
+    }
+
+    async fn dossier(&self, id: &LeadId) -> Value {
+        let call = self.api.call("GET", &format!("/v1/leads/{id}?limit=200"));
+        call.token(self.tokens.of(Role::Sales)).expect(200).await.json()
+    }
+
+    /// Gives what the list says of somebody.
+    async fn listed(&self, name: &str) -> Value {
+        let email = json!({ "email": format!("{name}@company.example") });
+        self.post(Role::Marketing, "/v1/suppressions/lookup", &email).await["items"][0]["reason"].clone()
+    }
+
+    fn later(&self, ms: i64) {
+        self.clock.set(self.clock.now().plus(ms));
+    }
+
+    fn mails(&self) -> Vec<Message> {
+        self.mailer.take()
+    }
+}
+
+/// What SES tells of a mail to a lead.
+fn told_by_ses(lead: &LeadId, kind: &str, detail: &Value, at: Timestamp) -> Value {
+    let mut event = json!({
+        "source": "aws.ses",
+        "detail": { "eventType": kind, "mail": { "tags": { "lead": [lead.as_str()], "message": ["1"] } } },
+    });
+    let mut detail = detail.clone();
+    detail["timestamp"] = at.to_string().into();
+    event["detail"][kind.to_lowercase()] = detail;
+    event
+}
+
+#[tokio::test]
+async fn an_address_that_is_dead_or_complained_comes_onto_the_list_and_stays_there_for_whoever_comes_with_it()
+{
+    for (kind, detail, reason, withdrawn) in [
+        ("Bounce", json!({ "bounceType": "Permanent", "bounceSubType": "General" }), Some("bounced"), false),
+        ("Bounce", json!({ "bounceType": "Transient", "bounceSubType": "MailboxFull" }), None, false),
+        ("Complaint", json!({}), Some("complained"), true),
+        ("Delivery", json!({}), None, false),
+    ] {
+        let house = House::new().await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        house.later(MINUTE_MS);
+        let event = told_by_ses(&ada, kind, &detail, house.clock.now());
+        for _ in 0..2 {
+            nurture::handle(&house.nurture, &event).await.unwrap();
+        }
+        let dossier = house.dossier(&ada).await;
+        assert_eq!(dossier["suppressed"], json!(reason), "{kind}");
+        let status = if withdrawn { "withdrawn" } else { "confirmed" };
+        assert_eq!(dossier["consent"][0]["status"], status, "{kind}");
+        assert_eq!(house.listed("ada").await, json!(reason), "{kind}");
+        assert_eq!(dossier["nurture"]["program"].is_null(), reason.is_some(), "{kind}");
+        house.later(30 * DAY_MS);
+        assert_eq!(house.tick().await["sent"], u64::from(reason.is_none()), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_while_it_hears_of_a_complaint_leaves_the_rest_to_the_next_try() {
+    let mut call = 1;
+    loop {
+        let house = House::new().await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        house.failures.take_calls();
+        house.failures.on_call(call, Failure::Hangs);
+        let event = told_by_ses(&ada, "Complaint", &json!({}), house.clock.now());
+        let ended = tokio::select! {
+            done = nurture::handle(&house.nurture, &event) => { done.unwrap(); true },
+            () = house.failures.hung() => false,
+        };
+        house.failures.heal();
+        nurture::handle(&house.nurture, &event).await.unwrap();
+        assert_eq!(house.dossier(&ada).await["suppressed"], "complained", "call {call}");
+        assert_eq!(house.listed("ada").await, "complained", "call {call}");
+        let dossier = house.dossier(&ada).await;
+        let told = dossier["timeline"]["items"].as_array().unwrap().iter();
+        assert_eq!(told.filter(|entry| entry["activity"] == "email_complained").count(), 1, "call {call}");
+        if ended {
+            break;
+        }
+        call += 1;
+    }
+    assert!(call > 3, "it dies at {call} calls");
+}
+
+#[tokio::test]
+async fn whoever_fills_in_forms_in_somebody_s_name_for_a_year_has_three_mails_sent() {
+    let house = House::new().await;
+    let mut sent = Vec::new();
+    for day in 0..360 {
+        for n in 0..4 {
+            let form = json!({
+                "email": "eva@company.example", "country": "DE", "submission_id": format!("{day} {n}"),
+                "consent_marketing": true, "full_name": "WIN https://evil.example",
+            });
+            house.api.call("POST", "/v1/forms/contact").json(&form).expect(202).await;
+            house.later(6 * HOUR_MS);
+            house.tick().await;
+            sent.extend(house.mails().into_iter().map(|mail| (house.clock.now(), mail)));
+        }
+    }
+    assert_eq!(sent.len(), 3, "{:?}", sent.iter().map(|(at, _)| at.to_string()).collect::<Vec<_>>());
+    assert!(sent.windows(2).all(|two| two[1].0.since(two[0].0) >= DAY_MS), "at most one a day");
+    assert!(sent.iter().all(|(_, mail)| !mail.html.contains("evil") && mail.subject.contains("confirm")));
+}
