@@ -25,6 +25,7 @@ mod jobs {
     pub(crate) mod mail;
     pub(crate) mod nurture;
     pub(crate) mod nurture_report;
+    pub(crate) mod nurture_year;
     pub(crate) mod personas;
     pub(crate) mod playbook;
     pub(crate) mod promises;

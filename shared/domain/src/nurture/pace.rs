@@ -4,7 +4,8 @@
 //! after the latest mail of any program), the week's (so many mails in any seven days, of all programs together), and
 //! whatever sales or an empty shelf asked for. Days are of 24 hours here, so that the gap is what it says, also where a
 //! clock is put forward. Then the moment has to lie in the hours in which mails may go, in each of the lead's zones, and on
-//! no holiday; everything outside of them is quiet.
+//! no holiday; everything outside of them is quiet. Whoever sends may be late, into the night: what is late waits for the next
+//! moment that suits.
 
 use super::{LEASE_MS, Mail, Program, days_ms, zones};
 use crate::calendar::Calendar;
@@ -26,7 +27,7 @@ pub fn next_at(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Times
         return Some(sending.at.plus(LEASE_MS));
     }
     let asks = opt_in::owed_at(lead, now).map(|at| lead.nurture.wait_until.map_or(at, |wait| at.max(wait)));
-    let mails = due_program(lead, playbook).and_then(|program| mail_at(lead, program, playbook));
+    let mails = due_program(lead, playbook).and_then(|program| mail_at(lead, program, playbook, now));
     asks.into_iter().chain(mails).min()
 }
 
@@ -38,8 +39,8 @@ pub fn due_program<'a>(lead: &Lead, playbook: &'a Playbook) -> Option<&'a Progra
     playbook.program(program.as_str())
 }
 
-/// Gives the first moment at which a program's next mail may go.
-fn mail_at(lead: &Lead, program: &Program, playbook: &Playbook) -> Option<Timestamp> {
+/// Gives the first moment at which a program's next mail may go, or could have gone if it still may.
+fn mail_at(lead: &Lead, program: &Program, playbook: &Playbook, now: Timestamp) -> Option<Timestamp> {
     let nurture = &lead.nurture;
     // Behind the last try nothing goes until the lead does something, or rests.
     if playbook.nurture.sunset.as_ref().is_some_and(|sunset| nurture.unanswered > sunset.after_mails) {
@@ -53,7 +54,17 @@ fn mail_at(lead: &Lead, program: &Program, playbook: &Playbook) -> Option<Timest
     let paused = nurture.paused.map(|(until, _)| until);
     let clocks = [gap, week.map(|at| at.plus(WEEK_MS)), paused, nurture.wait_until, nurture.exhausted];
     let from = clocks.into_iter().flatten().fold(first, Timestamp::max);
-    suits(lead, program, playbook, from)
+    let at = suits(lead, program, playbook, from)?;
+    if at < now && !is_open(lead, program, playbook, now) {
+        suits(lead, program, playbook, now)
+    } else {
+        Some(at)
+    }
+}
+
+/// Tells whether a program's mails may go to a lead at a moment.
+fn is_open(lead: &Lead, program: &Program, playbook: &Playbook, at: Timestamp) -> bool {
+    suits(lead, program, playbook, at) == Some(at)
 }
 
 /// Gives the first moment from one on that lies in the hours in which a program's mails may go to a lead.

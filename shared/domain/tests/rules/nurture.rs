@@ -349,6 +349,27 @@ fn quiet_hours_hold_in_the_lead_s_own_time_also_where_clocks_change_and_on_holid
 }
 
 #[test]
+fn what_is_late_waits_for_the_next_moment_that_suits() {
+    let hours = "{hours: {monday: 09:00-17:00, tuesday: 09:00-17:00}}";
+    let playbook = with("[{id: p, audience: {country: AT}, first_after_days: 0}]", hours);
+    let mut life = Life::new(&playbook, 1, "2026-03-02T15:30:00Z", "AT", true);
+    let mail = Mail::Program { program: slug("p"), content: slug("one") };
+    assert!(life.lead.nurture.next_at.unwrap() <= life.now && may_go(&life.lead, &mail, &playbook, life.now));
+    // Whoever sends comes at five, when the day is over: the claim is taken back, and the mail is due in the morning.
+    life.now = time("2026-03-02T16:00:00Z");
+    life.take(claim(&life.lead, (mail.clone(), 1), &playbook, &life.people, life.now));
+    assert!(!may_go(&life.lead, &mail, &playbook, life.now));
+    life.take(release(&life.lead, None, &playbook, &life.people, life.now));
+    let morning = time("2026-03-03T08:00:00Z");
+    assert_eq!(life.lead.nurture.next_at, Some(morning));
+    assert!(may_go(&life.lead, &mail, &playbook, morning));
+    // What is late by day goes at once.
+    life.now = time("2026-03-03T12:00:00Z");
+    life.does("page_viewed");
+    assert!(life.lead.nurture.next_at.unwrap() <= life.now);
+}
+
+#[test]
 fn sales_can_pause_and_nothing_left_to_send_waits_tells_once_or_moves_on() {
     let programs = |exhausted: &str| {
         format!(
