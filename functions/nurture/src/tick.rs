@@ -14,7 +14,7 @@
 //! A lead that fails is put off and reported, so that it holds up no other.
 
 use crate::consent::ask;
-use crate::letter::template::{self, Template};
+use crate::letter::template::{self, BUILT_IN, Template};
 use crate::letter::{self, Order, Ways};
 use crate::link::{self, MailLinks};
 use crate::{App, Post};
@@ -30,7 +30,7 @@ use domain::content::results::Results;
 use domain::content::{Content, Reader, choice};
 use domain::identity::{LeadId, LeadRef, Slug};
 use domain::lead::Lead;
-use domain::nurture::pace::{due_program, may_go};
+use domain::nurture::pace::{due_program, may_go, suits};
 use domain::nurture::{LEASE_MS, Mail, Pieces, Program, opt_in};
 use domain::playbook::Playbook;
 use domain::promise::People;
@@ -90,7 +90,8 @@ enum Became {
 struct Shelf {
     contents: Vec<Content>,
     results: Results,
-    templates: BTreeMap<Slug, Template>,
+    /// What stands in the catalog; none where it cannot be read.
+    templates: BTreeMap<Slug, Option<Template>>,
     /// For programs that name no template.
     built_in: Option<Template>,
 }
@@ -105,10 +106,12 @@ impl Shelf {
             let page = catalog.list(CatalogKind::Template, 500, cursor.as_deref()).await?;
             for record in &page.items {
                 // One that cannot be read is missing for the programs that name it, and for no other.
+                let Ok(id) = Slug::parse(&record.id) else { continue };
                 match template::from_record(record) {
-                    Ok(template) => drop(templates.insert(template.id.clone(), template)),
+                    Ok(template) => drop(templates.insert(id, Some(template))),
                     Err(error) => {
-                        tracing::error!(template = record.id, error = %error, "a template cannot be read")
+                        tracing::error!(template = record.id, error = %error, "a template cannot be read");
+                        templates.insert(id, None);
                     }
                 }
             }
@@ -119,10 +122,15 @@ impl Shelf {
         }
     }
 
+    /// Gives a template; for programs that name none the company's own `default`, or the built-in one.
     fn template(&self, id: Option<&Slug>) -> Result<&Template, String> {
-        match id {
-            Some(id) => self.templates.get(id).ok_or_else(|| format!("there is no template {id}")),
-            None => self.built_in.as_ref().ok_or_else(|| "the built-in template cannot be read".to_owned()),
+        let name = id.map_or(BUILT_IN, Slug::as_str);
+        let known = self.templates.iter().find(|(known, _)| known.as_str() == name);
+        let built_in = || self.built_in.as_ref().filter(|_| name == BUILT_IN);
+        match known {
+            Some((_, Some(template))) => Ok(template),
+            Some((_, None)) => Err(format!("the template {name} cannot be read")),
+            None => built_in().ok_or_else(|| format!("there is no template {name}")),
         }
     }
 }
@@ -280,6 +288,10 @@ async fn once(app: &App, shelf: &Shelf, id: &LeadId) -> Result<Option<Became>, S
     };
     let (mail, message) = match decide(app, post, shelf, &lead, &playbook, now).await? {
         Decided::Nothing => return Ok(commit(app, &stop(NOT_TAKEN_MS)).await?.then_some(Became::Stopped)),
+        Decided::Later(at) => {
+            let change = release(&lead, Some(at), &playbook, &people, now);
+            return Ok(commit(app, &change).await?.then_some(Became::Stopped));
+        }
         Decided::Exhausted(program) => {
             let change = exhausted(&lead, &playbook, &people, now);
             let told = change.entries.iter().flat_map(|entry| &entry.effects);
@@ -328,6 +340,8 @@ enum Decided {
     Exhausted(Slug),
     /// Nothing is due after all.
     Nothing,
+    /// It is quiet now: the moment was missed, or came about at night.
+    Later(Timestamp),
     NotWritten(String),
 }
 
@@ -345,6 +359,10 @@ async fn decide(
         return Ok(message.map_or(Decided::Nothing, |message| Decided::Send(Mail::OptIn, Box::new(message))));
     }
     let Some(program) = due_program(lead, playbook) else { return Ok(Decided::Nothing) };
+    match suits(lead, program, playbook, now) {
+        Some(at) if at == now => {}
+        later => return Ok(Decided::Later(later.unwrap_or(now.plus(NOT_WRITTEN_MS)))),
+    }
     let Some(content) = piece(program, shelf, lead, now) else {
         return Ok(Decided::Exhausted(program.id.clone()));
     };

@@ -169,7 +169,7 @@ fn nurture(lead: &Lead) -> Value {
         "last_mail_at": time(nurture.sent.last().copied()),
         "mails": nurture.messages,
         "unanswered": nurture.unanswered,
-        "exhausted": nurture.exhausted,
+        "exhausted": nurture.exhausted.is_some(),
         "rests_since": time(nurture.rests_since),
         "paused_until": time(nurture.paused.map(|(until, _)| until)),
         "programs": programs.collect::<Vec<_>>(),

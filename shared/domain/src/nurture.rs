@@ -312,10 +312,10 @@ pub struct Nurture {
     pub rests_since: Option<Timestamp>,
     /// Until when sales wants it left alone, and when they said so.
     pub paused: Option<(Timestamp, Timestamp)>,
-    /// Before when nothing is tried again: nothing was left to send, or the mail was not taken.
+    /// Before when nothing is tried again: a mail was not taken, or this is no time for mails.
     pub wait_until: Option<Timestamp>,
-    /// Whether nothing was left to send when that was last looked at.
-    pub exhausted: bool,
+    /// When it is looked again whether its program has something to send, while nothing is left.
+    pub exhausted: Option<Timestamp>,
     /// When its next mail may go, or an open claim ends.
     pub next_at: Option<Timestamp>,
 }

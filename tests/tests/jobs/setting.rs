@@ -62,7 +62,7 @@ impl Setting {
             insights::App::new(failing.clone(), Arc::clone(&catalog), started.clone(), Arc::clone(&shown));
         let capture = lead_capture::App::new(failing.clone(), Arc::clone(&catalog), Arc::clone(&shown));
         let write_path = capture.write_path.clone();
-        let api = api(capture, &export, &insights, &catalog, shown);
+        let api = api(capture, &export, &insights, &store, &catalog, shown);
         Self {
             store,
             failures,
@@ -86,7 +86,7 @@ impl Setting {
         let shown: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let capture =
             lead_capture::App::new(Arc::clone(&self.store), Arc::clone(&self.catalog), Arc::clone(&shown));
-        self.api = api(capture, &self.export, &self.insights, &self.catalog, shown);
+        self.api = api(capture, &self.export, &self.insights, &self.store, &self.catalog, shown);
     }
 
     /// Gives all routes, to be served.
@@ -171,6 +171,7 @@ fn api(
     capture: lead_capture::App,
     export: &segment_export::App,
     insights: &insights::App,
+    store: &Arc<MemoryLeadStore>,
     catalog: &Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
 ) -> Api {
@@ -180,6 +181,7 @@ fn api(
         segment_export::router(export.clone()),
         insights::router(insights.clone()),
         deliver::router(tests::deliveries(leads, Arc::clone(catalog), Arc::clone(&clock))),
+        nurture::router(nurture::App::new(Arc::clone(store), Arc::clone(catalog), None, Arc::clone(&clock))),
         playbook::router(playbook::App::new(Arc::clone(catalog), clock)),
     ]
     .into_iter()

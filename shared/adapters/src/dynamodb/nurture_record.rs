@@ -8,9 +8,8 @@
 //! | `s` | B | when the latest went out, packed |
 //! | `c` | M | the claim: `t` time, `k` the number of its maker, `p` program and `c` content, both absent for the question whether it agreed |
 //! | `u` | N | mails since it last did anything |
-//! | `r`, `z`, `w`, `d` | N | last did something, rests since, nothing before, next mail at; `d` is absent where that is what the lead is due for |
+//! | `r`, `z`, `w`, `x`, `d` | N | last did something, rests since, nothing before, looked again for something to send, next mail at; `d` is absent where that is what the lead is due for |
 //! | `h` | M | paused: `u` until, `t` when that was said |
-//! | `x` | BOOL | nothing was left to send |
 //!
 //! Every time is in milliseconds after the lead's creation.
 
@@ -62,7 +61,7 @@ pub(super) fn to_map(lead: &Lead) -> Writer {
         paused.since("t", Some(said_at), created_at);
         map.map("h", paused);
     }
-    map.flag("x", nurture.exhausted);
+    map.since("x", nurture.exhausted, created_at);
     map
 }
 
@@ -134,7 +133,7 @@ pub(super) fn from_map(
         rests_since: map.since("z", created_at)?,
         paused: paused.transpose().map_err(|damage| damage.within("h"))?,
         wait_until: map.since("w", created_at)?,
-        exhausted: map.flag("x")?,
+        exhausted: map.since("x", created_at)?,
         next_at: map.since("d", created_at)?.or(due_a_mail),
     })
 }

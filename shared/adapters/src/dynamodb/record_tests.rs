@@ -390,7 +390,7 @@ fn a_lead_of_no_program_stays_within_one_write_unit_when_it_is_handed_over_and_a
     lead.recent = (0..32).map(|n| DeliveryId::new("form", &n.to_string())).collect();
     assert!(item_size(&to_item(&lead)) <= 1_200, "{}", item_size(&to_item(&lead)));
     let nurtured = handed_over();
-    assert!(item_size(&to_item(&nurtured)) <= 1_100, "{}", item_size(&to_item(&nurtured)));
+    assert!(item_size(&to_item(&nurtured)) <= 1_120, "{}", item_size(&to_item(&nurtured)));
     let never = Lead { nurture: Nurture::default(), ..nurtured };
     assert!(item_size(&to_item(&never)) <= 1_024, "{}", item_size(&to_item(&never)));
 }

@@ -70,11 +70,12 @@ fn sent(lead: &mut Lead, activity: &Activity, at: Timestamp) {
         nurture.sending = None;
     }
     nurture.messages = nurture.messages.max(number);
-    (nurture.wait_until, nurture.exhausted) = (None, false);
+    nurture.wait_until = None;
     if text(activity, "purpose") == Some(OPT_IN) {
         lead.opt_in.ask(at);
     }
     if let Some(program) = text(activity, "program").and_then(|id| Slug::parse(id).ok()) {
+        nurture.exhausted = None;
         nurture.sent(&program, at);
     }
 }
@@ -166,17 +167,14 @@ pub fn exhausted(lead: &Lead, playbook: &Playbook, people: &People, now: Timesta
     let mut effects = Vec::new();
     let program = lead.nurture.program.as_ref().and_then(|id| playbook.program(id.as_str()));
     if let Some(program) = program {
-        if !lead.nurture.exhausted {
+        if lead.nurture.exhausted.is_none() {
             effects.push(Effect::ContentExhausted { program: program.id.clone() });
         }
-        next.nurture.exhausted = true;
+        next.nurture.exhausted = Some(now.plus(LOOK_AGAIN_MS));
         if program.exhausted == WhenExhausted::MoveOn {
             effects.extend(move_on(&mut next, now));
             enrol(&mut next, playbook, now, &mut effects);
         }
-    }
-    if next.nurture.exhausted {
-        next.nurture.wait_until = Some(now.plus(LOOK_AGAIN_MS));
     }
     due(&mut next, playbook, people, now, now);
     closed(lead, next, effects, None, now)

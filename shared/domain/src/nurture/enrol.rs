@@ -184,7 +184,7 @@ fn leave(nurture: &mut Nurture, program: &Slug, exit: Exit, now: Timestamp) {
     if let Some(enrolment) = nurture.enrolments.get_mut(program) {
         enrolment.left = Some((now, exit));
     }
-    (nurture.wait_until, nurture.exhausted) = (None, false);
+    (nurture.wait_until, nurture.exhausted) = (None, None);
 }
 
 fn enter(
@@ -202,7 +202,7 @@ fn enter(
         || Enrolment { eligible_at, held_out, share, persona, phase, entered_at, left: None, messages: 0 };
     let enrolment = nurture.enrolments.entry(program.clone()).or_insert_with(new);
     (enrolment.entered_at, enrolment.left) = (now, None);
-    (nurture.wait_until, nurture.exhausted) = (None, false);
+    (nurture.wait_until, nurture.exhausted) = (None, None);
 }
 
 /// Takes a lead out of its program because nothing is left to send.

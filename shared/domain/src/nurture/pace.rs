@@ -26,9 +26,7 @@ pub fn next_at(lead: &Lead, playbook: &Playbook, now: Timestamp) -> Option<Times
     if let Some(sending) = &lead.nurture.sending {
         return Some(sending.at.plus(LEASE_MS));
     }
-    // What waits because a shelf is empty does not keep anybody from being asked.
-    let refused = lead.nurture.wait_until.filter(|_| !lead.nurture.exhausted);
-    let asks = opt_in::owed_at(lead, now).map(|at| refused.map_or(at, |wait| at.max(wait)));
+    let asks = opt_in::owed_at(lead, now).map(|at| lead.nurture.wait_until.map_or(at, |wait| at.max(wait)));
     let mails = due_program(lead, playbook).and_then(|program| mail_at(lead, program, playbook, now));
     asks.into_iter().chain(mails).min()
 }
@@ -54,7 +52,7 @@ fn mail_at(lead: &Lead, program: &Program, playbook: &Playbook, now: Timestamp) 
     let most = usize::from(playbook.nurture.most_per_week);
     let week = nurture.sent.len().checked_sub(most).and_then(|at| nurture.sent.get(at));
     let paused = nurture.paused.map(|(until, _)| until);
-    let clocks = [gap, week.map(|at| at.plus(WEEK_MS)), paused, nurture.wait_until];
+    let clocks = [gap, week.map(|at| at.plus(WEEK_MS)), paused, nurture.wait_until, nurture.exhausted];
     let from = clocks.into_iter().flatten().fold(first, Timestamp::max);
     let at = suits(lead, program, playbook, from)?;
     if at < now && !is_open(lead, program, playbook, now) {
@@ -89,15 +87,15 @@ pub fn suits(lead: &Lead, program: &Program, playbook: &Playbook, from: Timestam
     calendars.first()?.next_working(from)
 }
 
-/// Tells whether the mail that somebody claimed may still go: nothing about the lead ended it meanwhile, and it has not
-/// become too late in the day.
+/// Tells whether the mail that somebody claimed may still go: nothing about the lead ended it meanwhile, and it is not
+/// quiet by now.
 #[must_use]
 pub fn may_go(lead: &Lead, mail: &Mail, playbook: &Playbook, now: Timestamp) -> bool {
     match mail {
         Mail::OptIn => opt_in::owed(lead, now).is_some(),
         Mail::Program { program, .. } => {
-            due_program(lead, playbook)
-                .is_some_and(|due| due.id == *program && is_open(lead, due, playbook, now))
+            let due = due_program(lead, playbook).filter(|due| due.id == *program);
+            due.is_some_and(|due| suits(lead, due, playbook, now) == Some(now))
                 && !lead.nurture.is_paused(now)
         }
     }

@@ -464,6 +464,22 @@ fn a_claim_fails_what_changed_meanwhile_ends_by_the_fact_and_is_taken_back_where
     assert!(!may_go(&life.lead, &mail, &playbook, life.now));
 }
 
+#[test]
+fn a_mail_whose_moment_was_missed_waits_for_the_next_that_is_not_quiet() {
+    let playbook = with("[{id: p, audience: {country: AT}}]", "{hours: {monday: 09:00-17:00}}");
+    let mut life = Life::new(&playbook, 1, MONDAY, "AT", true);
+    let mail = Mail::Program { program: slug("p"), content: slug("x") };
+    life.until(life.lead.nurture.next_at.unwrap());
+    for (at, goes) in [
+        ("2026-03-09T08:00:00Z", true),
+        ("2026-03-09T15:59:59Z", true),
+        ("2026-03-09T16:00:00Z", false),
+        ("2026-03-10T09:00:00Z", false),
+    ] {
+        assert_eq!(may_go(&life.lead, &mail, &playbook, time(at)), goes, "{at}");
+    }
+}
+
 /// What happens to a lead in a random life.
 #[derive(Clone, Copy, Debug)]
 enum Turn {

@@ -316,7 +316,7 @@ prop_compose! {
     fn nurture()(
         program in of(slug()),
         enrolments in btree_map(slug(), enrolment(), 0..4),
-        (messages, unanswered, exhausted, token) in any::<(u32, u16, bool, u64)>(),
+        (messages, unanswered, token) in any::<(u32, u16, u64)>(),
         sent in vec(any_time(), 0..5),
         sending in of((any_time(), prop_oneof![
             Just(Mail::OptIn),
@@ -324,7 +324,7 @@ prop_compose! {
         ])),
         (reacted_at, rests_since, wait_until, next_at) in
             (of(any_time()), of(any_time()), of(any_time()), of(any_time())),
-        paused in of((any_time(), any_time())),
+        (paused, exhausted) in (of((any_time(), any_time())), of(any_time())),
     ) -> Nurture {
         let sending = sending.map(|(at, mail)| Sending { at, token, mail });
         Nurture {
