@@ -485,9 +485,9 @@ fn who(n: usize) -> String {
 
 /// Finds the path of the first link of a kind in a mail's HTML.
 fn link(message: &Message, kind: &str) -> Option<String> {
-    let at = message.html.find(&format!("{BASE}/t/{kind}/"))? + BASE.len();
-    let path = &message.html[at..];
-    Some(path[..path.find(['"', '&', '\'', '<']).unwrap()].to_owned())
+    let (_, rest) = message.html.split_once(&format!("{BASE}/t/{kind}/"))?;
+    let token = rest.split(['"', '&', '\'', '<']).next()?;
+    Some(format!("/t/{kind}/{token}"))
 }
 
 async fn leads(store: &DynamoLeadStore) -> Vec<Lead> {
