@@ -4,6 +4,7 @@ import base64
 import contextlib
 import email
 import email.policy
+import hashlib
 import hmac
 import json
 import os
@@ -237,10 +238,15 @@ def binaries(work):
                     if "CONFIRM_TOKEN" in text:
                         lead = handed_off(endpoints["api"], tokens, f"confirm-{fed}@company.example")
                         text = text.replace("CONFIRM_TOKEN", confirm_link(mail_about(data, lead)).rsplit("/", 1)[1])
-                    if "CLICK_TOKEN" in text or "OPEN_TOKEN" in text:
-                        lead = handed_off(endpoints["api"], tokens, f"mailed-{fed}@company.example")
-                        text = text.replace("CLICK_TOKEN", mail_token(endpoints, "mail click", lead, b"https://www.company.example/pricing"))
-                        text = text.replace("OPEN_TOKEN", mail_token(endpoints, "mail open", lead))
+                    if re.search("(CLICK|OPEN|UNSUBSCRIBE|OPT_IN)_TOKEN", text):
+                        address = f"mailed-{fed}@company.example"
+                        lead = handed_off(endpoints["api"], tokens, address)
+                        mark = hashlib.sha256(f"{lead}\0{address}".encode()).digest()[:8]
+                        for word, purpose, rest in (
+                            ("CLICK", "mail click", b"https://www.company.example/pricing"), ("OPEN", "mail open", b""),
+                            ("UNSUBSCRIBE", "mail unsubscribe", b"\x01"), ("OPT_IN", "mail opt-in", b"\x01" + mark),
+                        ):
+                            text = text.replace(f"{word}_TOKEN", mail_token(endpoints, purpose, lead, rest))
                     if "LEAD_ID" in text:
                         text = text.replace("LEAD_ID", handed_off(endpoints["api"], tokens, f"ada-{fed}@company.example"))
                     url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"

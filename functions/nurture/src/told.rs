@@ -5,7 +5,8 @@
 //! somebody in sales, has none and is passed over.
 //!
 //! * **What happened becomes a fact of the lead**, by the same way as every other. Its delivery is made of the mail and of
-//!   what happened to it, so the same event twice, or two of the same kind, is one fact.
+//!   what happened to it, so the same event twice, or two of the same kind, is one fact. That it came back for good is
+//!   another fact than that it came back for now: the second must not hide the first.
 //! * **An address that is dead for good, or whose owner complained, comes onto the list** of those that nobody may write to
 //!   ([`adapters::suppressions`]): the lead hears of it by the fact itself.
 //! * **A lead that is not there any more is no error**, or the event would come again and again: it is said and let go.
@@ -107,8 +108,10 @@ pub async fn take(app: &App, event: &Value) -> Result<Value, StoreError> {
         Happened::Other => return became("nothing"),
     };
     let now = app.clock.now();
+    let for_good =
+        if matches!(happened, Happened::Bounced { permanent: true, .. }) { " permanent" } else { "" };
     let fact = Incoming {
-        delivery: DeliveryId::new(BY, &format!("{lead} {message} {kind}")),
+        delivery: DeliveryId::new(BY, &format!("{lead} {message} {kind}{for_good}")),
         occurred_at: at.unwrap_or(now).min(now),
         history: false,
         by: BY.to_owned(),

@@ -67,15 +67,38 @@ pub fn one_line(text: &str, most: usize) -> String {
 
 /// Makes one line of what a stranger typed in for colleagues to read, without what does not belong there: addresses, which
 /// mails and their subjects should not carry about, and links, which a mail program would make clickable under our name.
+/// Mail programs take `evil.example/win` for one too, so what looks like the name of a host goes: `Inc.`, `e.g.`, `3.5` and
+/// initials do not.
 #[must_use]
 pub fn discreet(text: &str, most: usize) -> String {
     let line = one_line(text, usize::MAX);
     let words = line.split(' ').map(|word| match word {
         _ if word.contains("://") || word.to_ascii_lowercase().starts_with("www.") => "(link)",
         _ if word.contains('@') => "(address)",
+        _ if names_host(word) => "(link)",
         word => word,
     });
     one_line(&words.collect::<Vec<_>>().join(" "), most)
+}
+
+/// Tells whether the name of a host stands in a word, outside of the path of a page of our own, such as `/papers/a.pdf`.
+fn names_host(word: &str) -> bool {
+    const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+    let outside = |c: char| !(c.is_alphanumeric() || c == '-' || DOTS.contains(&c));
+    let is_label = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
+    let is_top = |label: &str| {
+        label.starts_with("xn--") || (label.chars().count() > 1 && label.chars().all(char::is_alphabetic))
+    };
+    let is_host = |run: &str| {
+        let labels: Vec<&str> = run.split(DOTS).collect();
+        labels.windows(2).any(|pair| matches!(pair, [label, top] if is_label(label) && is_top(top)))
+    };
+    let mut in_path = false;
+    word.replace("//", " ").split_inclusive(outside).any(|part| {
+        let found = !in_path && is_host(part.trim_end_matches(outside));
+        in_path = part.ends_with('/');
+        found
+    })
 }
 
 #[cfg(test)]
@@ -90,6 +113,34 @@ mod tests {
         assert_eq!(discreet("Win: HTTPS://evil.example/t/f/x WWW.evil.example", 80), "Win: (link) (link)");
         assert_eq!(discreet("Łukasz Žižka, www GmbH: 3//4", 80), "Łukasz Žižka, www GmbH: 3//4");
         assert_eq!(discreet("ada@company.example", 5), "(add…");
+    }
+
+    #[test]
+    fn the_name_of_a_host_is_a_link_without_a_scheme_too_and_short_forms_stay() {
+        for link in [
+            "evil.example",
+            "evil.example/win",
+            "Evil.Example:8080/t?x=1",
+            "(evil.example)",
+            "“evil.example”,",
+            "//evil.example/win",
+            "x,evil.example",
+            "...evil.example...",
+            "e-vil.co.uk#x",
+            "bücher.example",
+            "evil\u{3002}example",
+            "xn--bcher-kva.xn--p1ai",
+        ] {
+            assert_eq!(discreet(&format!("Win: {link} now"), 80), "Win: (link) now", "{link}");
+        }
+        for text in [
+            "Acme Inc., e.g. 3.5 t, J.R. Ewing, Ph.D. & Co. KG",
+            "Dipl.-Ing. Žižka s.r.o. – 1.250,00 EUR... ok",
+            "read /papers/savings.pdf and “/pricing.html”",
+            "https: www v1.2 wait...now",
+        ] {
+            assert_eq!(discreet(text, 80), text);
+        }
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl Suppression {
         read(&record.body).ok_or_else(|| StoreError::Damaged("an address on the list".to_owned()))
     }
 
+    /// Tells whether it forbids already, for a reason that weighs as much as another.
+    fn stands(&self, other: &Self) -> bool {
+        self.lifted.is_none() && self.reason >= other.reason
+    }
+
     /// Gives it as the API shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -158,13 +163,13 @@ pub async fn add(
     suppression: &Suppression,
 ) -> Result<Option<Suppression>, StoreError> {
     change(catalog, address, |known| {
-        let stands = known.is_some_and(|known| known.lifted.is_none() && known.reason >= suppression.reason);
-        (!stands).then(|| suppression.clone())
+        known.is_none_or(|known| !known.stands(suppression)).then(|| suppression.clone())
     })
     .await
 }
 
-/// Puts the address of a lead onto the list because of what a mail brought back; `at` is when that was.
+/// Puts the address of a lead onto the list because of what a mail brought back; `at` is when that was. What people lifted
+/// since then stays so: an old event that comes again says nothing that they did not know.
 ///
 /// # Errors
 ///
@@ -178,7 +183,12 @@ pub async fn add_from_mail(
 ) -> Result<(), StoreError> {
     let by = domain::change::nurture::MAIL.to_owned();
     let new = Suppression { reason, since: at, recorded_at: now, by, source: None, lifted: None };
-    add(catalog, address, &new).await.map(drop)
+    let settled = |known: &Suppression| known.lifted.as_ref().is_some_and(|lifted| lifted.at >= at);
+    change(catalog, address, |known| {
+        known.is_none_or(|known| !known.stands(&new) && !settled(known)).then(|| new.clone())
+    })
+    .await
+    .map(drop)
 }
 
 /// What became of an address.

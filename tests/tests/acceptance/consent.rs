@@ -1,13 +1,14 @@
 //! What links in mails do to consent, and the list of addresses that nobody may write to.
 
-use adapters::clock::Clock;
+use adapters::clock::{Clock, SetClock};
 use adapters::http::Role;
-use adapters::ports::CatalogKind;
+use adapters::ports::{Catalog, CatalogKind, LeadStore};
 use adapters::signed_link::Links;
-use adapters::suppressions;
-use domain::consent::Purpose;
-use domain::identity::{Email, LeadId};
+use adapters::suppressions::{self, Lifted};
+use domain::consent::{Basis, Purpose};
+use domain::identity::{Email, Identity, LeadId};
 use domain::lead::Lead;
+use domain::nurture::opt_in;
 use domain::permission::{Refusal, may_write};
 use domain::playbook::Playbook;
 use domain::suppression::Reason;
@@ -15,7 +16,9 @@ use domain::time::{DAY_MS, MINUTE_MS};
 use nurture::link::{Mail, MailLinks, WORKS_FOR_DAYS};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use testkit::{Failure, test_playbook};
+use testkit::builders::{NOON, activate};
+use testkit::dynamo::root;
+use testkit::{Failure, MemoryCatalog, MemoryLeadStore, a_lead, test_playbook, time};
 use tests::{Answer, World, ada};
 
 const ADA: &str = "ada@company.example";
@@ -196,7 +199,7 @@ async fn choices_on_the_page_say_yes_as_well_as_no() {
     assert_eq!((&marketing["status"], &marketing["basis"]), (&json!("confirmed"), &json!("consent")));
     assert_eq!(
         (&marketing["text"], &marketing["source"]),
-        (&json!("preferences-1"), &json!("preference page, mail 3"))
+        (&json!("preferences-2"), &json!("preference page, mail 3"))
     );
     assert_eq!(status_of(&world, "phone").await, "confirmed");
     assert_eq!(status_of(&world, "ad_audience").await, "withdrawn", "what is not ticked is not agreed to");
@@ -208,6 +211,85 @@ async fn choices_on_the_page_say_yes_as_well_as_no() {
     post(&world, &link, "choices=1").await;
     for purpose in ["marketing", "phone", "ad_audience"] {
         assert_eq!(status_of(&world, purpose).await, "withdrawn");
+    }
+}
+
+#[tokio::test]
+async fn customers_who_never_agreed_find_an_empty_box_and_say_no_by_the_button() {
+    let mut document = test_playbook();
+    document["consent"]["soft_opt_in"] = json!(["AT"]);
+    let world = World::with(&document).await;
+    let playbook = Playbook::parse(&document).unwrap();
+    let may = || may_write(&world.memory().leads()[0], Purpose::Marketing, &playbook);
+    let lead = json!({"email": ADA, "stage": "customer", "attributes": {"country": "AT"}});
+    world
+        .post(Role::Marketing, "/v1/leads/batch", &json!({"mode": "history", "leads": [lead]}))
+        .await
+        .ok("batch");
+    assert_eq!(may(), Ok(Basis::SoftOptIn));
+    let link = mail_to(&world, 1).await.unsubscribe(Purpose::Marketing);
+    let page = world.api.call("GET", &link).expect(200).await.text();
+    assert_eq!(page.matches(" checked").count(), 0, "nobody ticked it: {page}");
+    assert!(page.contains("You did not agree: we write to customers until they say no"), "{page}");
+    assert!(page.contains("Unsubscribe: no more mails from us"), "{page}");
+    // Another box is ticked and saved: nothing is said of mails, in neither direction.
+    post(&world, &link, "choices=1&agree=phone").await;
+    assert_eq!(
+        (status_of(&world, "phone").await, status_of(&world, "marketing").await),
+        (json!("confirmed"), Value::Null)
+    );
+    assert_eq!(may(), Ok(Basis::SoftOptIn));
+    // Ticked in a form and left empty here: it goes on waiting.
+    world.later(MINUTE_MS);
+    world.submit("contact", &ticked()).await;
+    world.later(MINUTE_MS);
+    post(&world, &link, "choices=1&agree=phone").await;
+    assert_eq!((status_of(&world, "marketing").await, may()), (json!("pending"), Ok(Basis::SoftOptIn)));
+    post(&world, &link, "choices=1&agree=phone&agree=marketing").await;
+    assert_eq!(may(), Ok(Basis::Consent), "a tick of their own");
+    world.later(MINUTE_MS);
+    one_click(&world, &link).await;
+    assert_eq!(may(), Err(Refusal::Withdrawn));
+}
+
+#[tokio::test]
+async fn a_link_of_an_old_mail_or_of_one_before_a_no_says_yes_only_by_the_mail_that_asks() {
+    let world = World::new().await;
+    world.submit("contact", &ada()).await;
+    let yes = "choices=1&agree=marketing";
+    let mut stale = mail_to(&world, 1).await.unsubscribe(Purpose::Marketing);
+    world.later(30 * DAY_MS - MINUTE_MS);
+    post(&world, &stale, yes).await;
+    assert_eq!(may(&world), Ok(()), "younger than 30 days, and nobody said no");
+    world.later(MINUTE_MS);
+    one_click(&world, &stale).await;
+    // A no since, by the same link or otherwise; and a mail of 30 days.
+    for old in [false, true] {
+        if old {
+            world.later(MINUTE_MS);
+            stale = mail_to(&world, 2).await.unsubscribe(Purpose::Marketing);
+            world.later(30 * DAY_MS);
+        }
+        world.later(MINUTE_MS);
+        let page = post(&world, &stale, yes).await.text();
+        assert!(page.contains("waits for your confirmation: we ask for it by mail"), "{page}");
+        assert_eq!(
+            (status_of(&world, "marketing").await, may(&world)),
+            (json!("pending"), Err(Refusal::Pending))
+        );
+        let lead = world.memory().leads().into_iter().next().unwrap();
+        assert_eq!(opt_in::owed(&lead, world.now()), Some(world.now()), "its owner is asked");
+        world.later(MINUTE_MS);
+        let before = stored(&world);
+        assert!(post(&world, &stale, yes).await.text().contains("Nothing changed."), "it waits already");
+        assert_eq!(stored(&world), before);
+        let asks = mail_to(&world, 3).await.opt_in(&[Purpose::Marketing], &email(ADA));
+        world.later(MINUTE_MS);
+        post(&world, &asks, "").await;
+        assert_eq!(may(&world), Ok(()));
+        world.later(MINUTE_MS);
+        one_click(&world, &stale).await;
+        assert_eq!(may(&world), Err(Refusal::Withdrawn), "a no always counts");
     }
 }
 
@@ -472,6 +554,50 @@ async fn who_is_on_the_list_may_choose_and_still_gets_nothing_until_people_lift_
     assert!(page.contains("on our list of those that nobody may write to"), "{page}");
     assert_eq!(status_of(&world, "marketing").await, "confirmed");
     assert_eq!(may(&world), Err(Refusal::Suppressed(Reason::Complained)));
+}
+
+#[tokio::test]
+async fn what_came_back_for_good_is_heard_after_it_came_back_for_now_and_once_lifted_not_again() {
+    let catalog = Arc::new(MemoryCatalog::new());
+    let store = Arc::new(MemoryLeadStore::beside(Arc::clone(&catalog)));
+    let clock = Arc::new(SetClock::at(time(NOON)));
+    let (shown, catalog): (Arc<dyn Clock>, Arc<dyn Catalog>) = (Arc::clone(&clock) as _, catalog);
+    activate(&test_playbook(), Arc::clone(&catalog), Arc::clone(&shown)).await;
+    let lead = a_lead().known_by(Identity::Email(email(ADA))).change();
+    store.commit(&lead).await.unwrap();
+    let app = nurture::App::new(Arc::clone(&store), Arc::clone(&catalog), None, shown);
+    let address = email(ADA);
+    let listed = || suppressions::is_suppressed(catalog.as_ref(), &address);
+    let event = |name: &str| {
+        let path = root().join(format!("events/nurture/{name}.ok.json"));
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str::<Value>(&text.replace("abcdefghijklmnopqrstuvwxyz", lead.lead.id.as_str()))
+            .unwrap()
+    };
+    for (name, reason) in [
+        ("told-bounced-for-now", None),
+        ("told-rejected", None),
+        ("told-bounced", Some(Reason::Bounced)),
+        ("told-bounced", Some(Reason::Bounced)),
+    ] {
+        nurture::handle(&app, &event(name)).await.unwrap();
+        assert_eq!(store.leads()[0].suppressed, reason, "the lead, after {name}");
+        assert_eq!(listed().await.unwrap(), reason, "the list, after {name}");
+    }
+    let how = Lifted { at: clock.now(), by: "mia".to_owned(), because: "The mailbox is back".to_owned() };
+    suppressions::lift(catalog.as_ref(), &app.write_path, &address, &how).await.unwrap();
+    clock.set(clock.now().plus(MINUTE_MS));
+    nurture::handle(&app, &event("told-bounced")).await.unwrap();
+    assert_eq!(
+        (listed().await.unwrap(), store.leads()[0].suppressed),
+        (None, None),
+        "the same event once more"
+    );
+    let mut later = event("told-bounced");
+    later["detail"]["mail"]["tags"]["message"] = json!(["4"]);
+    later["detail"]["bounce"]["timestamp"] = json!(clock.now().to_string());
+    nurture::handle(&app, &later).await.unwrap();
+    assert_eq!(listed().await.unwrap(), Some(Reason::Bounced), "another mail since");
 }
 
 /// Does something and dies at a call; tells whether it came to the end.

@@ -4,10 +4,12 @@
 //!   one button: both withdraw what the mail was for, at once, and are answered with a page, without another question, a
 //!   redirect or a cookie. Whatever is posted that is not the page's own list of choices counts as that one click: programs
 //!   differ in what they post, and to take a mistaken one as a no does less harm than to miss a no.
-//! * **The list of choices says yes as well as no.** What is ticked there is agreed to, since the link went to the address and
-//!   to nobody else; what is not ticked is not. Only who is on the list of suppressed addresses still gets no mails, and the
-//!   page says so: that is lifted by people.
-//! * **Old links work**, as often as they are used: a click a year later, after somebody agreed anew, is a new no.
+//! * **The list of choices says yes as well as no.** What is ticked there is agreed to, what is not ticked is not. Only who is
+//!   on the list of suppressed addresses still gets no mails, and the page says so: that is lifted by people.
+//! * **A box is ticked by its reader, never by us.** Customers who get mails without having agreed find theirs empty: left so
+//!   it says nothing, and the button above it is their no.
+//! * **Old links work**, as often as they are used: a click a year later, after somebody agreed anew, is a new no. A yes is
+//!   believed of a fresh mail alone, since mails are forwarded: any other waits for the mail that asks.
 
 use super::{gone, made, meaning, page, refused, title};
 use crate::App;
@@ -24,17 +26,20 @@ use domain::change::{Fact, Incoming};
 use domain::consent::{Basis, ConsentFact, ConsentState, ConsentStatus, Purpose};
 use domain::identity::{LeadRef, Slug};
 use domain::lead::Lead;
+use domain::nurture::opt_in;
 use domain::permission::may_write;
 use domain::playbook::Playbook;
 use domain::sales::DeliveryId;
-use domain::time::Timestamp;
+use domain::time::{DAY_MS, Timestamp};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The version of the page's words, which stands with what is agreed to by them.
-const TEXT: &str = "preferences-1";
+const TEXT: &str = "preferences-2";
+/// For how long after it was written a mail's link says yes by itself, in milliseconds.
+const BELIEVED_FOR_MS: i64 = 30 * DAY_MS;
 /// The field by which a body is the page's list of choices.
 const CHOICES: &str = "choices";
 
@@ -109,6 +114,11 @@ async fn change(
     let said = match (&chosen, facts.is_empty()) {
         (None, false) => format!("Done: {} end at once.", title(purpose)),
         (None, true) => format!("{} had ended already.", title(purpose)),
+        (Some(_), false) if facts.iter().any(waits) => {
+            "Saved. What you newly ticked waits for your confirmation: we ask for it by mail, since this link is of an older \
+             mail, or of one from before you said no."
+                .to_owned()
+        }
         (Some(_), false) => "Saved: it counts at once.".to_owned(),
         (Some(_), true) => "Nothing changed.".to_owned(),
     };
@@ -131,9 +141,10 @@ fn facts(link: &Link, agreed: &BTreeSet<Purpose>, playbook: &Playbook, now: Time
         let status = link.lead.consents.status(purpose);
         match agreed.contains(&purpose) {
             true if status == Some(ConsentStatus::Confirmed) => None,
-            true => Some(confirmed(link, purpose, now)),
-            // Who was never asked and gets nothing has nothing to withdraw.
-            false if status.is_none() && !gets(&link.lead, purpose, playbook) => None,
+            true => agreed_to(link, purpose, now),
+            false if status == Some(ConsentStatus::Confirmed) => unsubscribed(link, purpose, now),
+            // Who was never asked has nothing to withdraw, and who gets mails without a tick left the box as it was.
+            false if status.is_none() || gets(&link.lead, purpose, playbook) => None,
             false => unsubscribed(link, purpose, now),
         }
     };
@@ -164,17 +175,36 @@ fn unsubscribed(link: &Link, purpose: Purpose, now: Timestamp) -> Option<Incomin
     Some(delivered("unsubscribe", link, purpose, fact, now))
 }
 
-/// Gives the fact that a purpose is agreed to on the page.
-fn confirmed(link: &Link, purpose: Purpose, now: Timestamp) -> Incoming {
+/// Tells whether a yes by a mail's link is one of the address's owner: the mail is new, and there was no no since.
+fn believed(link: &Link, purpose: Purpose, now: Timestamp) -> bool {
+    let withdrawn_at = link.lead.consents.0.get(&purpose).and_then(|state| state.withdrawn_at);
+    withdrawn_at < Some(link.mail.made_at) && now.since(link.mail.made_at) < BELIEVED_FOR_MS
+}
+
+/// Gives the fact that a purpose is agreed to on the page; where the link is not enough, it waits for the mail that asks.
+fn agreed_to(link: &Link, purpose: Purpose, now: Timestamp) -> Option<Incoming> {
+    let believed = believed(link, purpose, now);
+    let status = if believed { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
+    let state = link.lead.consents.0.get(&purpose);
+    let asked = state.filter(|state| state.status() == Some(ConsentStatus::Pending));
+    // One mail a day asks: what was ticked within a day waits for it already.
+    if !believed && asked.and_then(ConsentState::at).is_some_and(|at| now.since(at) < opt_in::APART_MS) {
+        return None;
+    }
     let fact = Fact::Consent(ConsentFact {
         purpose,
-        status: ConsentStatus::Confirmed,
+        status,
         basis: Basis::Consent,
         text: Some(TEXT.to_owned()),
         source: Some(format!("preference page, mail {}", link.mail.number)),
         at: now,
     });
-    delivered("preferences", link, purpose, fact, now)
+    Some(delivered("preferences", link, purpose, fact, now))
+}
+
+/// Tells whether a fact is a yes that waits for confirmation.
+fn waits(fact: &Incoming) -> bool {
+    matches!(&fact.fact, Fact::Consent(consent) if consent.status == ConsentStatus::Pending)
 }
 
 fn delivered(source: &str, link: &Link, purpose: Purpose, fact: Fact, now: Timestamp) -> Incoming {
@@ -201,7 +231,7 @@ async fn shown(app: &App, lead: &Lead, purpose: Purpose, said: Option<&str>) -> 
             p.fault { "Your address is on our list of those that nobody may write to: no mail goes there, whatever is chosen here. \
                        Write to us if that is wrong." }
         }
-        @if gets(lead, purpose, &playbook) && !stopped {
+        @if gets(lead, purpose, &playbook) {
             form method="post" {
                 input type="hidden" name="List-Unsubscribe" value="One-Click";
                 button type="submit" { "Unsubscribe: no more " (first_lower(title(purpose))) }
@@ -213,7 +243,9 @@ async fn shown(app: &App, lead: &Lead, purpose: Purpose, said: Option<&str>) -> 
             @for (word, purpose) in Purpose::WORDS { (choice(word, *purpose, lead, &playbook)) }
             p { button.quiet type="submit" { "Save" } }
         }
-        p.note { "It counts at once. What is not ticked is not agreed to." }
+        p.note { "A no counts at once: what you did not agree to, or no longer tick, you do not get. A yes counts at once too, \
+                  if the mail with this link is less than 30 days old and you did not say no since; otherwise we ask you by \
+                  mail to confirm it." }
     };
     Ok(page(StatusCode::OK, "Your mails and your data", &body))
 }
@@ -221,9 +253,12 @@ async fn shown(app: &App, lead: &Lead, purpose: Purpose, said: Option<&str>) -> 
 /// Shows one purpose with a box, and how it stands.
 fn choice(word: &str, purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Markup {
     let state = lead.consents.0.get(&purpose);
+    let confirmed = lead.consents.status(purpose) == Some(ConsentStatus::Confirmed);
     let stands = match (state, state.and_then(ConsentState::status)) {
         (Some(state), Some(ConsentStatus::Confirmed)) => format!("You agreed {}.", made(state, playbook)),
-        _ if gets(lead, purpose, playbook) => "We write to customers until they say no.".to_owned(),
+        _ if gets(lead, purpose, playbook) => {
+            "You did not agree: we write to customers until they say no, by “Unsubscribe”.".to_owned()
+        }
         (Some(state), Some(ConsentStatus::Pending)) => {
             format!("Agreed {}, and not confirmed yet.", made(state, playbook))
         }
@@ -235,7 +270,7 @@ fn choice(word: &str, purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Mar
     };
     html! {
         label {
-            input type="checkbox" name="agree" value=(word) checked[gets(lead, purpose, playbook)];
+            input type="checkbox" name="agree" value=(word) checked[confirmed];
             b { (title(purpose)) } span { (meaning(purpose)) } span { (stands) }
         }
     }

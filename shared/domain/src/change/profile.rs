@@ -3,9 +3,9 @@
 
 use super::{Capture, Effect, Incoming};
 use crate::activity::{Activity, content_of};
-use crate::attribute::{Attribute, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
+use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
-use crate::consent::{ConsentFact, ConsentStatus};
+use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::content::told;
 use crate::identity::{ExternalId, is_free_mail};
 use crate::lead::{Company, HadBy, Lead};
@@ -86,10 +86,14 @@ fn attributes_into(
 }
 
 /// A box ticked on a public form is pending until the owner of the address confirms it, unless the playbook trusts the
-/// forms of the lead's own country, whichever the form names. What was withdrawn comes back only by confirmation.
+/// forms of the lead's own country, whichever the form names. What was withdrawn comes back only by confirmation, however
+/// often it is ticked.
 fn ticked(lead: &Lead, consent: &ConsentFact, playbook: &Playbook) -> ConsentFact {
-    let trusted = country_of(lead).is_some_and(|country| playbook.single_opt_in.contains(&country))
-        && lead.consents.status(consent.purpose) != Some(ConsentStatus::Withdrawn);
+    let objected = lead.consents.0.get(&consent.purpose).is_some_and(|state| {
+        state.withdrawn_at.is_some() && state.status() != Some(ConsentStatus::Confirmed)
+    });
+    let trusted =
+        !objected && country_of(lead).is_some_and(|country| playbook.single_opt_in.contains(&country));
     let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
     ConsentFact { status, ..consent.clone() }
 }
@@ -100,6 +104,20 @@ pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut
     let after = lead.consents.status(consent.purpose);
     if let Some(status) = after.filter(|_| after != before) {
         effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
+    }
+}
+
+/// Takes in that a public form gave a lead its first address: what was confirmed before, in a call say, was confirmed for
+/// none, and anybody may have typed this one. So what goes by address waits until its owner confirms it.
+pub(super) fn first_address_into(lead: &mut Lead, now: Timestamp, effects: &mut Vec<Effect>) {
+    for purpose in [Purpose::Marketing, Purpose::AdAudience] {
+        let state = lead.consents.0.get_mut(&purpose);
+        let Some(state) = state.filter(|state| state.status() == Some(ConsentStatus::Confirmed)) else {
+            continue;
+        };
+        state.pending_at = state.pending_at.max(state.confirmed_at.take());
+        lead.opt_in.wanted_at = Some(now);
+        effects.push(Effect::ConsentChanged { purpose, status: ConsentStatus::Pending });
     }
 }
 
@@ -127,7 +145,9 @@ pub(super) fn member_into(lead: &mut Lead, activity: &Activity, incoming: &Incom
     }
 }
 
-/// Remembers the content that a lead had, and forgets what a mail brought that came back.
+/// Remembers the content that a lead had, and forgets what a mail brought that came back for good. What came back for now
+/// may have arrived all the same: an automatic answer is told so too. Other mail tools do not say which it was; theirs are
+/// taken for those that never arrived.
 pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming, playbook: &Playbook) {
     let Some(content) = content_of(activity) else { return };
     let Some(by) = told(&activity.kind, &incoming.by, playbook) else { return };
@@ -135,7 +155,11 @@ pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Inco
     match (activity.kind.as_str(), by) {
         // A form knows of no mail.
         ("email_bounced", HadBy::Form) => {}
-        ("email_bounced", _) => lead.came_back(&content, day),
+        ("email_bounced", _) => {
+            if activity.properties.get("permanent") != Some(&AttributeValue::Flag(false)) {
+                lead.came_back(&content, day);
+            }
+        }
         _ => lead.had(content, day, by),
     }
 }

@@ -95,8 +95,7 @@ pub fn may_go(lead: &Lead, mail: &Mail, playbook: &Playbook, now: Timestamp) -> 
         Mail::OptIn => opt_in::owed(lead, now).is_some(),
         Mail::Program { program, .. } => {
             let due = due_program(lead, playbook).filter(|due| due.id == *program);
-            due.is_some_and(|due| suits(lead, due, playbook, now) == Some(now))
-                && !lead.nurture.is_paused(now)
+            due.is_some_and(|due| is_open(lead, due, playbook, now)) && !lead.nurture.is_paused(now)
         }
     }
 }

@@ -154,7 +154,7 @@ fn take(lead: Option<Lead>, fact: &Incoming, playbook: &Playbook, now: Timestamp
 #[derive(Default)]
 struct Paper {
     said: Vec<(Purpose, ConsentStatus, Timestamp)>,
-    listed: bool,
+    listed: Option<Reason>,
 }
 
 impl Paper {
@@ -163,8 +163,10 @@ impl Paper {
         match event {
             Event::Form(purposes) => {
                 for purpose in purposes {
-                    // A trusted form confirms, unless the last word was no.
-                    let trusted = country == Some("GB") && !self.last_word_is_no(*purpose);
+                    // A trusted form confirms, unless somebody said no and nobody confirmed it since.
+                    let objected =
+                        self.ever_said_no(*purpose) && !self.stands(*purpose, ConsentStatus::Confirmed);
+                    let trusted = country == Some("GB") && !objected;
                     let status = if trusted { ConsentStatus::Confirmed } else { ConsentStatus::Pending };
                     say(self, *purpose, status, now);
                 }
@@ -180,11 +182,13 @@ impl Paper {
                     say(self, purpose, ConsentStatus::Withdrawn, now);
                 }
                 let dead = properties.get("permanent") == Some(&AttributeValue::Flag(true));
-                self.listed |=
-                    *by == "mail" && (*kind == "email_complained" || (*kind == "email_bounced" && dead));
+                self.listed = self.listed.max(match *kind {
+                    "email_complained" if *by == "mail" => Some(Reason::Complained),
+                    "email_bounced" if *by == "mail" && dead => Some(Reason::Bounced),
+                    _ => None,
+                });
             }
             Event::Listed(reason) => {
-                self.listed = true;
                 let objected: &[Purpose] = match reason {
                     Reason::Unsubscribed | Reason::Complained => &[Purpose::Marketing],
                     Reason::Legal => {
@@ -192,11 +196,14 @@ impl Paper {
                     }
                     Reason::Bounced | Reason::Other => &[],
                 };
-                for purpose in objected {
+                // What the list says once more is no other no.
+                let known = self.listed >= Some(*reason) && objected.iter().all(|p| self.last_word_is_no(*p));
+                self.listed = self.listed.max(Some(*reason));
+                for purpose in objected.iter().filter(|_| !known) {
                     say(self, *purpose, ConsentStatus::Withdrawn, now);
                 }
             }
-            Event::Lifted => self.listed = false,
+            Event::Lifted => self.listed = None,
             Event::Country(_) | Event::Sales(_) => {}
         }
     }
@@ -211,14 +218,14 @@ impl Paper {
             .any(|yes| self.times(purpose, ConsentStatus::Withdrawn).all(|no| no < yes))
     }
 
-    fn ever_said_no(&self, purpose: Purpose) -> bool {
-        self.times(purpose, ConsentStatus::Withdrawn).next().is_some()
-    }
-
     fn last_word_is_no(&self, purpose: Purpose) -> bool {
         self.ever_said_no(purpose)
             && !self.stands(purpose, ConsentStatus::Confirmed)
             && !self.stands(purpose, ConsentStatus::Pending)
+    }
+
+    fn ever_said_no(&self, purpose: Purpose) -> bool {
+        self.times(purpose, ConsentStatus::Withdrawn).next().is_some()
     }
 }
 
@@ -249,9 +256,9 @@ proptest! {
                     && *purpose == Purpose::Marketing
                     && !paper.ever_said_no(*purpose);
                 let may = may_write(&after, *purpose, &playbook);
-                prop_assert_eq!(may.is_ok(), (yes || bought) && !paper.listed, "{:?} {:?}", purpose, may);
+                prop_assert_eq!(may.is_ok(), (yes || bought) && paper.listed.is_none(), "{:?} {:?}", purpose, may);
                 let by_address = matches!(purpose, Purpose::Marketing | Purpose::AdAudience);
-                let left_out = !yes || (by_address && paper.listed);
+                let left_out = !yes || (by_address && paper.listed.is_some());
                 prop_assert_eq!(held_back(&after, *purpose).is_some(), left_out, "{:?}", purpose);
             }
             lead = Some(after);
@@ -342,6 +349,71 @@ fn each_refusal_says_why() {
     let fact = delivered(9, &said(ConsentStatus::Confirmed), false, now);
     let change = decide(nobody, Vec::new(), &[], &[fact], &playbook, People::nobody(), now);
     assert_eq!(may_write(&change.lead, Purpose::Marketing, &playbook), Err(Refusal::NoAddress));
+}
+
+#[test]
+fn no_number_of_ticks_undoes_an_objection_where_ticks_are_trusted() {
+    let (playbook, mut now) = (agreed(), start());
+    let (mut lead, _) = take(None, &delivered(0, &Event::Country("GB"), false, now), &playbook, now);
+    let tick = Event::Form(vec![Purpose::Marketing]);
+    let said = |status| Event::Stated(Purpose::Marketing, status, Basis::Consent, 0);
+    let events = [
+        (tick.clone(), Ok(Basis::Consent)),
+        (said(ConsentStatus::Withdrawn), Err(Refusal::Withdrawn)),
+        (tick.clone(), Err(Refusal::Pending)),
+        (tick.clone(), Err(Refusal::Pending)),
+        (tick.clone(), Err(Refusal::Pending)),
+        (said(ConsentStatus::Confirmed), Ok(Basis::Consent)),
+        (tick, Ok(Basis::Consent)),
+    ];
+    for (n, (event, may)) in (1..).zip(&events) {
+        now = now.plus(HOUR_MS);
+        (lead, _) = take(Some(lead), &delivered(n, event, false, now), &playbook, now);
+        assert_eq!(may_write(&lead, Purpose::Marketing, &playbook), *may, "after {n}: {event:?}");
+    }
+}
+
+#[test]
+fn what_was_confirmed_without_an_address_waits_where_a_stranger_may_have_typed_the_first_one() {
+    let (playbook, now) = (agreed(), start());
+    let yes = |purpose| {
+        delivered(1, &Event::Stated(purpose, ConsentStatus::Confirmed, Basis::Consent, 5), false, now)
+    };
+    let called = |purpose| {
+        let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
+        decide(nobody, Vec::new(), &[], &[yes(purpose)], &playbook, People::nobody(), now).lead
+    };
+    let gets = |lead: Lead, address: &str, public: bool| {
+        let capture = Capture { public, ..Capture::default() };
+        let fact = Incoming {
+            delivery: DeliveryId::new("test", address),
+            fact: Fact::Captured(Box::new(capture)),
+            ..delivered(2, &Event::Form(Vec::new()), false, now)
+        };
+        let claims = vec![Identity::Email(Email::parse(address).unwrap())];
+        decide(Subject::Existing(Box::new(lead)), claims, &[], &[fact], &playbook, People::nobody(), now).lead
+    };
+    for purpose in [Purpose::Marketing, Purpose::AdAudience] {
+        let lead = gets(called(purpose), "ada@company.example", true);
+        assert_eq!(may_write(&lead, purpose, &playbook), Err(Refusal::Pending), "anybody may have typed it");
+        assert_eq!((owed(&lead, now), pending(&lead)), (Some(now), vec![purpose]), "its owner is asked");
+        let again = Incoming { delivery: DeliveryId::new("test", "3"), occurred_at: now, ..yes(purpose) };
+        let (lead, _) = take(Some(lead), &again, &playbook, now);
+        let lead = gets(lead, "second@company.example", true);
+        assert_eq!(
+            may_write(&lead, purpose, &playbook),
+            Ok(Basis::Consent),
+            "confirmed, and not the first one"
+        );
+        let known = gets(called(purpose), "ada@company.example", false);
+        assert_eq!(
+            may_write(&known, purpose, &playbook),
+            Ok(Basis::Consent),
+            "somebody with a token knows it"
+        );
+    }
+    let lead = gets(called(Purpose::Phone), "ada@company.example", true);
+    assert_eq!(may_write(&lead, Purpose::Phone, &playbook), Ok(Basis::Consent), "calls need no address");
 }
 
 #[test]

@@ -303,6 +303,30 @@ fn content_whose_mail_came_back_was_not_had_unless_otherwise_or_since() {
     }
 }
 
+#[test]
+fn content_whose_mail_came_back_for_now_was_had_and_for_good_was_not() {
+    for (by, permanent, had_it) in [
+        ("mail", Some(true), false),
+        ("mail", Some(false), true),
+        ("mail", None, true),
+        ("api:mailer", Some(true), false),
+        ("api:mailer", Some(false), true),
+        ("api:mailer", None, false),
+    ] {
+        let mut world = World::new();
+        world.take(is(&[("country", "AT")]));
+        told(&mut world, "mail", "guide", "email_delivered");
+        let mut fact = Incoming { by: by.to_owned(), ..incoming(world.n, had("guide", "email_bounced")) };
+        if let (Fact::Activity(activity), Some(permanent)) = (&mut fact.fact, permanent) {
+            activity.properties.insert("permanent".to_owned(), AttributeValue::Flag(permanent));
+        }
+        let subject = Subject::Existing(Box::new(world.lead.take().unwrap()));
+        let playbook = playbook(&world.document);
+        let change = decide(subject, Vec::new(), &[], &[fact], &playbook, People::nobody(), at(world.n));
+        assert_eq!(change.lead.content.len(), usize::from(had_it), "{by} {permanent:?}");
+    }
+}
+
 /// Tells of content as somebody, under a playbook with a form that asks for content and one that does not.
 fn told(world: &mut World, by: &str, content: &str, kind: &str) {
     world.document["forms"] = json!([
