@@ -20,7 +20,7 @@ pub mod preferences;
 
 use crate::App;
 use adapters::http::form_page;
-use adapters::mail::{Mailbox, one_line};
+use adapters::mail::{Mailbox, discreet, one_line};
 use adapters::signed_link::Refused;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -79,12 +79,12 @@ pub(crate) fn made(state: &ConsentState, playbook: &Playbook) -> String {
     let form = |id: &str| playbook.form(id).map_or_else(|| id.to_owned(), |form| form.title.clone());
     let place = match state.source.as_deref().map(|source| (source, source.rsplit_once("form:"))) {
         Some((_, Some((_, id)))) => format!(" in our form “{}”", one_line(&form(id), NAME)),
-        Some((source, None)) => format!(" ({})", one_line(source, NAME)),
+        Some((source, None)) => format!(" ({})", discreet(source, NAME)),
         None => String::new(),
     };
     let at = state.at().map(|at| format!("on {}", at.said_in(&playbook.timezone))).unwrap_or_default();
     let text =
-        state.text.as_deref().map(|text| format!(", text {}", one_line(text, NAME))).unwrap_or_default();
+        state.text.as_deref().map(|text| format!(", text {}", discreet(text, NAME))).unwrap_or_default();
     format!("{at}{place}{text}")
 }
 
