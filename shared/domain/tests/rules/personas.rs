@@ -308,7 +308,6 @@ fn content_whose_mail_came_back_for_now_was_had_and_for_good_was_not() {
     for (by, permanent, had_it) in [
         ("mail", Some(true), false),
         ("mail", Some(false), true),
-        ("mail", None, true),
         ("api:mailer", Some(true), false),
         ("api:mailer", Some(false), true),
         ("api:mailer", None, false),
