@@ -78,7 +78,7 @@ pub(crate) const fn meaning(purpose: Purpose) -> &'static str {
 pub(crate) fn made(state: &ConsentState, playbook: &Playbook) -> String {
     let form = |id: &str| playbook.form(id).map_or_else(|| id.to_owned(), |form| form.title.clone());
     let place = match state.source.as_deref().map(|source| (source, source.rsplit_once("form:"))) {
-        Some((_, Some((_, id)))) => format!(" in our form “{}”", one_line(&form(id), NAME)),
+        Some((_, Some((_, id)))) => format!(" in our form “{}”", discreet(&form(id), NAME)),
         Some((source, None)) => format!(" ({})", discreet(source, NAME)),
         None => String::new(),
     };

@@ -31,7 +31,7 @@ async fn house() -> House {
     let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
     activate(&test_playbook(), Arc::clone(&catalog), Arc::clone(&clock)).await;
     let from = Mailbox {
-        name: Some("Company\r\nBcc: eve@evil.example".to_owned()),
+        name: Some("Company\r\nBcc: eve@example.com".to_owned()),
         email: Email::parse("hello@company.example").unwrap(),
     };
     let post = Post::new(Arc::new(MemoryMailer::new()), from, "https://api.company.example/");
