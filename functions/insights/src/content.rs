@@ -17,8 +17,9 @@ pub(crate) mod written;
 use crate::App;
 use adapters::content::content;
 use adapters::http::auth::{MarketingAndSales, MarketingOnly};
+use adapters::http::versioned::{self, Sent, shown};
 use adapters::http::{self, Caller, JsonBody, Problem, Query};
-use adapters::ports::{CatalogKind, Put, Record};
+use adapters::ports::CatalogKind;
 use adapters::wire;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -210,36 +211,9 @@ async fn put(
 ) -> Result<Response, Problem> {
     let id = Slug::parse(&id).map_err(|error| Problem::fault("/content_id", error.to_string()))?;
     let active = app.playbooks.active().await?;
-    let (sent, version) = asked(&body, &id, &active.playbook)?;
-    let mut body = sent.to_json();
-    if let Some(map) = body.as_object_mut() {
-        map.insert("updated_at".to_owned(), app.clock.now().to_string().into());
-        map.insert("updated_by".to_owned(), caller.name().into());
-    }
-    loop {
-        let known = app.catalog.get(CatalogKind::Content, id.as_str()).await?;
-        let put = match (&known, version) {
-            (Some(record), _) if content(record)? == sent => {
-                return Ok(http::json(StatusCode::OK, &with_status(record, "unchanged")));
-            }
-            (Some(record), Some(version)) if version == record.version => Put::over(record, body.clone()),
-            (Some(record), _) => {
-                return Err(Problem::conflict(format!(
-                    "it stands at version {}; read it, and send the version that you read with your change",
-                    record.version
-                )));
-            }
-            (None, Some(_)) => {
-                return Err(Problem::conflict("it is not there any more; without a version it is new"));
-            }
-            (None, None) => Put::new(CatalogKind::Content, id.as_str(), body.clone()),
-        };
-        if app.catalog.put(std::slice::from_ref(&put)).await? {
-            let (status, word) =
-                if known.is_some() { (StatusCode::OK, "updated") } else { (StatusCode::CREATED, "created") };
-            return Ok(http::json(status, &with_status(&put.record, word)));
-        }
-    }
+    let sent = asked(&body, &id, &active.playbook)?;
+    let (catalog, by) = (app.catalog.as_ref(), (caller.name(), app.clock.now()));
+    versioned::put(catalog, (CatalogKind::Content, &id), &sent, sent.value.to_json(), by, content).await
 }
 
 /// Deletes a piece of content. What was had of it stays in the timelines; reports then name it by its id. Roles: marketing,
@@ -265,42 +239,12 @@ fn unknown() -> Problem {
 }
 
 /// Reads what is sent, with the version that its sender read.
-fn asked(body: &Value, id: &Slug, playbook: &Playbook) -> Result<(Content, Option<u64>), Problem> {
+fn asked(body: &Value, id: &Slug, playbook: &Playbook) -> Result<Sent<Content>, Problem> {
     wire::one(body, |node| {
         let object = node.object()?;
         let content = Content::read(&object, id.clone(), playbook);
-        let version = object.optional("version").map(|node| node.integer(1, i64::MAX));
-        if let Some(node) = object.optional("id")
-            && node.value().as_str() != Some(id.as_str())
-        {
-            node.fault(format!("is another id than that of the address, {id}"));
-        }
-        // What was read may be sent back as it is.
-        for ours in ["updated_at", "updated_by", "status"] {
-            let _ours = object.optional(ours);
-        }
+        let version = versioned::version(&object, id, &[]);
         object.finish();
-        let version = match version {
-            Some(version) => Some(u64::try_from(version?).ok()?),
-            None => None,
-        };
-        Some((content?, version))
+        Some(Sent { value: content?, version: version? })
     })
-}
-
-/// Gives a record as it is shown.
-fn shown(record: &Record) -> Value {
-    let mut json = json!({ "id": record.id, "version": record.version });
-    if let (Some(map), Some(body)) = (json.as_object_mut(), record.body.as_object()) {
-        map.extend(body.clone());
-    }
-    json
-}
-
-fn with_status(record: &Record, status: &str) -> Value {
-    let mut json = shown(record);
-    if let Some(map) = json.as_object_mut() {
-        map.insert("status".to_owned(), status.into());
-    }
-    json
 }

@@ -4,9 +4,10 @@ use crate::App;
 use crate::letter::template::{self, BUILT_IN, from_record};
 use crate::letter::{Order, Program, Template, Ways, write};
 use adapters::http::auth::MarketingOnly;
+use adapters::http::versioned::{self, Sent, shown};
 use adapters::http::{self, Caller, JsonBody, Problem, Query};
 use adapters::mail::Mailbox;
-use adapters::ports::{CatalogKind, Put, Record};
+use adapters::ports::CatalogKind;
 use adapters::{content, wire};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -110,36 +111,9 @@ pub(crate) async fn put(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id = Slug::parse(&id).map_err(|error| Problem::fault("/template_id", error.to_string()))?;
-    let (sent, version) = asked(&body, &id)?;
-    let mut body = sent.to_json();
-    if let Some(map) = body.as_object_mut() {
-        map.insert("updated_at".to_owned(), app.clock.now().to_string().into());
-        map.insert("updated_by".to_owned(), caller.name().into());
-    }
-    loop {
-        let known = app.catalog.get(CatalogKind::Template, id.as_str()).await?;
-        let put = match (&known, version) {
-            (Some(record), _) if from_record(record)? == sent => {
-                return Ok(http::json(StatusCode::OK, &with_status(record, "unchanged")));
-            }
-            (Some(record), Some(version)) if version == record.version => Put::over(record, body.clone()),
-            (Some(record), _) => {
-                return Err(Problem::conflict(format!(
-                    "it stands at version {}; read it, and send the version that you read with your change",
-                    record.version
-                )));
-            }
-            (None, Some(_)) => {
-                return Err(Problem::conflict("it is not there; without a version it is new"));
-            }
-            (None, None) => Put::new(CatalogKind::Template, id.as_str(), body.clone()),
-        };
-        if app.catalog.put(std::slice::from_ref(&put)).await? {
-            let (status, word) =
-                if known.is_some() { (StatusCode::OK, "updated") } else { (StatusCode::CREATED, "created") };
-            return Ok(http::json(status, &with_status(&put.record, word)));
-        }
-    }
+    let sent = asked(&body, &id)?;
+    let (catalog, by) = (app.catalog.as_ref(), (caller.name(), app.clock.now()));
+    versioned::put(catalog, (CatalogKind::Template, &id), &sent, sent.value.to_json(), by, from_record).await
 }
 
 /// Shows a letter as a lead would get it; nothing is sent, and no link of it is followed by anybody. Roles: marketing, admin.
@@ -252,36 +226,14 @@ fn unknown() -> Problem {
 }
 
 /// Reads what is sent, with the version that its sender read.
-fn asked(body: &Value, id: &Slug) -> Result<(Template, Option<u64>), Problem> {
+fn asked(body: &Value, id: &Slug) -> Result<Sent<Template>, Problem> {
     wire::one(body, |node| {
         let object = node.object()?;
         let template = Template::read(&object, id.clone());
-        let version = object.optional("version").map(|node| node.integer(1, i64::MAX));
-        if let Some(node) = object.optional("id")
-            && node.value().as_str() != Some(id.as_str())
-        {
-            node.fault(format!("is another id than that of the address, {id}"));
-        }
-        // What was read may be sent back as it is.
-        for ours in ["updated_at", "updated_by", "status", "built_in"] {
-            let _ours = object.optional(ours);
-        }
+        let version = versioned::version(&object, id, &["built_in"]);
         object.finish();
-        let version = match version {
-            Some(version) => Some(u64::try_from(version?).ok()?),
-            None => None,
-        };
-        Some((template?, version))
+        Some(Sent { value: template?, version: version? })
     })
-}
-
-/// Gives a record as it is shown.
-fn shown(record: &Record) -> Value {
-    let mut json = json!({ "id": record.id, "version": record.version });
-    if let (Some(map), Some(body)) = (json.as_object_mut(), record.body.as_object()) {
-        map.extend(body.clone());
-    }
-    json
 }
 
 fn built_in() -> Option<Value> {
@@ -291,12 +243,4 @@ fn built_in() -> Option<Value> {
     map.insert("id".to_owned(), template.id.as_str().into());
     map.insert("built_in".to_owned(), true.into());
     Some(json)
-}
-
-fn with_status(record: &Record, status: &str) -> Value {
-    let mut json = shown(record);
-    if let Some(map) = json.as_object_mut() {
-        map.insert("status".to_owned(), status.into());
-    }
-    json
 }

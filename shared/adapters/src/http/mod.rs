@@ -5,6 +5,7 @@ pub mod body;
 pub mod lambda;
 pub mod problem;
 pub mod query;
+pub mod versioned;
 
 pub use auth::{Caller, Role, Tokens};
 pub use body::{BodyBytes, JsonBody};
