@@ -36,8 +36,10 @@ use adapters::mail::Mailbox;
 use adapters::playbooks::Playbooks;
 use adapters::ports::{Catalog, LeadLists, LeadStore, Mailer, StoreError, Timeline};
 use adapters::signed_link::Links;
-use adapters::write_path::WritePath;
+use adapters::write_path::{About, RecordError, Recorded, WritePath};
 use axum::extract::FromRef;
+use domain::change::Incoming;
+use domain::identity::{LeadId, LeadRef};
 use rate::Rate;
 use serde_json::Value;
 use std::sync::Arc;
@@ -142,6 +144,21 @@ impl App {
             rate: Arc::new(Rate::new(rate::USUAL)),
             work_for: WORK_FOR,
             clock,
+        }
+    }
+}
+
+impl App {
+    /// Records what mails tell of a lead; `None` where the lead is not there any more.
+    async fn hear(&self, lead: &LeadId, fact: Incoming) -> Result<Option<Recorded>, StoreError> {
+        let about = About::Known(LeadRef::Id(lead.clone()));
+        match self.write_path.record(&about, std::slice::from_ref(&fact)).await {
+            Ok(recorded) => Ok(Some(recorded)),
+            Err(RecordError::NoSuchLead) => Ok(None),
+            Err(RecordError::Busy) => {
+                Err(StoreError::Busy("the lead is being changed by too many at once".to_owned()))
+            }
+            Err(RecordError::Store(error)) => Err(error),
         }
     }
 }

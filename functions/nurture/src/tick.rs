@@ -18,17 +18,16 @@ use crate::letter::template::{self, BUILT_IN, Template};
 use crate::letter::{self, Order, Ways};
 use crate::link::{self, MailLinks};
 use crate::{App, Post};
-use adapters::clock::chance;
+use adapters::clock::{chance, pause};
 use adapters::dynamodb::keys::{DUE_SHARDS, mail_shard};
 use adapters::mail::Message;
 use adapters::ports::{CatalogKind, Commit, MailError, StoreError};
 use adapters::suppressions::is_suppressed;
-use adapters::write_path::{About, RecordError};
 use domain::change::nurture::{claim, exhausted, release, sent_fact};
 use domain::change::{Change, Effect, Incoming, Pace, review};
 use domain::content::results::Results;
 use domain::content::{Content, Reader, choice};
-use domain::identity::{LeadId, LeadRef, Slug};
+use domain::identity::{LeadId, Slug};
 use domain::lead::Lead;
 use domain::nurture::pace::{due_program, may_go, suits};
 use domain::nurture::{LEASE_MS, Mail, Pieces, Program, opt_in};
@@ -39,7 +38,6 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many leads of a partition are asked for at a time.
@@ -294,8 +292,8 @@ async fn once(app: &App, shelf: &Shelf, id: &LeadId) -> Result<Option<Became>, S
         }
         Decided::Exhausted(program) => {
             let change = exhausted(&lead, &playbook, &people, now);
-            let told = change.entries.iter().flat_map(|entry| &entry.effects);
-            let new = told.clone().any(|effect| matches!(effect, Effect::ContentExhausted { .. }));
+            let mut told = change.entries.iter().flat_map(|entry| &entry.effects);
+            let new = told.any(|effect| matches!(effect, Effect::ContentExhausted { .. }));
             let became = if new { Became::Exhausted(program) } else { Became::Stopped };
             return Ok(commit(app, &change).await?.then_some(became));
         }
@@ -448,7 +446,7 @@ async fn send(
         Ok(Before::Ends(heard)) => {
             take_back(app, &id, None).await?;
             if let Some(fact) = heard {
-                hear(app, &claimed, fact).await?;
+                app.hear(&id, fact).await?;
             }
             return Ok(Some(Became::Stopped));
         }
@@ -485,16 +483,7 @@ async fn send(
 /// Records that the mail which a lead's claim is about went out, as far as anybody knows.
 async fn record(app: &App, lead: &Lead, known: bool) -> Result<(), StoreError> {
     let Some(sending) = &lead.nurture.sending else { return Ok(()) };
-    hear(app, lead, sent_fact(lead, sending, known)).await
-}
-
-async fn hear(app: &App, lead: &Lead, fact: Incoming) -> Result<(), StoreError> {
-    let about = About::Known(LeadRef::Id(lead.id.clone()));
-    match app.write_path.record(&about, std::slice::from_ref(&fact)).await {
-        Ok(_) | Err(RecordError::NoSuchLead) => Ok(()),
-        Err(RecordError::Busy) => Err(StoreError::Busy("the lead is being changed by too many".to_owned())),
-        Err(RecordError::Store(error)) => Err(error),
-    }
+    app.hear(&lead.id, sent_fact(lead, sending, known)).await.map(drop)
 }
 
 /// Ends a claim whose lease is over: its maker died, and nobody knows whether its mail went out.
@@ -530,9 +519,4 @@ async fn taken_back(app: &App, id: &LeadId, wait: Option<i64>) -> Result<bool, S
     }
     let now = app.clock.now();
     commit(app, &release(&lead, wait.map(|wait| now.plus(wait)), &playbook, &people, now)).await
-}
-
-/// Waits before something is tried again: 10 ms at first, half a second at most.
-async fn pause(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis((10 << attempt.min(6)).min(500))).await;
 }

@@ -16,19 +16,16 @@
 use crate::App;
 use adapters::ports::StoreError;
 use adapters::suppressions::add_from_mail;
-use adapters::write_path::{About, RecordError};
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
+use domain::change::nurture::MAIL;
 use domain::change::{Fact, Incoming};
-use domain::identity::{LeadId, LeadRef, Slug};
+use domain::identity::{LeadId, Slug};
 use domain::sales::DeliveryId;
 use domain::suppression::Reason;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// Who brings such facts.
-pub const BY: &str = "mail";
 
 /// Which of a lead's mails somebody tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,29 +108,23 @@ pub async fn take(app: &App, event: &Value) -> Result<Value, StoreError> {
     let for_good =
         if matches!(happened, Happened::Bounced { permanent: true, .. }) { " permanent" } else { "" };
     let fact = Incoming {
-        delivery: DeliveryId::new(BY, &format!("{lead} {message} {kind}{for_good}")),
+        delivery: DeliveryId::new(MAIL, &format!("{lead} {message} {kind}{for_good}")),
         occurred_at: at.unwrap_or(now).min(now),
         history: false,
-        by: BY.to_owned(),
+        by: MAIL.to_owned(),
         strict: false,
         fact: Fact::Activity(Activity { kind: kind.to_owned(), properties: properties(&mail, &happened) }),
     };
-    match app.write_path.record(&About::Known(LeadRef::Id(mail.lead.clone())), &[fact]).await {
-        Ok(recorded) => {
-            // The lead knows by the fact itself; the list has to know for whoever else comes with the address. An event that
-            // comes again does again what a worker that died left undone.
-            if let (Some(reason), Some(address)) = (happened.forbids(), recorded.lead.email()) {
-                add_from_mail(app.catalog.as_ref(), address, reason, at.unwrap_or(now).min(now), now).await?;
-            }
-            became(kind)
-        }
-        Err(RecordError::NoSuchLead) => {
-            tracing::warn!(lead, message, kind, "an event of a mail to a lead that is not there");
-            became("unknown_lead")
-        }
-        Err(RecordError::Busy) => Err(StoreError::Busy("a lead is being changed by too many".to_owned())),
-        Err(RecordError::Store(error)) => Err(error),
+    let Some(recorded) = app.hear(&mail.lead, fact).await? else {
+        tracing::warn!(lead, message, kind, "an event of a mail to a lead that is not there");
+        return became("unknown_lead");
+    };
+    // The lead knows by the fact itself; the list has to know for whoever else comes with the address. An event that comes
+    // again does again what a worker that died left undone.
+    if let (Some(reason), Some(address)) = (happened.forbids(), recorded.lead.email()) {
+        add_from_mail(app.catalog.as_ref(), address, reason, at.unwrap_or(now).min(now), now).await?;
     }
+    became(kind)
 }
 
 fn properties(mail: &Mail, happened: &Happened) -> BTreeMap<String, AttributeValue> {

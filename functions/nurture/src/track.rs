@@ -14,9 +14,10 @@
 //! nothing of it but for a cookie of ours, and we set none.
 
 use crate::App;
+use crate::consent::page;
 use crate::link::{self, Mail, Target};
 use adapters::clock::fresh_secret;
-use adapters::http::{self, Problem};
+use adapters::http::Problem;
 use adapters::signed_link::Refused;
 use adapters::write_path::{About, RecordError};
 use axum::extract::{Path, State};
@@ -30,6 +31,7 @@ use domain::identity::{LeadRef, Slug};
 use domain::machine::{MACHINE, Request};
 use domain::sales::DeliveryId;
 use domain::time::Timestamp;
+use maud::html;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -175,13 +177,7 @@ fn refusal(refused: Refused) -> Response {
             "Perhaps a part of it got lost: copy it whole from the mail.",
         ),
     };
-    let mut response = http::page(format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
-         initial-scale=1\"><title>{title}</title></head><body style=\"font:16px/1.5 system-ui,sans-serif;max-width:36rem;\
-         margin:2rem auto;padding:0 1rem\"><h1>{title}</h1><p>{why}</p></body></html>"
-    ));
-    *response.status_mut() = status;
-    kept_nowhere(response)
+    kept_nowhere(page(status, title, &html! { p { (why) } }))
 }
 
 /// No cache keeps an answer, no search engine lists it, and its address goes nowhere.

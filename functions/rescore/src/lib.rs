@@ -24,7 +24,7 @@ mod tests;
 
 pub use config::Config;
 
-use adapters::clock::{Clock, SystemClock};
+use adapters::clock::{Clock, SystemClock, pause};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
 use adapters::jobs::{JobKind, Jobs};
 use adapters::lambda_jobs::LambdaJobStarter;
@@ -217,9 +217,4 @@ where
         // An entry that is there already was written by somebody who did the same at the same time.
         Commit::Conflict | Commit::Repeated(_) => None,
     })
-}
-
-/// Waits before something is tried again: 10 ms at first, half a second at most.
-pub(crate) async fn pause(attempt: u32) {
-    tokio::time::sleep(Duration::from_millis((10 << attempt.min(6)).min(500))).await;
 }

@@ -4,6 +4,7 @@ use domain::identity::LeadId;
 use domain::time::Timestamp;
 use std::fmt::Debug;
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// Gives the time.
 pub trait Clock: Send + Sync + Debug {
@@ -53,6 +54,11 @@ pub fn fresh_secret() -> [u8; 32] {
     let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
     random.iter_mut().zip(a.as_bytes().iter().chain(b.as_bytes())).for_each(|(to, from)| *to = *from);
     random
+}
+
+/// Waits before something is tried again: 10 ms at first, half a second at most.
+pub async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis((10 << attempt.min(6)).min(500))).await;
 }
 
 /// Throws a die of many sides, for waits that must not all end at once.

@@ -61,14 +61,7 @@ async fn setting() -> Setting {
             let value = NewAttribute { value: text(value), known_at: None };
             (AttributeName::parse(name).unwrap(), value)
         };
-        let consent = ConsentFact {
-            purpose: Purpose::Marketing,
-            status: ConsentStatus::Confirmed,
-            basis: Basis::Consent,
-            text: None,
-            source: None,
-            at,
-        };
+        let consent = agreed(at);
         let capture = Capture {
             attributes: [given("country", ["AT", "DE", "FR"][roll(3) as usize]), given("job_title", job)]
                 .into(),
@@ -223,6 +216,18 @@ async fn timelines(setting: &Setting) -> Vec<(Lead, Vec<Entry>)> {
         all.push((lead, page.items));
     }
     all
+}
+
+/// A yes to mails.
+fn agreed(at: Timestamp) -> ConsentFact {
+    ConsentFact {
+        purpose: Purpose::Marketing,
+        status: ConsentStatus::Confirmed,
+        basis: Basis::Consent,
+        text: None,
+        source: None,
+        at,
+    }
 }
 
 #[tokio::test]
@@ -400,14 +405,7 @@ async fn a_share_that_changed_is_told_and_compared_share_by_share() {
     let come = async |from: usize, to: usize| {
         for n in from..to {
             let country = NewAttribute { value: text("AT"), known_at: None };
-            let consent = ConsentFact {
-                purpose: Purpose::Marketing,
-                status: ConsentStatus::Confirmed,
-                basis: Basis::Consent,
-                text: None,
-                source: None,
-                at: setting.now(),
-            };
+            let consent = agreed(setting.now());
             let capture = Capture {
                 attributes: [(AttributeName::parse("country").unwrap(), country)].into(),
                 consents: vec![consent],

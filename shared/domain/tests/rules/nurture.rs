@@ -46,14 +46,7 @@ impl<'a> Life<'a> {
     fn new(playbook: &'a Playbook, n: u8, at: &str, country: &str, agreed: bool) -> Self {
         let now = time(at);
         let attribute = NewAttribute { value: AttributeValue::Text(country.to_owned()), known_at: None };
-        let consent = ConsentFact {
-            purpose: Purpose::Marketing,
-            status: ConsentStatus::Confirmed,
-            basis: Basis::Consent,
-            text: None,
-            source: None,
-            at: now,
-        };
+        let consent = consent(ConsentStatus::Confirmed, now);
         let capture = Capture {
             attributes: BTreeMap::from([(AttributeName::parse("country").unwrap(), attribute)]),
             consents: if agreed { vec![consent] } else { Vec::new() },
