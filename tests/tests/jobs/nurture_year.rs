@@ -271,9 +271,13 @@ impl Year {
 
     /// Lets the year pass, day by day: at the beginning of each it is read when which lead is due, so that ticks in which
     /// nothing would happen need not be made.
+    #[allow(clippy::print_stdout, reason = "long work shows progress")]
     async fn pass(&mut self) {
         let start = time(START);
         for day in 0..DAYS {
+            if day % 30 == 0 {
+                println!("day {day} of {DAYS}: {} mails so far", self.mails.len());
+            }
             let midnight = start.plus(day * DAY_MS);
             self.until(midnight).await;
             let mut due = self.look().await;
