@@ -334,14 +334,20 @@ impl Jobs {
         self.save(job).await
     }
 
-    /// Lets a job rest until it is gone on with; what was done so far was no failed attempt.
+    /// Lets a job rest until it is gone on with; what was done so far was no failed attempt. Where that is not written the
+    /// job is as it was.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn rest(&self, job: &mut Job, state: Value, until: Timestamp) -> Result<bool, StoreError> {
+        let before = (job.state.clone(), job.attempts, job.lease_until);
         (job.state, job.attempts, job.lease_until) = (state, 0, Some(until));
-        self.save(job).await
+        let rests = self.save(job).await;
+        if !matches!(rests, Ok(true)) {
+            (job.state, job.attempts, job.lease_until) = before;
+        }
+        rests
     }
 
     /// Begins a job anew that was given up.

@@ -398,6 +398,12 @@ async fn an_erasure_that_meets_any_failure_ends_as_if_there_had_been_none() {
             house.failures.on_call(n, way);
             story(&house, &ada).await;
             house.failures.heal();
+            house.tick().await.unwrap();
+            assert_ne!(
+                house.status(&ada).await,
+                Some(JobStatus::Done),
+                "call {n}, {call}, {way:?}: it looks again later"
+            );
             house.settle(&ada).await;
             assert_eq!(house.left_of(&ada).await, Vec::<String>::new(), "call {n}, {call}, {way:?}");
         }
