@@ -18,6 +18,7 @@ mod jobs {
     pub(crate) mod attacks;
     pub(crate) mod content;
     pub(crate) mod crm;
+    pub(crate) mod erasure;
     pub(crate) mod export;
     pub(crate) mod funnel;
     pub(crate) mod kept;

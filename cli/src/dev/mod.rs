@@ -379,6 +379,12 @@ impl House {
 
         let mut rescore = rescore::App::on_one_machine(store, Arc::clone(&catalog), clock);
         rescore.resumers = rescore::resumers(reports, exports);
+        let erasures = Arc::new(Spawned::default());
+        erasures.run(
+            |app: rescore::App, job| async move { rescore::run_job(&app, &job).await.map(drop) },
+            &rescore,
+        );
+        lead_capture.starter = Some(erasures);
         Self {
             catalog,
             playbooks,

@@ -326,7 +326,7 @@ async fn work(app: &App, job: &mut Job, until: Instant) -> Result<Worked, StoreE
             app.jobs.finish(job, report).await?;
             Ok(Worked::Done)
         }
-        JobKind::Sweep | JobKind::Export | JobKind::Reassign => {
+        JobKind::Sweep | JobKind::Export | JobKind::Reassign | JobKind::Erase => {
             Err(StoreError::Refused(format!("the job {} is another function's", job.id())))
         }
     }

@@ -7,6 +7,8 @@ use adapters::config::{Environment, MissingVariable, Tables};
 pub struct Config {
     /// The tables.
     pub tables: Tables,
+    /// The function that deletes what is left of leads.
+    pub rescore: String,
 }
 
 impl Config {
@@ -16,6 +18,9 @@ impl Config {
     ///
     /// [`MissingVariable`].
     pub fn from_environment(environment: &Environment) -> Result<Self, MissingVariable> {
-        Ok(Self { tables: Tables::from_environment(environment)? })
+        Ok(Self {
+            tables: Tables::from_environment(environment)?,
+            rescore: environment.required("RESCORE_FUNCTION")?,
+        })
     }
 }

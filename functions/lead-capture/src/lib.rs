@@ -1,5 +1,5 @@
 //! `lead-capture`: everything that comes in about leads: forms, page activity, activities, leads by hand and in bulk,
-//! consent.
+//! consent; and that a lead is to be forgotten.
 //!
 //! # Layout
 //!
@@ -22,11 +22,13 @@ pub use config::Config;
 
 use adapters::clock::{Clock, SystemClock};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
-use adapters::http::auth::{Capturing, MarketingAndSales, MarketingOnly};
+use adapters::erasure;
+use adapters::http::auth::{Admins, Capturing, MarketingAndSales, MarketingOnly};
 use adapters::http::{self, BodyBytes, Caller, JsonBody, Problem, Role, Tokens};
+use adapters::lambda_jobs::LambdaJobStarter;
 use adapters::people::{is_person, note};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, LeadStore, Visitors};
+use adapters::ports::{Catalog, JobStarter, LeadStore, Visitors};
 use adapters::write_path::{About, WritePath};
 use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -37,11 +39,14 @@ use futures::StreamExt;
 use request::{Item, Items, Logged};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// How many leads of one request are written beside each other.
 const BESIDE: usize = 16;
+/// For how long a caller waits for a job to be started.
+const START_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the routes need.
 #[derive(Clone, Debug)]
@@ -56,6 +61,8 @@ pub struct App {
     pub catalog: Arc<dyn Catalog>,
     /// Playbooks.
     pub playbooks: Arc<Playbooks>,
+    /// Starts what deletes the rest of a lead that was erased; without it the tick does.
+    pub starter: Option<Arc<dyn JobStarter>>,
     /// Tokens.
     pub tokens: Arc<Tokens>,
     /// Time.
@@ -65,10 +72,13 @@ pub struct App {
 impl App {
     /// Wires the function to DynamoDB.
     pub async fn connect(config: &Config) -> Self {
-        let client = dynamodb::connect(&dynamodb::sdk_config().await, &config.tables.catalog).await;
+        let sdk = dynamodb::sdk_config().await;
+        let client = dynamodb::connect(&sdk, &config.tables.catalog).await;
         let store = DynamoLeadStore::new(client.clone(), config.tables.clone());
         let catalog = DynamoCatalog::new(client, config.tables.catalog.clone());
-        Self::new(Arc::new(store), Arc::new(catalog), Arc::new(SystemClock))
+        let starter = LambdaJobStarter::new(aws_sdk_lambda::Client::new(&sdk), config.rescore.clone());
+        let app = Self::new(Arc::new(store), Arc::new(catalog), Arc::new(SystemClock));
+        Self { starter: Some(Arc::new(starter)), ..app }
     }
 
     /// Wires the function to any store.
@@ -88,6 +98,7 @@ impl App {
             visitors: Arc::clone(&store) as Arc<dyn Visitors>,
             leads: store,
             playbooks,
+            starter: None,
             tokens: Arc::new(Tokens::new(Arc::clone(&catalog), Arc::clone(&clock))),
             catalog,
             clock,
@@ -111,6 +122,7 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(lead))
         .routes(routes!(leads))
         .routes(routes!(consent))
+        .routes(routes!(erase))
         .with_state(app)
 }
 
@@ -294,6 +306,36 @@ async fn consent(
     let fact = request::consent(&body, &headers, caller.name(), app.clock.now())?;
     let recorded = app.write_path.record(&About::Known(LeadRef::Id(id)), &[fact]).await?;
     Ok(http::json(StatusCode::OK, &response::consents(&recorded)))
+}
+
+/// Forgets a lead, for good. Roles: admin.
+///
+/// With the answer the lead is gone: nobody finds it, nothing is sent to it, and nothing that is still on its way brings it
+/// back. The job deletes what happened to it and whatever else there is, and ends after a last look some twenty minutes later.
+/// `external_ids` is how other systems call it, for whoever deletes it there. Of somebody who said no the hash of the address
+/// stays on the list of those that nobody may write to. Asked again, it answers the same while the job is at work, begins one
+/// anew that was given up, and answers 404 once nothing is left.
+#[utoipa::path(delete, path = "/v1/leads/{lead_id}", tag = "consent", security(("token" = [])),
+    params(("lead_id" = String, Path, description = "The lead")),
+    responses((status = 202, description = "The lead is gone; the job that deletes what is left of it"),
+        (status = 404, description = "No such lead, and nothing left of it"), (status = 503, description = "Too much at once; try again")))]
+async fn erase(
+    State(app): State<App>,
+    _: Caller<Admins>,
+    Path(lead_id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = LeadId::parse(&lead_id).map_err(|error| Problem::not_found(format!("the lead id {error}")))?;
+    let job = erasure::erase(app.leads.as_ref(), &app.catalog, &app.clock, &id).await?;
+    if let Some(starter) = &app.starter {
+        match tokio::time::timeout(START_WITHIN, starter.start(job.id())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(job = job.id(), error = %error, "the next tick starts an erasure")
+            }
+            Err(_) => tracing::warn!(job = job.id(), "the next tick starts an erasure"),
+        }
+    }
+    Ok(http::json(StatusCode::ACCEPTED, &response::erased(&job)?))
 }
 
 /// Records the items and answers: one result for one item, a list for a list.

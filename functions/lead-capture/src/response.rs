@@ -1,6 +1,9 @@
 //! What the function answers.
 
+use adapters::erasure::Left;
 use adapters::http::Problem;
+use adapters::jobs::Job;
+use adapters::ports::StoreError;
 use adapters::wire;
 use adapters::write_path::Recorded;
 use domain::change::Outcome;
@@ -61,6 +64,23 @@ pub fn rejected(problem: &Problem) -> Value {
 #[must_use]
 pub fn results(results: Vec<Value>) -> Value {
     json!({ "results": results })
+}
+
+/// Gives how far a lead is forgotten.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`].
+pub fn erased(job: &Job) -> Result<Value, StoreError> {
+    let left = Left::by(job)?;
+    let external_ids: Vec<Value> =
+        left.external_ids.iter().map(|id| json!({ "system": id.system(), "id": id.id() })).collect();
+    Ok(json!({
+        "lead_id": left.lead.as_str(),
+        "job": job.id(),
+        "status": job.status.as_str(),
+        "external_ids": external_ids,
+    }))
 }
 
 /// Gives a lead's consents.

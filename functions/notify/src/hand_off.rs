@@ -8,7 +8,7 @@ use crate::once::{self, Sent};
 use crate::person::Person;
 use crate::written::{self, Handed};
 use crate::{App, Post};
-use adapters::claims::End;
+use adapters::claims::{End, of_hand_overs};
 use adapters::mail::Message;
 use adapters::ports::{CatalogKind, Direction, StoreError};
 use adapters::signed_link::CONFIRM;
@@ -44,7 +44,7 @@ pub(crate) async fn tell(app: &App, id: &LeadId) -> Result<Sent, StoreError> {
     let Some(hand_over) = hand_over::latest(&lead).filter(|hand_over| asks(&lead, hand_over)) else {
         return Ok(Sent::Over);
     };
-    let mail = format!("hand-off.{}.{}", lead.id, hand_over.fact.id);
+    let mail = format!("{}{}", of_hand_overs(&lead.id), hand_over.fact.id);
     if hand_over.is_own_doing() || once::is_over(app, &mail).await? {
         return Ok(Sent::Over);
     }

@@ -96,6 +96,11 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
         tracing::error!(error = %error, "leads of somebody who leaves could not be given away");
         problem = Some(error.into());
     }
+    let mut forgotten = Vec::new();
+    if let Err(error) = forget(app, half, &mut forgotten, &mut started.given_up).await {
+        tracing::error!(error = %error, "what is left of erased leads could not be deleted");
+        problem = Some(error.into());
+    }
     let mut tick = Tick::default();
     let first = now.millis().div_euclid(TICK_MS).rem_euclid(i64::from(DUE_SHARDS));
     let first = u8::try_from(first).unwrap_or(0);
@@ -119,8 +124,8 @@ pub async fn run(app: &App) -> Result<Value, RescoreError> {
         Some(problem) => Err(problem),
         None => Ok(json!({
             "read": tick.read, "changed": tick.changed, "failed": tick.failed, "remaining": tick.remaining,
-            "released": released, "given_away": moved, "sweeps": started.sweeps, "resumed": started.resumed,
-            "ordered": started.ordered,
+            "released": released, "given_away": moved, "forgotten": forgotten, "sweeps": started.sweeps,
+            "resumed": started.resumed, "ordered": started.ordered,
         })),
     }
 }
@@ -131,6 +136,31 @@ async fn give_away(app: &App, until: Instant, moved: &mut Vec<String>) -> Result
     for job in app.jobs.free(JobKind::Reassign).await? {
         match app.assigner.work(&app.jobs, job.id(), until).await {
             Ok(worked) => moved.extend(worked.map(|job| job.id().to_owned())),
+            Err(error) => problem = Some(error),
+        }
+        if Instant::now() > until {
+            break;
+        }
+    }
+    problem.map_or(Ok(()), Err)
+}
+
+/// Goes on with what is left of leads that were erased, and looks once more where it is time.
+async fn forget(
+    app: &App,
+    until: Instant,
+    forgotten: &mut Vec<String>,
+    given_up: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let mut problem = None;
+    for job in app.jobs.free(JobKind::Erase).await? {
+        match app.cleaner.work(&app.jobs, job.id(), until).await {
+            Ok(Some(job)) => forgotten.push(job.id().to_owned()),
+            Ok(None) if job.attempts >= MOST_ATTEMPTS => {
+                tracing::error!(job = job.id(), "an erasure was given up");
+                given_up.push(job.id().to_owned());
+            }
+            Ok(None) => {}
             Err(error) => problem = Some(error),
         }
         if Instant::now() > until {

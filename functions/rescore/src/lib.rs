@@ -4,7 +4,8 @@
 //!
 //! * this file – the three actions and what they need;
 //! * [`request`] – the events;
-//! * [`due`] – the leads for which something changes now, the exports that are due, and jobs that nobody works on;
+//! * [`due`] – the leads for which something changes now, the exports that are due, and jobs that nobody works on, such as
+//!   deleting what is left of leads that were erased;
 //! * [`sweep`] – every lead once, to a new playbook version;
 //! * [`release`] – the leads that wait for their turn, as many a day as their owners can answer;
 //! * [`config`] – the environment.
@@ -26,20 +27,22 @@ pub use config::Config;
 
 use adapters::clock::{Clock, SystemClock, pause};
 use adapters::dynamodb::{self, DynamoCatalog, DynamoLeadStore};
+use adapters::erasure::Cleaner;
 use adapters::jobs::{JobKind, Jobs};
-use adapters::lambda_jobs::LambdaJobStarter;
+use adapters::lambda_jobs::{LambdaJobStarter, job_of};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, Commit, JobStarter, LeadLists, LeadStore, StoreError, Timeline};
+use adapters::ports::{Catalog, Commit, JobStarter, LeadLists, LeadStore, Remains, StoreError, Timeline};
 use adapters::routing::Assigner;
 use domain::change::Change;
 use domain::identity::LeadId;
 use domain::lead::Lead;
 use request::Action;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use sweep::{StateMachine, SweepStarter, Tasks};
 use thiserror::Error;
+use tokio::time::Instant;
 
 /// How long one call works before it says how far it came; the function's own time ends later.
 pub const WORK_FOR: Duration = Duration::from_secs(200);
@@ -57,8 +60,12 @@ pub enum RescoreError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Sweeps were given up: leads keep the label and the segments of an older playbook until somebody looks.
-    #[error("given up after too many attempts: {0}; activating the active version once more sweeps again")]
+    /// Sweeps or erasures were given up: leads keep the label and the segments of an older playbook, or something is left of
+    /// somebody, until somebody looks.
+    #[error(
+        "given up after too many attempts: {0}; activating the active version once more sweeps again, and deleting a lead \
+         once more erases it"
+    )]
     GivenUp(String),
 }
 
@@ -79,6 +86,8 @@ pub struct App {
     pub jobs: Jobs,
     /// Gives leads to people.
     pub assigner: Assigner,
+    /// Deletes what is left of leads that were erased.
+    pub cleaner: Cleaner,
     /// Starts a sweep.
     pub starter: Arc<dyn SweepStarter>,
     /// Starts other kinds of jobs once more whose workers died; where a kind has none, it is taken up when somebody asks
@@ -107,7 +116,7 @@ impl App {
 
     /// Wires the function to any store, with sweeps as tasks of this process.
     #[must_use]
-    pub fn on_one_machine<S: LeadStore + LeadLists + Timeline + 'static>(
+    pub fn on_one_machine<S: LeadStore + LeadLists + Timeline + Remains + 'static>(
         store: Arc<S>,
         catalog: Arc<dyn Catalog>,
         clock: Arc<dyn Clock>,
@@ -117,7 +126,7 @@ impl App {
 
     /// Wires the function to any store.
     #[must_use]
-    pub fn new<S: LeadStore + LeadLists + Timeline + 'static>(
+    pub fn new<S: LeadStore + LeadLists + Timeline + Remains + 'static>(
         store: Arc<S>,
         catalog: Arc<dyn Catalog>,
         starter: Arc<dyn SweepStarter>,
@@ -130,6 +139,11 @@ impl App {
                 Arc::clone(&store) as Arc<dyn LeadLists>,
                 Arc::clone(&catalog),
                 Arc::clone(&playbooks),
+                Arc::clone(&clock),
+            ),
+            cleaner: Cleaner::new(
+                Arc::clone(&store) as Arc<dyn Remains>,
+                Arc::clone(&catalog),
                 Arc::clone(&clock),
             ),
             leads: Arc::clone(&store) as Arc<dyn LeadStore>,
@@ -165,11 +179,24 @@ pub fn resumers(
 ///
 /// [`RescoreError`].
 pub async fn handle(app: &App, event: Value) -> Result<Value, RescoreError> {
+    if let Some(job) = job_of(&event) {
+        return Ok(run_job(app, job).await?);
+    }
     match request::action(&event).map_err(RescoreError::Event)? {
         Action::Due => due::run(app).await,
         Action::Sweep(stretch) => sweep::run(app, &stretch).await,
         Action::SweepFinish { job } => sweep::finish(app, &job).await,
     }
+}
+
+/// Works on what is left of a lead that was just erased. Where somebody else does, or nothing is left, that is fine too.
+///
+/// # Errors
+///
+/// [`StoreError`]; the tick goes on with it.
+pub async fn run_job(app: &App, job: &str) -> Result<Value, StoreError> {
+    let worked = app.cleaner.work(&app.jobs, job, Instant::now() + app.work_for).await?;
+    Ok(json!({ "job": job, "status": worked.map(|job| job.status.as_str()) }))
 }
 
 /// What became of one lead.

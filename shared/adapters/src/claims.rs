@@ -7,6 +7,7 @@
 //! read. What is known not to have gone out is let go, and counts as no try.
 
 use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
+use domain::identity::LeadId;
 use domain::time::{MINUTE_MS, Timestamp};
 use serde_json::{Value, json};
 
@@ -75,6 +76,12 @@ fn state(record: &Record) -> &str {
 
 fn tries(record: &Record) -> u64 {
     record.body.get("tries").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Gives what the ids of claims begin with that are about the hand-overs of a lead.
+#[must_use]
+pub fn of_hand_overs(lead: &LeadId) -> String {
+    format!("hand-off.{lead}.")
 }
 
 /// Tells whether a claim is over, without taking it.

@@ -29,6 +29,8 @@ pub const RECORD: CatalogKind = CatalogKind::CrmRecord;
 pub const MAPPING: CatalogKind = CatalogKind::CrmMapping;
 /// For how long a claim holds, in milliseconds: twice as long as whoever made it can live.
 pub const CLAIM_MS: i64 = 2 * MINUTE_MS;
+/// Stands before the id of a mapping that is a channel itself.
+const OF_MAPPING: &str = "mapping-";
 /// The most fields whose marks are kept.
 const MOST_HELD: usize = 200;
 
@@ -72,7 +74,28 @@ pub fn id(channel: &str, lead: &str) -> String {
 /// Gives the channel of a mapping.
 #[must_use]
 pub fn channel_of(id: &str, mapping: &Mapping) -> String {
-    mapping.subscriber.clone().unwrap_or_else(|| format!("mapping-{id}"))
+    mapping.subscriber.clone().unwrap_or_else(|| format!("{OF_MAPPING}{id}"))
+}
+
+/// Gives every channel by which something may be known of leads' records, whatever is said of it otherwise.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn channels(catalog: &dyn Catalog) -> Result<Vec<String>, StoreError> {
+    let mut channels = Vec::new();
+    for (kind, prefix) in [(CatalogKind::Webhook, ""), (MAPPING, OF_MAPPING)] {
+        let mut cursor = None;
+        loop {
+            let page = catalog.list(kind, 100, cursor.as_deref()).await?;
+            channels.extend(page.items.iter().map(|record| format!("{prefix}{}", record.id)));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(channels)
 }
 
 /// Gives the id under which a mapping's secret stands among those of webhooks.

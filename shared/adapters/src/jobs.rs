@@ -28,6 +28,8 @@ pub enum JobKind {
     Suggestion,
     /// Gives the leads of somebody who leaves to others.
     Reassign,
+    /// Deletes what is left of a lead that was erased.
+    Erase,
 }
 
 impl JobKind {
@@ -39,6 +41,7 @@ impl JobKind {
         ("backtest", Self::Backtest),
         ("suggestion", Self::Suggestion),
         ("reassign", Self::Reassign),
+        ("erase", Self::Erase),
     ];
 
     /// Gives the word.
@@ -137,6 +140,13 @@ pub fn go_live_again(superseded: &Job, version: u32, now: Timestamp) -> Put {
     let mut put = go_live(version, now);
     put.record.id = format!("{}-{version}", superseded.id());
     put
+}
+
+/// Makes the job that deletes what is left of a lead. It takes the place of an earlier one: of a lead that came back with a
+/// backup.
+#[must_use]
+pub fn erase(id: String, request: &Value, now: Timestamp) -> Put {
+    Put { force: true, ..Put::new(CatalogKind::Job, id, body(JobKind::Erase, request, now, now)) }
 }
 
 /// Tells how far a sweep has come, in leads. How many there are is about right only: DynamoDB counts a table's items
@@ -324,14 +334,41 @@ impl Jobs {
         self.save(job).await
     }
 
+    /// Lets a job rest until it is gone on with; what was done so far was no failed attempt. Where that is not written the
+    /// job is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn rest(&self, job: &mut Job, state: Value, until: Timestamp) -> Result<bool, StoreError> {
+        let before = (job.state.clone(), job.attempts, job.lease_until);
+        (job.state, job.attempts, job.lease_until) = (state, 0, Some(until));
+        let rests = self.save(job).await;
+        if !matches!(rests, Ok(true)) {
+            (job.state, job.attempts, job.lease_until) = before;
+        }
+        rests
+    }
+
+    /// Begins a job anew that was given up.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn again(&self, job: &mut Job) -> Result<bool, StoreError> {
+        (job.status, job.attempts, job.lease_until) = (JobStatus::Waiting, 0, None);
+        self.save(job).await
+    }
+
     async fn save(&self, job: &mut Job) -> Result<bool, StoreError> {
         self.save_with(job, &[]).await
     }
 
     async fn save_with(&self, job: &mut Job, also: &[Put]) -> Result<bool, StoreError> {
         let mut put = Put::over(&job.record, job.write());
-        // A sweep that was given up is looked for until it is begun again, however long that takes.
-        let looked_for = job.kind == JobKind::Sweep && job.status == JobStatus::Failed;
+        // A sweep or an erasure that was given up is looked for until it is begun again, however long that takes.
+        let looked_for =
+            matches!(job.kind, JobKind::Sweep | JobKind::Erase) && job.status == JobStatus::Failed;
         if matches!(job.status, JobStatus::Done | JobStatus::Failed) && !looked_for {
             put.record.expires_at = Some(self.clock.now().plus(KEEP_MS));
         }

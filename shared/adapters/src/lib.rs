@@ -5,7 +5,7 @@
 //! * [`ports`] – one narrow trait per capability, which a function's IAM policy mirrors.
 //! * [`dynamodb`] – the ports on DynamoDB; only [`dynamodb::keys`] spells a key prefix.
 //! * [`s3`] – files; [`jobs`] – long work with a lease and a cursor; [`lambda_jobs`] – how it is started.
-//! * [`write_path`] – the one way in which facts become stored facts.
+//! * [`write_path`] – the one way in which facts become stored facts; [`erasure`] – the one in which a lead is forgotten.
 //! * [`history`] – all that happened to a lead, to be played again.
 //! * [`playbooks`] – playbook versions and the active one, cached; [`people`] – people's records, cached; [`attributes`] – what people declared about attributes;
 //!   [`campaigns`] – about campaigns.
@@ -22,7 +22,8 @@
 //!
 //! # The invariant not to break
 //!
-//! A lead is written in one place, [`ports::LeadStore::commit`], in one transaction, conditional on its version.
+//! A lead is written in one place, [`ports::LeadStore::commit`], and deleted in one, [`ports::LeadStore::erase`]; each is one
+//! transaction, conditional on the lead's version.
 
 pub mod attributes;
 pub mod campaigns;
@@ -33,6 +34,7 @@ pub mod config;
 pub mod content;
 pub mod crm;
 pub mod dynamodb;
+pub mod erasure;
 pub mod evidence;
 pub mod history;
 pub mod http;

@@ -6,7 +6,7 @@
 use crate::cloud_event::CloudEvent;
 use crate::mail::Message;
 use async_trait::async_trait;
-use domain::change::{Change, Entry};
+use domain::change::{Change, Entry, Event};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
 use domain::lead::Lead;
 use domain::time::Timestamp;
@@ -61,6 +61,28 @@ pub trait LeadStore: Send + Sync + Debug {
     /// Stores a change together with records of the catalog, all of it or nothing: what one lead alone does not decide. A
     /// record that is not as expected is a conflict.
     async fn commit_with(&self, change: &Change, also: &[Put]) -> Result<Commit, StoreError>;
+    /// Deletes a lead as it was read, with all that it is known by, and stores the event that tells so and records of the
+    /// catalog: all of it or nothing. `false` where it is nothing: the lead changed meanwhile or is gone, or a record is not
+    /// as expected. What happened to the lead is left to [`Remains`].
+    async fn erase(&self, lead: &Lead, event: &Event, also: &[Put]) -> Result<bool, StoreError>;
+}
+
+/// Deletes what is left of a lead that is gone. Each call deletes some of it; whatever was deleted before is deleted still.
+#[async_trait]
+pub trait Remains: Send + Sync + Debug {
+    /// Deletes entries of a lead's timeline, and tells whether there may be more.
+    async fn forget_entries(&self, lead: &LeadId) -> Result<bool, StoreError>;
+    /// Deletes activity of a browser, and tells whether there may be more.
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError>;
+    /// Deletes events of a lead from the outbox, but for the one that tells of its erasure; tells whether there may be more.
+    async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError>;
+    /// Looks through a page of all identities for those by which the lead is still known, and deletes them. Gives where the
+    /// next page starts; none where this was the last.
+    async fn forget_identities(
+        &self,
+        lead: &LeadId,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, StoreError>;
 }
 
 /// A page of a list.

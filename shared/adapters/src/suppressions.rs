@@ -18,6 +18,7 @@ use crate::dynamodb::keys::identity_key;
 use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
 use crate::write_path::{About, RecordError, WritePath};
 use domain::change::{Incoming, Outcome};
+use domain::erasure;
 use domain::identity::{Email, Identity, LeadId, LeadRef};
 use domain::lead::Lead;
 use domain::suppression::{Reason, lifted};
@@ -26,6 +27,8 @@ use serde_json::{Value, json};
 
 /// How often a write is tried where others write the same.
 const TRIES: u32 = 5;
+/// Who put an address there of a lead that was erased.
+const ERASED: &str = "erasure";
 
 /// That an address was taken off the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +192,44 @@ pub async fn add_from_mail(
     })
     .await
     .map(drop)
+}
+
+/// Gives what puts the addresses of a lead that is erased onto the list, where it said no and they are not on it. What people
+/// took off stays off, unless the lead withdrew its consent itself: that stands whatever becomes of the address. Nothing in
+/// it says whose address it was.
+///
+/// # Errors
+///
+/// [`StoreError`].
+pub async fn outliving(catalog: &dyn Catalog, lead: &Lead, now: Timestamp) -> Result<Vec<Put>, StoreError> {
+    let Some(no) = erasure::no(lead) else { return Ok(Vec::new()) };
+    let new = Suppression {
+        reason: no.reason,
+        since: no.withdrawn_at.unwrap_or(now),
+        recorded_at: now,
+        by: ERASED.to_owned(),
+        source: None,
+        lifted: None,
+    };
+    let mut puts = Vec::new();
+    for identity in &lead.identities {
+        let Identity::Email(address) = identity else { continue };
+        if !no.reason.concerns(lead, address) {
+            continue;
+        }
+        let id = id_of(address);
+        match catalog.get(CatalogKind::Suppression, &id).await? {
+            None => puts.push(Put::new(CatalogKind::Suppression, id, new.to_body())),
+            Some(record) => {
+                let known = Suppression::from_record(&record)?;
+                let stays_off = known.lifted.is_some() && no.withdrawn_at.is_none();
+                if !known.stands(&new) && !stays_off {
+                    puts.push(Put::over(&record, new.to_body()));
+                }
+            }
+        }
+    }
+    Ok(puts)
 }
 
 /// What became of an address.

@@ -28,7 +28,8 @@
 //! * [`evidence`] – what personas stand on; [`content`] – what to say to whom.
 //! * [`export`] – what a file of a segment holds, and when it is made; [`audience`] – what advertisers' audiences are
 //!   matched by.
-//! * [`permission`] – who may be written to; [`suppression`] – addresses that nobody may write to.
+//! * [`permission`] – who may be written to; [`suppression`] – addresses that nobody may write to; [`erasure`] – what of a no
+//!   outlives whoever said it.
 //! * [`member`] – how a lead stands to campaigns: sent, registered, attended; [`said`] – what customers said about the
 //!   marketing.
 //! * [`membership`] – since when a lead was in which segment.
@@ -55,6 +56,7 @@ pub mod content;
 pub mod country;
 pub mod crm;
 pub mod digest;
+pub mod erasure;
 pub mod evaluation;
 pub mod evidence;
 pub mod export;

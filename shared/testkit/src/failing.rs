@@ -7,10 +7,11 @@ use adapters::cloud_event::CloudEvent;
 use adapters::mail::Message;
 use adapters::ports::{
     Catalog, CatalogKind, Commit, Direction, EventBus, InboxLine, LeadLists, LeadStore, MailError, Mailer,
-    MessageHolder, MessageSender, MessageTaker, Page, Put, Record, StoreError, Taken, Timeline, Visitors,
+    MessageHolder, MessageSender, MessageTaker, Page, Put, Record, Remains, StoreError, Taken, Timeline,
+    Visitors,
 };
 use async_trait::async_trait;
-use domain::change::{Change, Entry};
+use domain::change::{Change, Entry, Event};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
 use domain::lead::Lead;
 use domain::time::Timestamp;
@@ -220,6 +221,33 @@ impl<S: LeadStore> LeadStore for FailingLeadStore<S> {
 
     async fn commit_with(&self, change: &Change, also: &[Put]) -> Result<Commit, StoreError> {
         self.failures.write("commit", Some(Commit::Conflict), self.inner.commit_with(change, also)).await
+    }
+
+    async fn erase(&self, lead: &Lead, event: &Event, also: &[Put]) -> Result<bool, StoreError> {
+        self.failures.write("erase", Some(false), self.inner.erase(lead, event, also)).await
+    }
+}
+
+#[async_trait]
+impl<S: Remains> Remains for FailingLeadStore<S> {
+    async fn forget_entries(&self, lead: &LeadId) -> Result<bool, StoreError> {
+        self.failures.write("forget_entries", None, self.inner.forget_entries(lead)).await
+    }
+
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
+        self.failures.write("forget_visitor", None, self.inner.forget_visitor(visitor)).await
+    }
+
+    async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError> {
+        self.failures.write("forget_events", None, self.inner.forget_events(lead)).await
+    }
+
+    async fn forget_identities(
+        &self,
+        lead: &LeadId,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, StoreError> {
+        self.failures.write("forget_identities", None, self.inner.forget_identities(lead, cursor)).await
     }
 }
 

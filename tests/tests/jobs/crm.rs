@@ -992,6 +992,36 @@ async fn a_record_that_another_lead_has_already_is_changed_and_the_two_are_noted
 }
 
 #[tokio::test]
+async fn a_crm_is_told_nothing_of_a_lead_that_was_erased_and_nothing_waits_for_it() {
+    let road = Road::new().await;
+    let webhook = road.register(&road.contacts(), &Road::bearer()).await;
+    road.map(&webhook).await;
+    road.ada().await;
+    road.finish().await;
+    let record = road.records()[0].clone();
+    let lead = road.lead().await.id;
+    road.clock.set(road.clock.now().plus(2 * MINUTE_MS));
+    let feedback = json!({ "kind": "accepted" });
+    road.call("POST", &format!("/v1/leads/{lead}/feedback"), &feedback).await;
+    road.feed().await;
+    // What waits now is of somebody who is there, and is worked on when they are not.
+    let erased = road.call("DELETE", &format!("/v1/leads/{lead}"), &Value::Null).await;
+    assert_eq!(
+        erased["external_ids"],
+        json!([{ "system": "hubspot", "id": record.0 }]),
+        "it says which record"
+    );
+    drop(road.at.take());
+    assert_eq!(road.finish().await, 0, "nothing is tried again");
+    assert!(road.at.take().is_empty() && road.queue.is_empty() && road.dead.is_empty());
+    assert_eq!(road.records(), vec![record.clone()], "what becomes of the record is for people to say");
+    let item = change(300, &record.0, "hs_lead_status", &json!("UNQUALIFIED"));
+    let told = road.tell(&json!([item])).await.ok("the hook");
+    assert_eq!(told["results"][0]["status"], "rejected", "{told}");
+    assert!(road.dynamo.items(&road.dynamo.tables.leads).await.is_empty());
+}
+
+#[tokio::test]
 async fn what_templates_see_of_a_lead_is_what_they_were_tried_on() {
     fn names(value: &Value, path: &str, found: &mut Vec<String>) {
         if let Value::Object(map) = value {

@@ -303,6 +303,31 @@ async fn what_nobody_knows_is_sent_once_more_and_then_said_and_what_is_refused_i
 }
 
 #[tokio::test]
+async fn of_a_lead_that_was_erased_nobody_is_told_and_its_link_says_so() {
+    let office = Office::new().await;
+    let erase = async |lead: &str| {
+        let call = office.api.call("DELETE", &format!("/v1/leads/{lead}"));
+        call.token(office.tokens.of(Role::Admin)).expect(202).await;
+    };
+    let told = office.submit("Ada", "AT").await;
+    office.feed().await;
+    let [mail] = office.work().await.try_into().unwrap();
+    let untold = office.submit("Eve", "AT").await;
+    office.feed().await;
+    erase(&told).await;
+    erase(&untold).await;
+    office.feed().await;
+    assert_eq!(office.until_quiet(DAY_MS).await.len(), 0);
+    assert!(office.queue.is_empty() && office.dead.is_empty(), "nothing is tried again");
+    for method in ["GET", "POST"] {
+        let call = office.api.call(method, &link(&mail));
+        let page = call.body("application/x-www-form-urlencoded", "answer=accepted").send().await;
+        assert!((400..500).contains(&page.status), "{}: {}", page.status, page.text());
+    }
+    assert_eq!(office.digests().await.len(), 0);
+}
+
+#[tokio::test]
 async fn somebody_without_an_address_is_passed_over_once_and_the_lead_stays_with_them() {
     let office = Office::new().await;
     let body = json!({ "name": "de-1", "team": "sales", "timezone": "UTC", "unknown": true });

@@ -9,7 +9,7 @@ use adapters::http::Role;
 use adapters::mail::{Mailbox, Message};
 use adapters::ports::{Catalog, Commit, LeadLists, LeadStore, Page, Put, StoreError, Timeline, Visitors};
 use async_trait::async_trait;
-use domain::change::{Change, Entry};
+use domain::change::{Change, Entry, Event};
 use domain::identity::{Email, Identity, LeadId, Slug};
 use domain::lead::Lead;
 use domain::nurture::LEASE_MS;
@@ -373,6 +373,11 @@ impl<S: LeadStore> LeadStore for Meddling<S> {
             && let Some((api, token, fact)) = self.api.get()
         {
             let path = format!("/v1/leads/{}/feedback", change.lead.id);
+            if fact.get("erase").is_some() {
+                let path = format!("/v1/leads/{}", change.lead.id);
+                api.call("DELETE", &path).token(token).expect(202).await;
+                return Ok(done);
+            }
             let path = match () {
                 () if fact.get("lead").is_some() => "/v1/activities",
                 () if fact.get("email").is_some() => "/v1/suppressions",
@@ -381,6 +386,10 @@ impl<S: LeadStore> LeadStore for Meddling<S> {
             api.call("POST", path).token(token).json(fact).expect(200).await;
         }
         Ok(done)
+    }
+
+    async fn erase(&self, lead: &Lead, event: &Event, also: &[Put]) -> Result<bool, StoreError> {
+        self.inner.erase(lead, event, also).await
     }
 }
 
@@ -456,6 +465,61 @@ async fn what_happens_between_choosing_and_sending_still_stops_the_mail() {
         let after = house.lead(&ada).await;
         assert_eq!((after.nurture.sending, after.nurture.messages), (None, 0), "{fact}");
     }
+}
+
+#[tokio::test]
+async fn who_is_erased_is_mailed_nothing_whether_a_mail_was_due_or_claimed() {
+    let slot: std::sync::OnceLock<Arc<Meddling<_>>> = std::sync::OnceLock::new();
+    let catalog = Arc::new(MemoryCatalog::new());
+    let store = Arc::new(MemoryLeadStore::beside(Arc::clone(&catalog)));
+    let frozen = Arc::clone(&store);
+    let house = House::wired(&json!({}), store, catalog, |inner| {
+        let meddling = Arc::new(Meddling { inner, api: std::sync::OnceLock::new() });
+        slot.get_or_init(|| Arc::clone(&meddling));
+        meddling
+    })
+    .await;
+    let token = house.tokens.of(Role::Admin).to_owned();
+    // A mail is due, and the index shows the lead still.
+    let ada = house.agree("ada").await;
+    frozen.freeze_indexes();
+    house.api.call("DELETE", &format!("/v1/leads/{ada}")).token(&token).expect(202).await;
+    let told = house.tick().await;
+    assert_eq!((&told["read"], &told["sent"], &told["failed"]), (&json!(1), &json!(0), &json!(0)));
+    frozen.thaw_indexes();
+    // A mail is claimed.
+    let eve = house.agree("eve").await;
+    slot.get().unwrap().api.set((house.api.clone(), token, json!({ "erase": true }))).unwrap();
+    let told = house.tick().await;
+    assert_eq!((&told["read"], &told["sent"], &told["failed"]), (&json!(1), &json!(0), &json!(0)));
+    assert_eq!(house.mails().len(), 0);
+    for lead in [ada, eve] {
+        assert!(house.leads.load(std::slice::from_ref(&lead)).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn old_mails_of_somebody_who_was_erased_lead_on_and_say_what_is_so() {
+    let (house, _dynamo) = House::on_dynamo(&json!({})).await;
+    let ada = house.agree("ada").await;
+    assert_eq!(house.tick().await["sent"], 1);
+    let [mail] = house.mails().try_into().unwrap();
+    let token = house.tokens.of(Role::Admin);
+    house.api.call("DELETE", &format!("/v1/leads/{ada}")).token(token).expect(202).await;
+    let on = house.api.call("GET", &link(&mail, "c")).expect(302).await;
+    assert!(on.header("location").starts_with("https://www.company.example/"), "{:?}", on.headers);
+    let way_out = link(&mail, "u");
+    for method in ["GET", "POST"] {
+        let page =
+            house.api.call(method, &way_out).body("application/x-www-form-urlencoded", "").expect(410).await;
+        assert!(page.text().contains("write nothing to it"), "{}", page.text());
+    }
+    // What the mail service has to tell is about nobody, and is not told again.
+    let event = json!({ "source": "aws.ses", "detail": { "eventType": "Complaint",
+        "mail": { "tags": { "lead": [ada.as_str()], "message": ["1"] } } } });
+    let told = nurture::handle(&house.nurture, &event).await.unwrap().unwrap();
+    assert_eq!(told["told"], "unknown_lead");
+    assert!(house.leads.load(std::slice::from_ref(&ada)).await.unwrap().is_empty());
 }
 
 #[tokio::test]

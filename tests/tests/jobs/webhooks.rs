@@ -653,6 +653,8 @@ async fn what_a_whole_story_sends_is_what_the_schema_allows() {
         store.commit(&next).await.unwrap();
         lead = next.lead;
     }
+    let told = domain::erasure::event(&lead, at.plus(HOUR_MS));
+    assert!(store.erase(&lead, &told, &[]).await.unwrap());
     road.work().await;
     let heard = receiver.take();
     let types: BTreeSet<String> =

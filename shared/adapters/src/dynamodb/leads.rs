@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem,
+    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnConsumedCapacity,
+    TransactWriteItem,
 };
-use domain::change::{Change, Entry};
+use domain::change::{Change, Entry, Event};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
 use domain::lead::Lead;
 use domain::time::{DAY_MS, Timestamp};
@@ -27,8 +28,8 @@ const SCAN_PAGE: i32 = 1_000;
 /// Leads, timelines, visitors and lists on DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoLeadStore {
-    client: Client,
-    tables: Tables,
+    pub(super) client: Client,
+    pub(super) tables: Tables,
 }
 
 fn damaged(error: impl std::fmt::Display) -> StoreError {
@@ -237,6 +238,43 @@ impl LeadStore for DynamoLeadStore {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                     Ok(refused(&pieces, canceled.cancellation_reasons()))
                 }
+                _ => Err(store_error(&error)),
+            },
+        }
+    }
+
+    async fn erase(&self, lead: &Lead, event: &Event, also: &[CatalogPut]) -> Result<bool, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.tables.leads)
+            .key(keys::LEAD_ID, text(lead.id.as_str()))
+            .condition_expression("#v = :v")
+            .expression_attribute_names("#v", keys::VERSION)
+            .expression_attribute_values(":v", AttributeValue::N(lead.version.to_string()));
+        let mut deletes = vec![delete];
+        for identity in &lead.identities {
+            let delete = Delete::builder()
+                .table_name(&self.tables.identities)
+                .key(keys::IDENTITY, AttributeValue::S(keys::identity_key(identity)))
+                // What leads to somebody else is not this lead's to take along.
+                .condition_expression("attribute_not_exists(#i) OR lead_id = :l")
+                .expression_attribute_names("#i", keys::IDENTITY)
+                .expression_attribute_values(":l", text(lead.id.as_str()));
+            deletes.push(delete);
+        }
+        let mut items = Vec::new();
+        for delete in deletes {
+            let delete = delete.build().map_err(|error| broken(&error))?;
+            items.push(TransactWriteItem::builder().delete(delete).build());
+        }
+        let event = entry_record::event_to_item(&lead.id, lead.version + 1, event, event.at.plus(OUTBOX_MS));
+        items.push(Self::put(&self.tables.outbox, event, None)?);
+        for put in also {
+            items.push(catalog::to_write(&self.tables.catalog, put)?);
+        }
+        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(_)) => Ok(false),
                 _ => Err(store_error(&error)),
             },
         }

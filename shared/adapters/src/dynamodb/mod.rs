@@ -19,6 +19,7 @@ pub mod leads;
 mod moves;
 mod nurture_record;
 mod packed;
+mod remains;
 pub mod stream;
 
 use crate::ports::StoreError;

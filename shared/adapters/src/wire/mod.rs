@@ -507,6 +507,11 @@ pub fn job_json(job: &Job) -> Value {
                 };
                 map.insert(at.to_owned(), value)
             }
+            // Who is erased is nobody's to read about, beside the id by which it was asked for.
+            JobKind::Erase => {
+                let lead = job.request.get("lead_id").cloned();
+                map.insert("request".to_owned(), json!({ "lead_id": lead }))
+            }
             JobKind::Reassign => {
                 let at = if job.status == JobStatus::Done { "result" } else { "progress" };
                 map.insert(at.to_owned(), job.state.clone())

@@ -359,6 +359,8 @@ pub enum EventKind {
     ConsentWithdrawn,
     /// A deal was won or lost.
     Outcome,
+    /// It is forgotten.
+    Erased,
 }
 
 impl EventKind {
@@ -373,6 +375,7 @@ impl EventKind {
         ("stage_changed", Self::StageChanged),
         ("consent_withdrawn", Self::ConsentWithdrawn),
         ("outcome", Self::Outcome),
+        ("erased", Self::Erased),
     ];
 
     /// Gives the word on the wire.

@@ -12,11 +12,13 @@
 //! that. Pages are asked for by number; that DynamoDB also ends a page at a megabyte is not tried.
 
 mod catalog;
+mod erasure;
 mod leads;
 mod lists;
 mod timeline;
 
 pub use catalog::*;
+pub use erasure::*;
 pub use leads::*;
 pub use lists::*;
 pub use timeline::*;
@@ -24,7 +26,7 @@ pub use timeline::*;
 use crate::memory::{MemoryCatalog, MemoryLeadStore, Outbox};
 use crate::{Dynamo, builders};
 use adapters::ports::{
-    Catalog, Commit, Direction, LeadLists, LeadStore, Page, StoreError, Timeline, Visitors,
+    Catalog, Commit, Direction, LeadLists, LeadStore, Page, Remains, StoreError, Timeline, Visitors,
 };
 use domain::change::{Change, Entry, Incoming};
 use domain::identity::LeadId;
@@ -43,6 +45,8 @@ pub struct Ports {
     pub timeline: Arc<dyn Timeline>,
     /// Visitors.
     pub visitors: Arc<dyn Visitors>,
+    /// What is left of leads.
+    pub remains: Arc<dyn Remains>,
     /// Lists.
     pub lists: Arc<dyn LeadLists>,
     /// The catalog.
@@ -58,12 +62,13 @@ impl Ports {
     #[must_use]
     pub fn of<S>(store: Arc<S>, catalog: Arc<dyn Catalog>, outbox: Arc<dyn Outbox>) -> Self
     where
-        S: LeadStore + Timeline + Visitors + LeadLists + 'static,
+        S: LeadStore + Timeline + Visitors + LeadLists + Remains + 'static,
     {
         Self {
             leads: Arc::clone(&store) as Arc<dyn LeadStore>,
             timeline: Arc::clone(&store) as Arc<dyn Timeline>,
             visitors: Arc::clone(&store) as Arc<dyn Visitors>,
+            remains: Arc::clone(&store) as Arc<dyn Remains>,
             lists: store,
             catalog,
             outbox,
@@ -166,6 +171,12 @@ macro_rules! store_contract {
             a_lead_is_stored_together_with_records_or_not_at_all
             of_twenty_leads_that_take_one_turn_at_once_one_does
             events_are_stored_with_the_version_that_caused_them
+            a_lead_is_erased_with_all_that_it_is_known_by_and_an_event_tells_so
+            a_lead_is_erased_as_it_was_read_or_not_at_all
+            what_was_decided_before_an_erasure_is_not_stored_after_it
+            an_erasure_and_twenty_changes_at_once_leave_a_whole_lead_or_none
+            what_is_left_of_a_lead_is_deleted_and_nothing_of_anybody_else
+            identities_that_lead_to_nobody_are_found_among_all
             a_timeline_reads_in_order_in_pages_in_both_directions
             a_timeline_shows_no_other_leads_entries
             a_cursor_of_another_list_is_refused

@@ -3,10 +3,10 @@
 use super::{MemoryCatalog, lock, page, start};
 use adapters::dynamodb::keys;
 use adapters::ports::{
-    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, StoreError, Timeline, Visitors,
+    Commit, Direction, InboxLine, LeadLists, LeadStore, Page, Put, Remains, StoreError, Timeline, Visitors,
 };
 use async_trait::async_trait;
-use domain::change::{Change, Entry, Event};
+use domain::change::{Change, Entry, Event, EventKind};
 use domain::identity::{AnonymousId, Identity, LeadId, Slug};
 use domain::lead::Lead;
 use domain::time::Timestamp;
@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 const MOST_PIECES: usize = 100;
 /// How many leads a page of a scan has; small, so that tests see several.
 const SCAN_PAGE: usize = 10;
+/// How many of a lead's remains are deleted at a time; small for the same reason.
+const FORGOTTEN: usize = 3;
 
 /// An event as it waits to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +208,94 @@ impl LeadStore for MemoryLeadStore {
         }
         state.leads.insert(lead.id.clone(), lead.clone());
         Ok(Commit::Done)
+    }
+
+    async fn erase(&self, lead: &Lead, event: &Event, also: &[Put]) -> Result<bool, StoreError> {
+        tokio::task::yield_now().await;
+        if lead.identities.len() + also.len() + 2 > MOST_PIECES {
+            return Err(refused("ValidationException"));
+        }
+        let mut state = lock(&self.state);
+        let keys: Vec<String> = lead.identities.iter().map(keys::identity_key).collect();
+        let of_another = |key: &String| state.identities.get(key).is_some_and(|owner| *owner != lead.id);
+        let stored = state.leads.get(&lead.id).map(|lead| lead.version);
+        if stored != Some(lead.version) || keys.iter().any(of_another) {
+            return Ok(false);
+        }
+        if !also.is_empty() {
+            let catalog =
+                self.catalog.as_ref().ok_or_else(|| refused("no catalog stands beside this store"))?;
+            if !catalog.write(also)? {
+                return Ok(false);
+            }
+        }
+        for key in &keys {
+            state.identities.remove(key);
+        }
+        state.events.insert((lead.id.clone(), event.id.clone()), (lead.version + 1, event.clone()));
+        state.leads.remove(&lead.id);
+        Ok(true)
+    }
+}
+
+impl MemoryLeadStore {
+    fn forget_partition(&self, partition: &str) -> bool {
+        let found = self.partition(partition);
+        let mut state = lock(&self.state);
+        for (id, _) in found.iter().take(FORGOTTEN) {
+            state.entries.remove(&(partition.to_owned(), id.clone()));
+        }
+        found.len() >= FORGOTTEN
+    }
+}
+
+#[async_trait]
+impl Remains for MemoryLeadStore {
+    async fn forget_entries(&self, lead: &LeadId) -> Result<bool, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(self.forget_partition(lead.as_str()))
+    }
+
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(self.forget_partition(&keys::visitor_partition(visitor)))
+    }
+
+    async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError> {
+        tokio::task::yield_now().await;
+        let mut state = lock(&self.state);
+        let others = |((of, id), (_, event)): (&(LeadId, String), &(u64, Event))| {
+            (of == lead && event.kind != EventKind::Erased).then(|| (of.clone(), id.clone()))
+        };
+        let found: Vec<(LeadId, String)> = state.events.iter().filter_map(others).take(FORGOTTEN).collect();
+        for key in &found {
+            state.events.remove(key);
+        }
+        Ok(found.len() >= FORGOTTEN)
+    }
+
+    async fn forget_identities(
+        &self,
+        lead: &LeadId,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, StoreError> {
+        tokio::task::yield_now().await;
+        let list = "identities";
+        let after = start(list, cursor)?;
+        let mut state = lock(&self.state);
+        let left: Vec<(String, String)> = state
+            .identities
+            .keys()
+            .filter(|key| after.as_deref().is_none_or(|after| key.as_str() > after))
+            .map(|key| (key.clone(), key.clone()))
+            .collect();
+        let page = page(list, left, SCAN_PAGE);
+        for key in page.items {
+            if state.identities.get(&key) == Some(lead) {
+                state.identities.remove(&key);
+            }
+        }
+        Ok(page.next)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod activities;
 mod consent;
+mod erasure;
 mod forms;
 mod identity;
 mod leads;
