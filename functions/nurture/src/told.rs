@@ -8,6 +8,8 @@
 //! * **What happened becomes a fact of the lead**, by the same way as every other. Its delivery is made of the mail and of
 //!   what happened to it, so the same event twice, or two of the same kind, is one fact. That it came back for good is
 //!   another fact than that it came back for now: the second must not hide the first.
+//! * **What the service does not send after all** came back neither for good nor for now: so it says nothing of the address,
+//!   and its piece of content was not had ([`Activity::is_lost_mail`]).
 //! * **An address that is dead for good, or whose owner complained, comes onto the list** of those that nobody may write to
 //!   ([`adapters::suppressions`]): the lead hears of it by the fact itself.
 //! * **A lead that is not there any more is no error**, or the event would come again and again: it is said and let go.
@@ -169,8 +171,8 @@ fn properties(mail: &Mail, happened: &Happened) -> BTreeMap<String, AttributeVal
             properties.insert("permanent".to_owned(), AttributeValue::Flag(*permanent));
             properties.extend(why.iter().map(|why| ("why".to_owned(), text(why))));
         }
+        // Neither for good nor for now: the address is fine, and nothing arrived.
         Happened::Refused(why) => {
-            properties.insert("permanent".to_owned(), AttributeValue::Flag(false));
             properties.insert("why".to_owned(), text(why));
         }
         _ => {}

@@ -380,6 +380,40 @@ async fn a_mailbox_that_a_server_says_is_not_there_is_never_mailed_again() {
 }
 
 #[tokio::test]
+async fn a_piece_that_the_mail_service_did_not_send_after_all_is_sent_again_and_one_that_came_back_for_now_is_not()
+ {
+    for (kind, detail, next) in [
+        ("Reject", json!({}), "one"),
+        ("Rendering Failure", json!({}), "one"),
+        ("Bounce", json!({ "bounceType": "Transient", "bounceSubType": "General" }), "two"),
+    ] {
+        let house = House::new(&json!({})).await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        house.later(MINUTE_MS);
+        let tags =
+            json!({ "lead": [ada.as_str()], "message": ["1"], "program": ["warm"], "content": ["one"] });
+        let at = house.clock.now().to_string();
+        let mut detail = json!({ "bounce": detail });
+        detail["bounce"]["timestamp"] = json!(at);
+        detail["mail"] = json!({ "tags": tags, "timestamp": at });
+        detail["eventType"] = json!(kind);
+        let event = json!({ "source": "aws.ses", "detail": detail });
+        assert_eq!(nurture::handle(&house.nurture, &event).await.unwrap().unwrap()["told"], "email_bounced");
+        let lead = house.lead(&ada).await;
+        assert_eq!(lead.suppressed, None, "{kind}");
+        assert_eq!(lead.content.is_empty(), next == "one", "{kind}");
+        house.later(7 * DAY_MS);
+        assert_eq!(house.tick().await["sent"], 1, "{kind}");
+        let sent = house.told(&ada, "email_sent").await;
+        assert_eq!((sent.len(), &sent[1]["properties"]["content"]), (2, &json!(next)), "{kind}");
+        let address = Email::parse("ada@company.example").unwrap();
+        let listed = suppressions::find(house.nurture.catalog.as_ref(), &address).await.unwrap();
+        assert_eq!(listed, None, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn wherever_a_worker_dies_or_a_store_fails_a_mailbox_that_is_not_there_comes_onto_the_list() {
     let address = Email::parse("ada@company.example").unwrap();
     for failure in [Failure::Hangs, Failure::Throttled, Failure::TimedOutAfterWrite, Failure::Conflict] {

@@ -3,7 +3,7 @@
 
 use super::{Capture, Effect, Incoming};
 use crate::activity::{Activity, content_of};
-use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
+use crate::attribute::{Attribute, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::content::told;
@@ -145,9 +145,7 @@ pub(super) fn member_into(lead: &mut Lead, activity: &Activity, incoming: &Incom
     }
 }
 
-/// Remembers the content that a lead had, and forgets what a mail brought that came back for good. What came back for now
-/// may have arrived all the same: an automatic answer is told so too. Other mail tools do not say which it was; theirs are
-/// taken for those that never arrived.
+/// Remembers the content that a lead had, and forgets what a mail brought that [did not arrive](Activity::is_lost_mail).
 pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming, playbook: &Playbook) {
     let Some(content) = content_of(activity) else { return };
     let Some(by) = told(&activity.kind, &incoming.by, playbook) else { return };
@@ -156,7 +154,7 @@ pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Inco
         // A form knows of no mail.
         ("email_bounced", HadBy::Form) => {}
         ("email_bounced", _) => {
-            if activity.properties.get("permanent") != Some(&AttributeValue::Flag(false)) {
+            if activity.is_lost_mail() {
                 lead.came_back(&content, day);
             }
         }
