@@ -196,10 +196,9 @@ impl Paper {
                     }
                     Reason::Bounced | Reason::Other => &[],
                 };
-                // What the list says once more is no other no.
-                let known = self.listed >= Some(*reason) && objected.iter().all(|p| self.last_word_is_no(*p));
+                // What the list says once more is another no, of its own moment.
                 self.listed = self.listed.max(Some(*reason));
-                for purpose in objected.iter().filter(|_| !known) {
+                for purpose in objected {
                     say(self, *purpose, ConsentStatus::Withdrawn, now);
                 }
             }
@@ -216,12 +215,6 @@ impl Paper {
     fn stands(&self, purpose: Purpose, status: ConsentStatus) -> bool {
         self.times(purpose, status)
             .any(|yes| self.times(purpose, ConsentStatus::Withdrawn).all(|no| no < yes))
-    }
-
-    fn last_word_is_no(&self, purpose: Purpose) -> bool {
-        self.ever_said_no(purpose)
-            && !self.stands(purpose, ConsentStatus::Confirmed)
-            && !self.stands(purpose, ConsentStatus::Pending)
     }
 
     fn ever_said_no(&self, purpose: Purpose) -> bool {
@@ -423,8 +416,8 @@ fn what_the_list_said_before_says_nothing_new_and_the_weightier_reason_stays() {
     let (lead, first) = take(Some(lead), &Reason::Legal.fact(None, None, now), &playbook, now);
     assert!(matches!(first, Outcome::Updated { .. }));
     let later = now.plus(DAY_MS);
-    for reason in [Reason::Legal, Reason::Bounced] {
-        let (same, outcome) = take(Some(lead.clone()), &reason.fact(None, None, later), &playbook, later);
+    for (reason, at) in [(Reason::Legal, now), (Reason::Unsubscribed, now), (Reason::Bounced, later)] {
+        let (same, outcome) = take(Some(lead.clone()), &reason.fact(None, None, at), &playbook, later);
         assert_eq!((same, outcome), (lead.clone(), Outcome::Unchanged));
     }
     // A mail that bounces is a fact all the same; the reason stays.
@@ -436,4 +429,36 @@ fn what_the_list_said_before_says_nothing_new_and_the_weightier_reason_stays() {
     assert_eq!(free.suppressed, None);
     let (_, outcome) = take(Some(free), &lifted("anna", "Asked us to", later.plus(1)), &playbook, later);
     assert_eq!(outcome, Outcome::Unchanged);
+}
+
+#[test]
+fn a_later_no_by_the_list_beats_a_yes_from_before_it_whichever_comes_first() {
+    let (playbook, now) = (agreed(), start());
+    let (lead, _) = take(None, &delivered(0, &Event::Country("DE"), false, now), &playbook, now);
+    let at = |hours: i64| now.plus(hours * HOUR_MS);
+    let listed = |hours| Reason::Unsubscribed.fact(None, None, at(hours));
+    let free = |hours| lifted("anna", "Asked us to", at(hours));
+    let yes = |hours: i64, told: i64| {
+        let event = Event::Stated(Purpose::Marketing, ConsentStatus::Confirmed, Basis::Consent, told - hours);
+        delivered(1, &event, false, at(told))
+    };
+    let may = |facts: &[Incoming]| {
+        let told = facts.iter().fold(lead.clone(), |lead, fact| {
+            let (lead, _) = take(Some(lead), fact, &playbook, at(20));
+            lead
+        });
+        may_write(&told, Purpose::Marketing, &playbook)
+    };
+    let (no, ok) = (Err(Refusal::Withdrawn), Ok(Basis::Consent));
+    // Listed, a yes in between, listed again: in the order of the day, and with the yes coming late, before and after the end.
+    assert_eq!(may(&[listed(1), yes(2, 2), listed(3), free(9)]), no);
+    assert_eq!(may(&[listed(1), listed(3), yes(2, 4), free(9)]), no);
+    assert_eq!(may(&[listed(1), listed(3), free(9), yes(2, 10)]), no);
+    // With the first listing lifted before.
+    assert_eq!(may(&[listed(1), free(2), yes(3, 3), listed(4), free(9)]), no);
+    assert_eq!(may(&[listed(1), free(2), listed(4), yes(3, 5), free(9)]), no);
+    assert_eq!(may(&[listed(1), free(2), listed(4), free(9), yes(3, 10)]), no);
+    // And a yes after the last no is one.
+    assert_eq!(may(&[listed(1), listed(3), yes(4, 5), free(9)]), ok);
+    assert_eq!(may(&[listed(1), listed(3), free(9), yes(4, 10)]), ok);
 }
