@@ -108,8 +108,10 @@ pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut
 }
 
 /// Takes in that a public form gave a lead its first address: what was confirmed before, in a call say, was confirmed for
-/// none, and anybody may have typed this one. So what goes by address waits until its owner confirms it.
+/// none, and anybody may have typed this one. So what goes by address waits until its owner confirms it, and that the lead
+/// bought is no ground to write to it.
 pub(super) fn first_address_into(lead: &mut Lead, now: Timestamp, effects: &mut Vec<Effect>) {
+    lead.opt_in.typed = true;
     for purpose in [Purpose::Marketing, Purpose::AdAudience] {
         let state = lead.consents.0.get_mut(&purpose);
         let Some(state) = state.filter(|state| state.status() == Some(ConsentStatus::Confirmed)) else {

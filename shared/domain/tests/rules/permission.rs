@@ -410,6 +410,54 @@ fn what_was_confirmed_without_an_address_waits_where_a_stranger_may_have_typed_t
 }
 
 #[test]
+fn who_bought_is_not_written_to_where_a_stranger_may_have_typed_the_first_address_until_its_owner_says_yes() {
+    let (playbook, now) = (agreed(), start());
+    let customer = || {
+        let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
+        let facts =
+            [delivered(1, &Event::Country("AT"), false, now), delivered(2, &Event::Sales(true), false, now)];
+        decide(nobody, Vec::new(), &[], &facts, &playbook, People::nobody(), now).lead
+    };
+    let gets = |lead: Lead, address: &str, public: bool| {
+        let capture = Capture { public, ..Capture::default() };
+        let fact = Incoming {
+            delivery: DeliveryId::new("test", address),
+            fact: Fact::Captured(Box::new(capture)),
+            ..delivered(3, &Event::Form(Vec::new()), false, now)
+        };
+        let claims = vec![Identity::Email(Email::parse(address).unwrap())];
+        decide(Subject::Existing(Box::new(lead)), claims, &[], &[fact], &playbook, People::nobody(), now).lead
+    };
+    let may = |lead: &Lead| may_write(lead, Purpose::Marketing, &playbook);
+    let soft = Ok(Basis::SoftOptIn);
+    let typed = gets(customer(), "eve@evil.example", true);
+    assert_eq!(may(&typed), Err(Refusal::NeverAsked), "anybody may have typed it");
+    assert_eq!(owed(&typed, now), None, "and nobody is asked who ticked nothing");
+    assert_eq!(may(&gets(customer(), "ada@company.example", false)), soft, "somebody with a token knows it");
+    let second = gets(gets(customer(), "ada@company.example", false), "eve@evil.example", true);
+    assert_eq!(may(&second), soft, "the first address is the one that is written to");
+    // A tick alone changes nothing; what its owner confirms does, and so does what somebody with a token states.
+    let (ticked, _) = take(
+        Some(typed.clone()),
+        &delivered(4, &Event::Form(vec![Purpose::Marketing]), false, now),
+        &playbook,
+        now,
+    );
+    assert_eq!(may(&ticked), Err(Refusal::Pending));
+    for (basis, expected) in [(Basis::Consent, Ok(Basis::Consent)), (Basis::SoftOptIn, soft)] {
+        let yes = Event::Stated(Purpose::Marketing, ConsentStatus::Confirmed, basis, 0);
+        let later = now.plus(HOUR_MS);
+        let (sure, _) = take(Some(ticked.clone()), &delivered(5, &yes, false, later), &playbook, later);
+        assert_eq!(may(&sure), expected);
+    }
+    // Who was known by the form's own address from the start bought as whoever it is.
+    let (own, _) = take(None, &delivered(0, &Event::Form(Vec::new()), false, now), &playbook, now);
+    let (own, _) = take(Some(own), &delivered(1, &Event::Country("AT"), false, now), &playbook, now);
+    let (own, _) = take(Some(own), &delivered(2, &Event::Sales(true), false, now), &playbook, now);
+    assert_eq!(may(&own), soft);
+}
+
+#[test]
 fn what_the_list_said_before_says_nothing_new_and_the_weightier_reason_stays() {
     let (playbook, now) = (agreed(), start());
     let (lead, _) = take(None, &delivered(0, &Event::Country("DE"), false, now), &playbook, now);
