@@ -6,7 +6,7 @@
 //! # Layout
 //!
 //! * this file – the commands;
-//! * `score` – P1; `sweep` – P2; `items` – P3; `due` – P4; `units` – P5; `capture` – P6 and P8; `scans` – P8;
+//! * `score` – P1; `sweep` – P2; `items` – P3; `due` – P4; `mails` – P4, for mails; `units` – P5; `capture` – P6 and P8; `scans` – P8;
 //! * `world` – the database, and what is in it; `cpu` – what a process used;
 //! * `bin/hello.rs` – an empty function, for P7; `cold.py` measures it and ours under AWS's emulator;
 //! * `scan.py` – reads every lead with boto3, for P2;
@@ -19,6 +19,7 @@ mod capture;
 mod cpu;
 mod due;
 mod items;
+mod mails;
 mod scans;
 mod score;
 mod sweep;
@@ -38,7 +39,8 @@ benches report ENDPOINT
 benches preview ENDPOINT
 benches export ENDPOINT FOLDER [last]
 benches sweep ENDPOINT [BEHIND]
-benches due LEADS DAYS";
+benches due LEADS DAYS
+benches mails LEADS DUE";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -62,6 +64,9 @@ async fn main() -> Result<(), Failure> {
         ["sweep", endpoint, behind] => sweep::run(endpoint, behind.parse()?).await,
         ["due", leads, days] => {
             due::run(&world::Server::start()?.endpoint, leads.parse()?, days.parse()?).await
+        }
+        ["mails", leads, due] => {
+            mails::run(&world::Server::start()?.endpoint, leads.parse()?, due.parse()?).await
         }
         _ => Err(USAGE.into()),
     }

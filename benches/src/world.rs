@@ -8,7 +8,7 @@ use adapters::http::{Role, Tokens, split};
 use adapters::playbooks::Playbooks;
 use adapters::ports::Catalog;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Intercept, Region};
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -87,6 +87,14 @@ impl Drop for Server {
     }
 }
 
+fn config(endpoint: &str) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "benchmarks"))
+}
+
 /// The stores on a database.
 pub(crate) struct World {
     pub(crate) client: Client,
@@ -97,13 +105,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn at(endpoint: &str) -> Self {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .endpoint_url(endpoint)
-            .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "benchmarks"))
-            .build();
-        let (client, tables) = (Client::from_conf(config), Tables::plain());
+        Self::with(config(endpoint))
+    }
+
+    /// The same, where somebody looks at each request and its answer.
+    pub(crate) fn watched(endpoint: &str, by: impl Intercept + 'static) -> Self {
+        Self::with(config(endpoint).interceptor(by))
+    }
+
+    fn with(config: Builder) -> Self {
+        let (client, tables) = (Client::from_conf(config.build()), Tables::plain());
         Self {
             store: Arc::new(DynamoLeadStore::new(client.clone(), tables.clone())),
             catalog: Arc::new(DynamoCatalog::new(client.clone(), tables.catalog)),

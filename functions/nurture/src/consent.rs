@@ -10,13 +10,14 @@
 //!
 //! # Layout
 //!
-//! * this file – how both pages look, and what purposes are called;
+//! * this file – how both pages look; [`words`] – what they and the mail say, in each language;
 //! * [`ask`] – the mail that asks; [`confirm`] – the page behind its link;
 //! * [`preferences`] – the page behind every mail's way out.
 
 pub mod ask;
 pub mod confirm;
 pub mod preferences;
+pub(crate) mod words;
 
 use crate::App;
 use adapters::http::form_page;
@@ -24,10 +25,12 @@ use adapters::mail::{Mailbox, discreet, one_line};
 use adapters::signed_link::Refused;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::consent::{ConsentState, Purpose};
+use domain::consent::ConsentState;
 use domain::playbook::Playbook;
+use domain::time::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use utoipa_axum::router::OpenApiRouter;
+use words::{Words, filled};
 
 /// The longest name of a form or a place, in characters.
 const NAME: usize = 80;
@@ -52,40 +55,22 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(confirm::routes()).merge(preferences::routes())
 }
 
-/// Gives what a purpose is called.
-pub(crate) const fn title(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Marketing => "Mails from us",
-        Purpose::Tracking => "Recognising you on our website",
-        Purpose::AdAudience => "Our ads on other sites",
-        Purpose::Phone => "Calls from us",
-    }
-}
-
-/// Says what we do where somebody agreed to a purpose.
-pub(crate) const fn meaning(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Marketing => "News, guides, invitations and offers by e-mail.",
-        Purpose::Tracking => "We see which of our pages you look at.",
-        Purpose::AdAudience => {
-            "Networks that show ads match a code made from your address, and show you ours."
-        }
-        Purpose::Phone => "We call you about what may be of use to you.",
-    }
-}
-
 /// Says where and when a statement was made, and which text was shown: as far as that is known.
-pub(crate) fn made(state: &ConsentState, playbook: &Playbook) -> String {
+pub(crate) fn made(words: &Words, state: &ConsentState, playbook: &Playbook) -> String {
     let form = |id: &str| playbook.form(id).map_or_else(|| id.to_owned(), |form| form.title.clone());
     let place = match state.source.as_deref().map(|source| (source, source.rsplit_once("form:"))) {
-        Some((_, Some((_, id)))) => format!(" in our form “{}”", discreet(&form(id), NAME)),
-        Some((source, None)) => format!(" ({})", discreet(source, NAME)),
+        Some((_, Some((_, id)))) => filled(words.in_form, "form", &discreet(&form(id), NAME)),
+        Some((source, None)) => filled(words.at_place, "place", &discreet(source, NAME)),
         None => String::new(),
     };
-    let at = state.at().map(|at| format!("on {}", at.said_in(&playbook.timezone))).unwrap_or_default();
-    let text =
-        state.text.as_deref().map(|text| format!(", text {}", discreet(text, NAME))).unwrap_or_default();
-    format!("{at}{place}{text}")
+    let at = state.at().map(|at| filled(words.on, "at", &said_at(words, at, playbook))).unwrap_or_default();
+    let text = state.text.as_deref().map(|text| filled(words.with_text, "text", &discreet(text, NAME)));
+    format!("{at}{place}{}", text.unwrap_or_default())
+}
+
+/// Says a moment by the company's clock.
+pub(crate) fn said_at(words: &Words, at: Timestamp, playbook: &Playbook) -> String {
+    at.written_in(&playbook.timezone, words.moment())
 }
 
 /// Gives the name by which readers know who writes.
@@ -94,10 +79,10 @@ pub(crate) fn sender(from: &Mailbox) -> String {
 }
 
 /// Wraps a page.
-pub(crate) fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
+pub(crate) fn page(words: &Words, status: StatusCode, title: &str, body: &Markup) -> Response {
     let text = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(words.language) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -110,33 +95,36 @@ pub(crate) fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
     form_page(status, text.into_string(), STYLE)
 }
 
-/// Says that a link is not believed, and what to do instead.
+/// Says that a link is not believed, and what to do instead. Whoever follows it is nobody that we know.
 pub(crate) fn refused(app: &App, refused: Refused) -> Response {
+    let words = Words::common();
     match refused {
         Refused::NotOurs => page(
+            words,
             StatusCode::NOT_FOUND,
             "No such link",
-            &html! { p { "Perhaps a part of it got lost on the way: copy it whole from the mail." } (otherwise(app)) },
+            &html! { p { "Perhaps a part of it got lost on the way: copy it whole from the mail." } (otherwise(words, app)) },
         ),
-        Refused::Ended => gone(app, "This link has ended."),
+        Refused::Ended => gone(words, app, None),
     }
 }
 
-/// Says that a link leads nowhere any more, why, and what to do instead.
-pub(crate) fn gone(app: &App, why: &str) -> Response {
-    page(StatusCode::GONE, "This link has ended", &html! { p { (why) } (otherwise(app)) })
+/// Says that a link leads nowhere any more, perhaps why, and what to do instead.
+pub(crate) fn gone(words: &Words, app: &App, why: Option<&str>) -> Response {
+    let body = html! { @if let Some(why) = why { p { (why) } } (otherwise(words, app)) };
+    page(words, StatusCode::GONE, words.link_ended, &body)
 }
 
 /// Says how to unsubscribe without a link.
-fn otherwise(app: &App) -> Markup {
+fn otherwise(words: &Words, app: &App) -> Markup {
     html! {
         p {
-            "To get no more mails from us, follow “unsubscribe” in the latest one, or answer any of them with the word stop"
+            (words.otherwise)
             @if let Some(post) = &app.post {
                 @let address = post.from.email.as_str();
-                " to " a href=(format!("mailto:{address}?subject=stop")) { (address) }
+                (words.otherwise_to) a href=(format!("mailto:{address}?subject=stop")) { (address) }
             }
-            ". Somebody will see to it."
+            (words.otherwise_end)
         }
     }
 }

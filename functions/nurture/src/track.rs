@@ -15,6 +15,7 @@
 
 use crate::App;
 use crate::consent::page;
+use crate::consent::words::Words;
 use crate::link::{self, Mail, Target};
 use adapters::clock::fresh_secret;
 use adapters::http::Problem;
@@ -177,7 +178,7 @@ fn refusal(refused: Refused) -> Response {
             "Perhaps a part of it got lost: copy it whole from the mail.",
         ),
     };
-    kept_nowhere(page(status, title, &html! { p { (why) } }))
+    kept_nowhere(page(Words::common(), status, title, &html! { p { (why) } }))
 }
 
 /// No cache keeps an answer, no search engine lists it, and its address goes nowhere.

@@ -109,8 +109,14 @@ impl Timestamp {
     /// Says a moment to people by the clock on their wall, such as `Monday 23 November 2026, 14:00 CET`.
     #[must_use]
     pub fn said_in(self, zone: &TimeZone) -> String {
+        self.written_in(zone, "%A %-d %B %Y, %H:%M %Z")
+    }
+
+    /// Writes a moment by the clock on the wall, in a form of `strftime`; names of days and months are English.
+    #[must_use]
+    pub fn written_in(self, zone: &TimeZone, form: &str) -> String {
         let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default().to_zoned(zone.clone());
-        time.strftime("%A %-d %B %Y, %H:%M %Z").to_string()
+        time.strftime(form).to_string()
     }
 }
 

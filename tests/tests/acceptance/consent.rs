@@ -19,12 +19,19 @@ use std::sync::Arc;
 use testkit::builders::{NOON, activate};
 use testkit::dynamo::root;
 use testkit::{Failure, MemoryCatalog, MemoryLeadStore, a_lead, test_playbook, time};
-use tests::{Answer, World, ada};
+use tests::{Answer, World};
 
 const ADA: &str = "ada@company.example";
 
 fn email(text: &str) -> Email {
     Email::parse(text).unwrap()
+}
+
+/// A form of somebody in a country that does not say what people read there.
+fn ada() -> Value {
+    let mut form = tests::ada();
+    form["country"] = "Canada".into();
+    form
 }
 
 /// A form in which the box for mails is ticked.
@@ -161,6 +168,52 @@ async fn whatever_a_mail_program_posts_is_a_no() {
 }
 
 #[tokio::test]
+async fn pages_speak_the_language_of_their_reader_and_the_proof_says_which() {
+    let cases = [
+        (
+            "Austria",
+            "de",
+            "Abmelden: keine Nachrichten mehr von uns",
+            "in unserem Formular „contact“",
+            "Gespeichert",
+        ),
+        (
+            "France",
+            "fr",
+            "Se désabonner : plus de messages de notre part",
+            "dans notre formulaire « contact »",
+            "Enregistré",
+        ),
+        (
+            "Spain",
+            "es",
+            "Darse de baja: no más mensajes nuestros",
+            "en nuestro formulario «contact»",
+            "Guardado",
+        ),
+        ("Poland", "en", "Unsubscribe: no more mails from us", "in our form “contact”", "Saved"),
+    ];
+    for (country, language, button, form, saved) in cases {
+        let world = World::new().await;
+        let mut sent = ticked();
+        sent["country"] = country.into();
+        world.submit("contact", &sent).await;
+        let links = mail_to(&world, 1).await;
+        let asked =
+            world.api.call("GET", &links.opt_in(&[Purpose::Marketing], &email(ADA))).send().await.text();
+        assert!(asked.contains(&format!("<html lang=\"{language}\">")) && asked.contains(form), "{asked}");
+        state(&world, "marketing", "confirmed").await;
+        let shown = world.api.call("GET", &links.unsubscribe(Purpose::Marketing)).send().await.text();
+        assert!(shown.contains(button), "{shown}");
+        let answer =
+            post(&world, &links.unsubscribe(Purpose::Marketing), "choices=1&agree=marketing&agree=phone")
+                .await;
+        assert!(answer.text().contains(saved), "{}", answer.text());
+        assert_eq!(consent_of(&world, "phone").await["text"], format!("preferences-3-{language}"));
+    }
+}
+
+#[tokio::test]
 async fn looking_changes_nothing() {
     let world = World::new().await;
     world.submit("contact", &ticked()).await;
@@ -199,7 +252,7 @@ async fn choices_on_the_page_say_yes_as_well_as_no() {
     assert_eq!((&marketing["status"], &marketing["basis"]), (&json!("confirmed"), &json!("consent")));
     assert_eq!(
         (&marketing["text"], &marketing["source"]),
-        (&json!("preferences-2"), &json!("preference page, mail 3"))
+        (&json!("preferences-3-en"), &json!("preference page, mail 3"))
     );
     assert_eq!(status_of(&world, "phone").await, "confirmed");
     assert_eq!(status_of(&world, "ad_audience").await, "withdrawn", "what is not ticked is not agreed to");
@@ -221,7 +274,7 @@ async fn customers_who_never_agreed_find_an_empty_box_and_say_no_by_the_button()
     let world = World::with(&document).await;
     let playbook = Playbook::parse(&document).unwrap();
     let may = || may_write(&world.memory().leads()[0], Purpose::Marketing, &playbook);
-    let lead = json!({"email": ADA, "stage": "customer", "attributes": {"country": "AT"}});
+    let lead = json!({"email": ADA, "stage": "customer", "attributes": {"country": "AT", "language": "en"}});
     world
         .post(Role::Marketing, "/v1/leads/batch", &json!({"mode": "history", "leads": [lead]}))
         .await

@@ -3,7 +3,8 @@
 //! Anybody can have it sent to anybody, by filling in a form. So it says what was agreed to, where and when, and what happens
 //! if nobody answers, and nothing else: no word of marketing, and nothing that whoever filled in the form wrote.
 
-use super::{made, meaning, sender, title};
+use super::words::{Words, filled};
+use super::{made, sender};
 use crate::link::{Mail, MailLinks};
 use crate::{App, Post};
 use adapters::mail::{Mailbox, Message};
@@ -33,43 +34,44 @@ pub async fn compose(
     let purposes = opt_in::pending(lead);
     let mail = Mail { lead: lead.id.clone(), number, program: None, content: None, made_at: now };
     let link = MailLinks::new(&app.links, &post.base, mail).await?.opt_in(&purposes, address);
-    let asked: Vec<(Purpose, String)> = purposes
-        .iter()
-        .filter_map(|purpose| Some((*purpose, made(lead.consents.0.get(purpose)?, playbook))))
-        .collect();
+    let words = Words::of(lead);
+    let agreed = |purpose: &Purpose| {
+        let made = made(words, lead.consents.0.get(purpose)?, playbook);
+        Some((*purpose, filled(words.agreed, "made", &made)))
+    };
+    let asked: Vec<(Purpose, String)> = purposes.iter().filter_map(agreed).collect();
     let who = sender(&post.from);
-    let (opening, ignore) = (
-        format!("somebody gave {who} this address and agreed to the following. Was that you?"),
-        "If it was not you, you need not do anything: without your confirmation we write you nothing of this kind.",
-    );
-    let subject = format!("Please confirm: was it you who wrote to {who}?");
+    let opening = filled(words.opening, "who", &who);
+    let subject = filled(words.subject, "who", &who);
 
-    let mut text = format!("Hello,\n\n{opening}\n\n");
-    for (purpose, made) in &asked {
-        text.push_str(&format!("* {}\n  {}\n  Agreed {made}\n", title(*purpose), meaning(*purpose)));
+    let mut text = format!("{}\n\n{opening}\n\n", words.hello);
+    for (purpose, agreed) in &asked {
+        text.push_str(&format!("* {}\n  {}\n  {agreed}\n", words.title(*purpose), words.meaning(*purpose)));
     }
     text.push_str(&format!(
-        "\nIf it was you, confirm it here:\n{link}\n\n{ignore}\n\n{who}, {}\n",
+        "\n{}\n{link}\n\n{}\n\n{who}, {}\n",
+        words.confirm_here,
+        words.ignore,
         post.from.email.as_str()
     ));
 
     let html = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(words.language) {
             head { meta charset="utf-8"; meta name="viewport" content="width=device-width, initial-scale=1"; title { (subject) } }
             body style="font: 15px/1.5 system-ui, sans-serif; color: #1b1f24; max-width: 36rem; margin: 0 auto; padding: 1rem" {
-                p { "Hello," }
+                p { (words.hello) }
                 p { (opening) }
                 ul {
-                    @for (purpose, made) in &asked {
+                    @for (purpose, agreed) in &asked {
                         li style="margin: .5rem 0" {
-                            strong { (title(*purpose)) } br; (meaning(*purpose)) br;
-                            span style=(NOTE) { "Agreed " (made) }
+                            strong { (words.title(*purpose)) } br; (words.meaning(*purpose)) br;
+                            span style=(NOTE) { (agreed) }
                         }
                     }
                 }
-                p { a href=(link) style=(BUTTON) { "Yes, that was me" } }
-                p style=(NOTE) { (ignore) }
+                p { a href=(link) style=(BUTTON) { (words.was_me) } }
+                p style=(NOTE) { (words.ignore) }
                 p style=(NOTE) { (who) ", " (post.from.email.as_str()) }
             }
         }

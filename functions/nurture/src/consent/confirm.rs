@@ -4,7 +4,8 @@
 //! no since then ([`domain::nurture::opt_in::answer`]). A form that was sent again in the meantime is confirmed too: the page shows what
 //! it said last, and that is what the answer is to.
 
-use super::{gone, made, meaning, page, refused, title};
+use super::words::{Words, filled};
+use super::{gone, made, page, refused};
 use crate::App;
 use crate::link::{self, OptIn, mark_of};
 use adapters::http::Problem;
@@ -36,13 +37,13 @@ async fn asked(app: &App, token: &str) -> Result<Result<(OptIn, Lead), Response>
         Err(why) => return Ok(Err(refused(app, why))),
     };
     let Some(lead) = app.leads.load(std::slice::from_ref(&asked.mail.lead)).await?.pop() else {
-        return Ok(Err(gone(app, "We know nothing of this address any more, and write nothing to it.")));
+        let words = Words::common();
+        return Ok(Err(gone(words, app, Some(words.nobody))));
     };
     if lead.email().is_none_or(|address| mark_of(&lead.id, address) != asked.address) {
-        return Ok(Err(gone(
-            app,
-            "The mail with this link went to another address than the one that we know now.",
-        )));
+        // Whoever follows it may be another person than the lead's owner: nothing of the lead shows, not even its language.
+        let words = Words::common();
+        return Ok(Err(gone(words, app, Some(words.another_address))));
     }
     Ok(Ok((asked, lead)))
 }
@@ -66,18 +67,18 @@ async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Respo
         Err(page) => return Ok(page),
     };
     let playbook = app.playbooks.version(lead.playbook_version).await?;
-    let sorted = sorted(&asked, &lead);
+    let (sorted, words) = (sorted(&asked, &lead), Words::of(&lead));
     let waits = sorted.iter().any(|(_, answer)| *answer == Answer::Confirms);
     let body = html! {
         @if waits {
-            p { "This was agreed to with your address. Was that you?" }
-            ul { @for (purpose, answer) in &sorted { @if *answer == Answer::Confirms { (line(*purpose, &lead, &playbook)) } } }
-            form method="post" { button type="submit" { "Yes, I confirm" } }
-            p.note { "If it was not you, close this page: nothing is confirmed." }
+            p { (words.was_that_you) }
+            ul { @for (purpose, answer) in &sorted { @if *answer == Answer::Confirms { (line(words, *purpose, &lead, &playbook)) } } }
+            form method="post" { button type="submit" { (words.i_confirm) } }
+            p.note { (words.close) }
         }
-        (rest(&sorted))
+        (rest(words, &sorted))
     };
-    Ok(page(StatusCode::OK, "Please confirm", &body))
+    Ok(page(words, StatusCode::OK, words.please_confirm, &body))
 }
 
 /// Confirms what was agreed to with an address. Public: the signed link of the mail lets in.
@@ -92,7 +93,7 @@ async fn confirm(State(app): State<App>, Path(token): Path<String>) -> Result<Re
         Ok(found) => found,
         Err(page) => return Ok(page),
     };
-    let (now, sorted) = (app.clock.now(), sorted(&asked, &lead));
+    let (now, sorted, words) = (app.clock.now(), sorted(&asked, &lead), Words::of(&lead));
     let confirmed = sorted.iter().filter(|(_, answer)| *answer == Answer::Confirms);
     let facts: Vec<Incoming> =
         confirmed.filter_map(|(purpose, _)| fact(*purpose, &asked, &lead, now)).collect();
@@ -101,13 +102,14 @@ async fn confirm(State(app): State<App>, Path(token): Path<String>) -> Result<Re
     }
     let body = html! {
         @if !facts.is_empty() {
-            p.said role="status" { "Thank you, that is confirmed." }
-            ul { @for (purpose, answer) in &sorted { @if *answer == Answer::Confirms { li { (title(*purpose)) } } } }
-            p.note { "Every mail from us has a link by which you change this." }
+            p.said role="status" { (words.thanks) }
+            ul { @for (purpose, answer) in &sorted { @if *answer == Answer::Confirms { li { (words.title(*purpose)) } } } }
+            p.note { (words.changed_by_link) }
         }
-        (rest(&sorted))
+        (rest(words, &sorted))
     };
-    Ok(page(StatusCode::OK, if facts.is_empty() { "Nothing to confirm" } else { "Confirmed" }, &body))
+    let title = if facts.is_empty() { words.nothing_to_confirm } else { words.confirmed };
+    Ok(page(words, StatusCode::OK, title, &body))
 }
 
 /// Gives the fact that a purpose is confirmed: of the statement that waits, by this mail.
@@ -135,25 +137,22 @@ fn fact(purpose: Purpose, asked: &OptIn, lead: &Lead, now: Timestamp) -> Option<
 }
 
 /// Says of one purpose what it means, and where and when it was agreed to.
-fn line(purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Markup {
-    let made = lead.consents.0.get(&purpose).map(|state| made(state, playbook)).unwrap_or_default();
+fn line(words: &Words, purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Markup {
+    let made = lead.consents.0.get(&purpose).map(|state| made(words, state, playbook)).unwrap_or_default();
     html! {
-        li { strong { (title(purpose)) } br; (meaning(purpose)) br; span { "Agreed " (made) } }
+        li { strong { (words.title(purpose)) } br; (words.meaning(purpose)) br; span { (filled(words.agreed, "made", &made)) } }
     }
 }
 
 /// Says of the other purposes why they do not wait.
-fn rest(sorted: &[(Purpose, Answer)]) -> Markup {
+fn rest(words: &Words, sorted: &[(Purpose, Answer)]) -> Markup {
     html! {
         @for (purpose, answer) in sorted {
             @match answer {
                 Answer::Confirms => {}
-                Answer::Stands => { p.note { (title(*purpose)) ": confirmed already." } }
+                Answer::Stands => { p.note { (filled(words.stands, "what", words.title(*purpose))) } }
                 Answer::WithdrawnSince | Answer::NothingAsked => {
-                    p.note {
-                        (title(*purpose)) ": this was withdrawn since the mail was sent, and stays so. If you want it after all, \
-                        fill in the form once more."
-                    }
+                    p.note { (filled(words.withdrawn_since, "what", words.title(*purpose))) }
                 }
             }
         }

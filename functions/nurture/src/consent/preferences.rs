@@ -11,7 +11,8 @@
 //! * **Old links work**, as often as they are used: a click a year later, after somebody agreed anew, is a new no. A yes is
 //!   believed of a fresh mail alone, since mails are forwarded: any other waits for the mail that asks.
 
-use super::{gone, made, meaning, page, refused, title};
+use super::words::{Words, filled};
+use super::{gone, made, page, refused, said_at};
 use crate::App;
 use crate::link::{self, Mail};
 use adapters::http::{BodyBytes, Problem};
@@ -36,8 +37,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The version of the page's words, which stands with what is agreed to by them.
-const TEXT: &str = "preferences-2";
+/// The version of the page's words, which stands with what is agreed to by them, before their language.
+const TEXT: &str = "preferences-3";
 /// For how long after it was written a mail's link says yes by itself, in milliseconds.
 const BELIEVED_FOR_MS: i64 = 30 * DAY_MS;
 /// The field by which a body is the page's list of choices.
@@ -62,7 +63,7 @@ async fn find(app: &App, token: &str) -> Result<Result<Link, Response>, Problem>
     };
     match app.leads.load(std::slice::from_ref(&mail.lead)).await?.pop() {
         Some(lead) => Ok(Ok(Link { mail, purpose, lead })),
-        None => Ok(Err(gone(app, "We know nothing of this address any more, and write nothing to it."))),
+        None => Ok(Err(gone(Words::common(), app, Some(Words::common().nobody)))),
     }
 }
 
@@ -113,16 +114,13 @@ async fn change(
     } else {
         app.write_path.record(&About::Known(LeadRef::Id(lead.id)), &facts).await?.lead
     };
+    let words = Words::of(&lead);
     let said = match (&chosen, facts.is_empty()) {
-        (None, false) => format!("Done: {} end at once.", title(purpose)),
-        (None, true) => format!("{} had ended already.", title(purpose)),
-        (Some(_), false) if facts.iter().any(waits) => {
-            "Saved. What you newly ticked waits for your confirmation: we ask for it by mail, since this link is of an older \
-             mail, or of one from before you said no."
-                .to_owned()
-        }
-        (Some(_), false) => "Saved: it counts at once.".to_owned(),
-        (Some(_), true) => "Nothing changed.".to_owned(),
+        (None, false) => filled(words.done, "what", words.title(purpose)),
+        (None, true) => filled(words.done_before, "what", words.title(purpose)),
+        (Some(_), false) if facts.iter().any(waits) => words.saved_waits.to_owned(),
+        (Some(_), false) => words.saved.to_owned(),
+        (Some(_), true) => words.unchanged.to_owned(),
     };
     shown(&app, &lead, purpose, Some(&said)).await
 }
@@ -197,7 +195,7 @@ fn agreed_to(link: &Link, purpose: Purpose, now: Timestamp) -> Option<Incoming> 
         purpose,
         status,
         basis: Basis::Consent,
-        text: Some(TEXT.to_owned()),
+        text: Some(format!("{TEXT}-{}", Words::of(&link.lead).language)),
         source: Some(format!("preference page, mail {}", link.mail.number)),
         at: now,
     });
@@ -226,59 +224,46 @@ fn delivered(source: &str, link: &Link, purpose: Purpose, fact: Fact, now: Times
 /// Shows how things are, and what can be changed.
 async fn shown(app: &App, lead: &Lead, purpose: Purpose, said: Option<&str>) -> Result<Response, Problem> {
     let playbook = app.playbooks.version(lead.playbook_version).await?;
-    let stopped = lead.suppressed.is_some();
+    let (stopped, words) = (lead.suppressed.is_some(), Words::of(lead));
     let body = html! {
         @if let Some(said) = said { p.said role="status" { (said) } }
-        @if stopped {
-            p.fault { "Your address is on our list of those that nobody may write to: no mail goes there, whatever is chosen here. \
-                       Write to us if that is wrong." }
-        }
+        @if stopped { p.fault { (words.suppressed) } }
         @if gets(lead, purpose, &playbook) {
             form method="post" {
                 input type="hidden" name="List-Unsubscribe" value="One-Click";
-                button type="submit" { "Unsubscribe: no more " (first_lower(title(purpose))) }
+                button type="submit" { (words.end(purpose)) }
             }
         }
-        h2 { "What you agreed to" }
+        h2 { (words.what_you_agreed_to) }
         form method="post" {
             input type="hidden" name=(CHOICES) value="1";
-            @for (word, purpose) in Purpose::WORDS { (choice(word, *purpose, lead, &playbook)) }
-            p { button.quiet type="submit" { "Save" } }
+            @for (word, purpose) in Purpose::WORDS { (choice(words, word, *purpose, lead, &playbook)) }
+            p { button.quiet type="submit" { (words.save) } }
         }
-        p.note { "A no counts at once: what you did not agree to, or no longer tick, you do not get. A yes counts at once too, \
-                  if the mail with this link is less than 30 days old and you did not say no since; otherwise we ask you by \
-                  mail to confirm it." }
+        p.note { (words.how_it_counts) }
     };
-    Ok(page(StatusCode::OK, "Your mails and your data", &body))
+    Ok(page(words, StatusCode::OK, words.your_choices, &body))
 }
 
 /// Shows one purpose with a box, and how it stands.
-fn choice(word: &str, purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Markup {
+fn choice(words: &Words, word: &str, purpose: Purpose, lead: &Lead, playbook: &Playbook) -> Markup {
     let state = lead.consents.0.get(&purpose);
     let confirmed = lead.consents.status(purpose) == Some(ConsentStatus::Confirmed);
+    let with = |text: &str, state: &ConsentState| filled(text, "made", &made(words, state, playbook));
     let stands = match (state, state.and_then(ConsentState::status)) {
-        (Some(state), Some(ConsentStatus::Confirmed)) => format!("You agreed {}.", made(state, playbook)),
-        _ if gets(lead, purpose, playbook) => {
-            "You did not agree: we write to customers until they say no, by “Unsubscribe”.".to_owned()
-        }
-        (Some(state), Some(ConsentStatus::Pending)) => {
-            format!("Agreed {}, and not confirmed yet.", made(state, playbook))
-        }
+        (Some(state), Some(ConsentStatus::Confirmed)) => with(words.you_agreed, state),
+        _ if gets(lead, purpose, playbook) => words.never_agreed.to_owned(),
+        (Some(state), Some(ConsentStatus::Pending)) => with(words.not_confirmed, state),
         (Some(state), Some(ConsentStatus::Withdrawn)) => match state.at() {
-            Some(at) => format!("You said no on {}.", at.said_in(&playbook.timezone)),
-            None => "You said no.".to_owned(),
+            Some(at) => filled(words.said_no_on, "at", &said_at(words, at, playbook)),
+            None => words.said_no.to_owned(),
         },
-        _ => "You were not asked so far.".to_owned(),
+        _ => words.not_asked.to_owned(),
     };
     html! {
         label {
             input type="checkbox" name="agree" value=(word) checked[confirmed];
-            b { (title(purpose)) } span { (meaning(purpose)) } span { (stands) }
+            b { (words.title(purpose)) } span { (words.meaning(purpose)) } span { (stands) }
         }
     }
-}
-
-fn first_lower(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
