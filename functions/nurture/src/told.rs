@@ -1,5 +1,5 @@
 //! What the mail service tells of the mails that it took: delivered, come back, complained of; and what a server says at
-//! once of one that it does not take ([`no_such_mailbox`]).
+//! once of one that it does not take.
 //!
 //! SES puts such events onto the account's own bus, and a rule hands over those of this stack's configuration set. A mail to
 //! a lead carries tags that say which mail it is ([`crate::letter::compose`]); an event of another mail, such as one to

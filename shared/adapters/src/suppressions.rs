@@ -100,7 +100,7 @@ impl Suppression {
         self.lifted.is_none() && self.reason >= other.reason
     }
 
-    /// Tells whether another one says nothing that it does not say: it [stands](Self::stands), and what the owner of the
+    /// Tells whether another one says nothing that it does not say: it stands for a reason that weighs as much, and what the owner of the
     /// address said is no later word.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {

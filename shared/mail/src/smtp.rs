@@ -4,7 +4,7 @@
 //! `smtp://…?tls=required` from `STARTTLS` on, and plain `smtp://` none, for a relay on this machine.
 //!
 //! A refusal for good is about the mail or about the mailbox, and only the enhanced status code (RFC 3463) at the start of
-//! the answer tells which ([`NO_SUCH_MAILBOX`]). The basic codes do not: 550, 551 and 553 refuse a mailbox that is not there
+//! the answer tells which (`NO_SUCH_MAILBOX`). The basic codes do not: 550, 551 and 553 refuse a mailbox that is not there
 //! as well as a sender, a relay that is not allowed or what somebody takes for spam, and the library does not tell which
 //! command was refused. A server without enhanced codes is believed nothing, since one that is set up wrongly would
 //! otherwise put every address onto the list of those that nobody may write to, where only people take one off.
