@@ -165,6 +165,41 @@ fn every_alarm_has_a_heading_in_the_runbook_and_every_heading_an_alarm() {
 }
 
 #[test]
+fn what_a_function_counts_in_its_log_is_a_metric_and_the_other_way_round() {
+    let mut counted = BTreeSet::new();
+    for folder in folders() {
+        let mut files = Vec::new();
+        sources(&root().join("functions").join(&folder).join("src"), &mut files);
+        for text in files.iter().map(read) {
+            // A field of a line of the log that is a number: `name = 1`, or `name = *number`.
+            for call in text.split("tracing::").skip(1) {
+                let Some((_, fields)) = call.split_once("!(") else { continue };
+                let Some((name, value)) = fields.split_once(',').and_then(|(first, _)| first.split_once('='))
+                else {
+                    continue;
+                };
+                if value.trim() == "1" || value.trim().starts_with('*') {
+                    counted.insert((format!("{}LogGroup", stem(&folder)), name.trim().to_owned()));
+                }
+            }
+        }
+    }
+    let filters = resources().into_values().filter(|resource| resource["Type"] == "AWS::Logs::MetricFilter");
+    let metrics: BTreeSet<(String, String)> = filters
+        .map(|filter| {
+            let properties = &filter["Properties"];
+            let pattern = properties["FilterPattern"].as_str().unwrap();
+            let (_, field) = pattern.split_once("$.fields.").unwrap();
+            let field = field.split_once(" = * }").unwrap().0;
+            let value = properties["MetricTransformations"][0]["MetricValue"].as_str().unwrap();
+            assert_eq!(value, format!("$.fields.{field}"));
+            (properties["LogGroupName"].as_str().unwrap().to_owned(), field.to_owned())
+        })
+        .collect();
+    assert_eq!(counted, metrics);
+}
+
+#[test]
 fn every_path_that_a_document_mentions_exists() {
     // Made by running something, so not in the repository.
     const MADE: &[&str] = &[".leadloop", "target/", ".aws-sam"];

@@ -61,7 +61,7 @@ pub(crate) async fn send(app: &App, post: &Post, message: &Message) -> Result<Se
             tracing::warn!(mail = id, why, "a mail was not taken for now");
             (claims::let_go(catalog, &held, now).await, Sent::NotNow)
         }
-        Err(MailError::Never(why)) => {
+        Err(MailError::Never(why) | MailError::NoSuchMailbox(why)) => {
             tracing::error!(mail_not_sent = 1, mail = id, why, "a mail was refused");
             (claims::end(catalog, &held, End::Never, now).await, Sent::Over)
         }

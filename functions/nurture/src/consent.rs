@@ -10,7 +10,7 @@
 //!
 //! # Layout
 //!
-//! * this file – how both pages look; [`words`] – what they and the mail say, in each language;
+//! * this file – how both pages look; `words` – what they and the mail say, in each language;
 //! * [`ask`] – the mail that asks; [`confirm`] – the page behind its link;
 //! * [`preferences`] – the page behind every mail's way out.
 

@@ -35,7 +35,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 ///
 /// Kept is a hash. A lead that has the address hears of it at once: `unsubscribed` and `complained` withdraw its consent to
 /// marketing, `legal` all that it agreed to; `bounced` and `other` withdraw nothing. Of several reasons the weightiest counts.
-/// `at` says since when, and changes nothing: it counts from now on. Roles: marketing, admin.
+/// `at` says since when, for people to read: it counts from now on. Sent again with the same `at` it is the same statement and changes
+/// nothing; with a later one, or none, it is a later no. Roles: marketing, admin.
 #[utoipa::path(post, path = "/v1/suppressions", tag = "consent", security(("token" = ["marketing"])),
     request_body(content = Value, content_type = "application/json", example = json!({"suppressions": [
         {"email": "ada@company.example", "reason": "unsubscribed", "at": "2024-05-01T12:00:00Z", "source": "The tool before"}]})),
@@ -104,8 +105,8 @@ async fn put(app: &App, address: &Email, suppression: &Suppression) -> Result<Va
     let stood = done.before.as_ref().filter(|before| before.lifted.is_none());
     let status = match stood {
         None => "created",
-        Some(before) if before.reason < suppression.reason || done.heard => "updated",
-        Some(_) => "unchanged",
+        Some(before) if before.covers(suppression) && !done.heard => "unchanged",
+        Some(_) => "updated",
     };
     Ok(json!({ "status": status, "lead_id": done.lead.as_ref().map(|id| id.as_str()) }))
 }

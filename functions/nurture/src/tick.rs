@@ -10,6 +10,8 @@
 //!   unsubscribed, it was handed off) still stops it.
 //! * **What is known not to have gone** takes its claim back. What nobody knows stays claimed; when the lease is over it is
 //!   recorded as sent for all anybody knows, said in the log, and never sent again.
+//! * **A mailbox that is not there**, by the word of the server that was given the mail, is what a mail service tells later:
+//!   the address comes onto the list, the lead hears that its mail came back for good, and rests.
 //!
 //! A lead that fails is put off and reported, so that it holds up no other.
 
@@ -17,12 +19,12 @@ use crate::consent::ask;
 use crate::letter::template::{self, BUILT_IN, Template};
 use crate::letter::{self, Order, Ways};
 use crate::link::{self, MailLinks};
-use crate::{App, Post};
+use crate::{App, Post, told};
 use adapters::clock::{chance, pause};
 use adapters::dynamodb::keys::{DUE_SHARDS, mail_shard};
 use adapters::mail::Message;
 use adapters::ports::{CatalogKind, Commit, MailError, StoreError};
-use adapters::suppressions::is_suppressed;
+use adapters::suppressions::{add_from_mail, is_suppressed};
 use domain::change::nurture::{claim, exhausted, release, sent_fact};
 use domain::change::{Change, Effect, Incoming, Pace, review};
 use domain::content::results::Results;
@@ -33,6 +35,7 @@ use domain::nurture::pace::{due_program, may_go, suits};
 use domain::nurture::{LEASE_MS, Mail, Pieces, Program, opt_in};
 use domain::playbook::Playbook;
 use domain::promise::People;
+use domain::suppression::Reason;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
@@ -466,6 +469,20 @@ async fn send(
         Err(MailError::NotNow(why)) => {
             tracing::warn!(mail = message.id, why, "a mail was not taken for now");
             take_back(app, &id, Some(NOT_TAKEN_MS)).await?;
+            Ok(Some(Became::Stopped))
+        }
+        Err(MailError::NoSuchMailbox(why)) => {
+            tracing::warn!(mail = message.id, why, "there is no such mailbox as a mail was for");
+            let now = app.clock.now();
+            // The list first: whoever dies on the way has done the part that forbids.
+            let listed =
+                add_from_mail(app.catalog.as_ref(), &message.to.email, Reason::Bounced, now, now).await;
+            take_back(app, &id, Some(NOT_WRITTEN_MS)).await?;
+            // Where the list could not be written the next try, a day later, does it all once more.
+            listed?;
+            if let Some(sending) = &lead.nurture.sending {
+                app.hear(&id, told::no_such_mailbox(&id, sending, now)).await?;
+            }
             Ok(Some(Became::Stopped))
         }
         Err(MailError::Never(why)) => {

@@ -1,4 +1,5 @@
-//! What the mail service tells of the mails that it took: delivered, come back, complained of.
+//! What the mail service tells of the mails that it took: delivered, come back, complained of; and what a server says at
+//! once of one that it does not take.
 //!
 //! SES puts such events onto the account's own bus, and a rule hands over those of this stack's configuration set. A mail to
 //! a lead carries tags that say which mail it is ([`crate::letter::compose`]); an event of another mail, such as one to
@@ -7,6 +8,8 @@
 //! * **What happened becomes a fact of the lead**, by the same way as every other. Its delivery is made of the mail and of
 //!   what happened to it, so the same event twice, or two of the same kind, is one fact. That it came back for good is
 //!   another fact than that it came back for now: the second must not hide the first.
+//! * **What the service does not send after all** came back neither for good nor for now: so it says nothing of the address,
+//!   and its piece of content was not had ([`Activity::is_lost_mail`]).
 //! * **An address that is dead for good, or whose owner complained, comes onto the list** of those that nobody may write to
 //!   ([`adapters::suppressions`]): the lead hears of it by the fact itself.
 //! * **A lead that is not there any more is no error**, or the event would come again and again: it is said and let go.
@@ -21,6 +24,7 @@ use domain::attribute::AttributeValue;
 use domain::change::nurture::MAIL;
 use domain::change::{Fact, Incoming};
 use domain::identity::{LeadId, Slug};
+use domain::nurture::{Mail as Sent, Sending};
 use domain::sales::DeliveryId;
 use domain::suppression::Reason;
 use domain::time::Timestamp;
@@ -105,16 +109,11 @@ pub async fn take(app: &App, event: &Value) -> Result<Value, StoreError> {
         Happened::Other => return became("nothing"),
     };
     let now = app.clock.now();
+    let at = at.unwrap_or(now).min(now);
     let for_good =
         if matches!(happened, Happened::Bounced { permanent: true, .. }) { " permanent" } else { "" };
-    let fact = Incoming {
-        delivery: DeliveryId::new(MAIL, &format!("{lead} {message} {kind}{for_good}")),
-        occurred_at: at.unwrap_or(now).min(now),
-        history: false,
-        by: MAIL.to_owned(),
-        strict: false,
-        fact: Fact::Activity(Activity { kind: kind.to_owned(), properties: properties(&mail, &happened) }),
-    };
+    let delivery = format!("{lead} {message} {kind}{for_good}");
+    let fact = fact(kind, &delivery, properties(&mail, &happened), at);
     let Some(recorded) = app.hear(&mail.lead, fact).await? else {
         tracing::warn!(lead, message, kind, "an event of a mail to a lead that is not there");
         return became("unknown_lead");
@@ -122,9 +121,42 @@ pub async fn take(app: &App, event: &Value) -> Result<Value, StoreError> {
     // The lead knows by the fact itself; the list has to know for whoever else comes with the address. An event that comes
     // again does again what a worker that died left undone.
     if let (Some(reason), Some(address)) = (happened.forbids(), recorded.lead.email()) {
-        add_from_mail(app.catalog.as_ref(), address, reason, at.unwrap_or(now).min(now), now).await?;
+        add_from_mail(app.catalog.as_ref(), address, reason, at, now).await?;
     }
     became(kind)
+}
+
+/// Gives as a fact about a lead that the mail which it was about to get found no mailbox.
+///
+/// It is that of a mail which came back for good, but for the mail's number: the mail was not sent, and the next one that is
+/// gets the number. So each refusal is known by when its mail was claimed.
+pub(crate) fn no_such_mailbox(lead: &LeadId, sending: &Sending, at: Timestamp) -> Incoming {
+    let text = |text: &str| AttributeValue::Text(text.to_owned());
+    let mut properties = BTreeMap::from([
+        ("permanent".to_owned(), AttributeValue::Flag(true)),
+        ("why".to_owned(), text("NoSuchMailbox")),
+    ]);
+    if let Sent::Program { program, content } = &sending.mail {
+        properties.insert("program".to_owned(), text(program.as_str()));
+        properties.insert("content".to_owned(), text(content.as_str()));
+    }
+    fact("email_bounced", &format!("{lead} {} refused", sending.at), properties, at)
+}
+
+fn fact(
+    kind: &str,
+    delivery: &str,
+    properties: BTreeMap<String, AttributeValue>,
+    occurred_at: Timestamp,
+) -> Incoming {
+    Incoming {
+        delivery: DeliveryId::new(MAIL, delivery),
+        occurred_at,
+        history: false,
+        by: MAIL.to_owned(),
+        strict: false,
+        fact: Fact::Activity(Activity { kind: kind.to_owned(), properties }),
+    }
 }
 
 fn properties(mail: &Mail, happened: &Happened) -> BTreeMap<String, AttributeValue> {
@@ -139,8 +171,8 @@ fn properties(mail: &Mail, happened: &Happened) -> BTreeMap<String, AttributeVal
             properties.insert("permanent".to_owned(), AttributeValue::Flag(*permanent));
             properties.extend(why.iter().map(|why| ("why".to_owned(), text(why))));
         }
+        // Neither for good nor for now: the address is fine, and nothing arrived.
         Happened::Refused(why) => {
-            properties.insert("permanent".to_owned(), AttributeValue::Flag(false));
             properties.insert("why".to_owned(), text(why));
         }
         _ => {}

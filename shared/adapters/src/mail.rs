@@ -68,7 +68,7 @@ pub fn one_line(text: &str, most: usize) -> String {
 /// Makes one line of what a stranger typed in for colleagues to read, without what does not belong there: addresses, which
 /// mails and their subjects should not carry about, and links, which a mail program would make clickable under our name.
 /// Mail programs take `evil.example/win` for one too, so what looks like the name of a host goes: `Inc.`, `e.g.`, `3.5` and
-/// initials do not.
+/// initials do not, and neither does `report.pdf`.
 #[must_use]
 pub fn discreet(text: &str, most: usize) -> String {
     let line = one_line(text, usize::MAX);
@@ -81,13 +81,22 @@ pub fn discreet(text: &str, most: usize) -> String {
     one_line(&words.collect::<Vec<_>>().join(" "), most)
 }
 
+/// Endings of files that are no top-level domain, so that no mail program takes a name with one for a host. A list of what
+/// is none, rather than of all that are: what is missing here is taken for a link. `zip`, `mov` and `md` are domains, and so
+/// is `sc`, which makes a link of `M.Sc.`.
+const FILES: [&str; 20] = [
+    "bmp", "csv", "doc", "docx", "gif", "htm", "html", "jpeg", "jpg", "json", "pdf", "png", "ppt", "pptx",
+    "rtf", "svg", "txt", "xls", "xlsx", "xml",
+];
+
 /// Tells whether the name of a host stands in a word, outside of the path of a page of our own, such as `/papers/a.pdf`.
 fn names_host(word: &str) -> bool {
     const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
     let outside = |c: char| !(c.is_alphanumeric() || c == '-' || DOTS.contains(&c));
     let is_label = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
     let is_top = |label: &str| {
-        label.starts_with("xn--") || (label.chars().count() > 1 && label.chars().all(char::is_alphabetic))
+        let word = label.chars().count() > 1 && label.chars().all(char::is_alphabetic);
+        label.starts_with("xn--") || (word && !FILES.contains(&label.to_ascii_lowercase().as_str()))
     };
     let is_host = |run: &str| {
         let labels: Vec<&str> = run.split(DOTS).collect();
@@ -130,6 +139,15 @@ mod tests {
             "bücher.example",
             "evil\u{3002}example",
             "xn--bcher-kva.xn--p1ai",
+            "evil.zip",
+            "evil.MOV",
+            "m.sc.",
+            "evil.example.pdf",
+            "report.pdf.evil.example",
+            "evil.pdfs",
+            "report.pdf,evil.example",
+            "https://evil.pdf",
+            "www.evil.pdf",
         ] {
             assert_eq!(discreet(&format!("Win: {link} now"), 80), "Win: (link) now", "{link}");
         }
@@ -138,6 +156,7 @@ mod tests {
             "Dipl.-Ing. Žižka s.r.o. – 1.250,00 EUR... ok",
             "read /papers/savings.pdf and “/pricing.html”",
             "https: www v1.2 wait...now",
+            "see report.pdf, “Prices.XLSX” and offer.v2.docx",
         ] {
             assert_eq!(discreet(text, 80), text);
         }

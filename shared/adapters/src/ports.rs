@@ -401,6 +401,9 @@ pub enum MailError {
     /// It was not sent, and may be tried again.
     #[error("the mail was not taken for now: {0}")]
     NotNow(String),
+    /// It was not sent, and no mail to this address ever will be: there is no such mailbox.
+    #[error("there is no such mailbox: {0}")]
+    NoSuchMailbox(String),
     /// It was not sent, and never will be as it is.
     #[error("the mail was refused: {0}")]
     Never(String),

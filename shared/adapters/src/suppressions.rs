@@ -7,7 +7,9 @@
 //! which can be made from nothing, and with it everybody's no. Nobody gets a hash from the API: whoever asks has the address.
 //!
 //! **It is asked in two places.** When a lead gets an address, what the list says becomes a fact of the lead in the same
-//! transaction ([`news`], called by the write path), so that exports, which read nothing but leads, leave it out. And before
+//! transaction ([`listed`], asked by the write path), so that exports, which read nothing but leads, leave it out. What comes
+//! onto the list between that look and the transaction finds no owner to tell, so the write path looks once more when the
+//! address is the lead's: whoever lists writes first and looks for the owner then, so one of the two sees the other. And before
 //! each mail that is sent, whatever the lead says ([`is_suppressed`]). What comes onto the list of an address that a lead has
 //! is told to the lead at once ([`suppress`]); the record is written first, so that whoever dies in between has done the part
 //! that forbids, and doing it again does the rest.
@@ -101,6 +103,13 @@ impl Suppression {
         self.lifted.is_none() && self.reason >= other.reason
     }
 
+    /// Tells whether another one says nothing that it does not say: it stands for a reason that weighs as much, and what the owner of the
+    /// address said is no later word.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.stands(other) && (other.reason.withdraws().is_empty() || self.since >= other.since)
+    }
+
     /// Gives it as the API shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -154,8 +163,8 @@ async fn change(
     Err(StoreError::Busy("the list of addresses is being changed by too many at once".to_owned()))
 }
 
-/// Puts an address onto the list, and nothing else: for one that a mail came back from, whose lead knows already. Where it
-/// stands there for a reason that weighs as much, nothing changes. Gives what the list said before.
+/// Puts an address onto the list, and nothing else. Where what stands there [covers](Suppression::covers) it nothing changes,
+/// and a weightier reason stays. Gives what the list said before.
 ///
 /// # Errors
 ///
@@ -165,8 +174,12 @@ pub async fn add(
     address: &Email,
     suppression: &Suppression,
 ) -> Result<Option<Suppression>, StoreError> {
-    change(catalog, address, |known| {
-        known.is_none_or(|known| !known.stands(suppression)).then(|| suppression.clone())
+    change(catalog, address, |known| match known {
+        Some(known) if known.covers(suppression) => None,
+        Some(known) if known.stands(suppression) => {
+            Some(Suppression { reason: known.reason, ..suppression.clone() })
+        }
+        _ => Some(suppression.clone()),
     })
     .await
 }
@@ -262,6 +275,10 @@ pub async fn suppress(
     if !reason.concerns(&lead, address) {
         return Ok(Done { before, lead: Some(lead.id), heard: false });
     }
+    let same = before.as_ref().is_some_and(|before| before.covers(suppression));
+    if same && reason.is_heard(&lead) {
+        return Ok(Done { before, lead: Some(lead.id), heard: false });
+    }
     let fact = reason.fact(Some(&suppression.by), suppression.source.as_deref(), suppression.recorded_at);
     let heard = tell(leads, &lead, fact).await?;
     Ok(Done { before, lead: Some(lead.id), heard })
@@ -304,28 +321,32 @@ async fn tell(leads: &WritePath, lead: &Lead, fact: Incoming) -> Result<bool, Re
     Ok(recorded.outcomes.first().is_some_and(|outcome| *outcome != Outcome::Unchanged))
 }
 
-/// Gives what the list says of addresses that a lead gets with a delivery, as facts about it; none where it says nothing.
-/// They are history where the delivery is.
+/// Gives why nobody may write to addresses that a lead gets, as far as that concerns it; nothing where somebody may.
 ///
 /// # Errors
 ///
 /// [`StoreError`].
-pub async fn news(
+pub async fn listed(
     catalog: &dyn Catalog,
     lead: Option<&Lead>,
     claims: &[Identity],
-    delivery: &[Incoming],
-    now: Timestamp,
-) -> Result<Vec<Incoming>, StoreError> {
-    let mut news = Vec::new();
+) -> Result<Vec<Reason>, StoreError> {
+    let mut reasons = Vec::new();
     for identity in claims {
         if let Identity::Email(address) = identity
             && let Some(reason) = is_suppressed(catalog, address).await?
             && lead.is_none_or(|lead| reason.concerns(lead, address))
         {
-            let history = !delivery.is_empty() && delivery.iter().all(|fact| fact.history);
-            news.push(Incoming { history, ..reason.fact(None, None, now) });
+            reasons.push(reason);
         }
     }
-    Ok(news)
+    Ok(reasons)
+}
+
+/// Gives what the list says of addresses that a lead gets with a delivery as facts about it. They are history where the
+/// delivery is.
+#[must_use]
+pub fn news(reasons: &[Reason], delivery: &[Incoming], now: Timestamp) -> Vec<Incoming> {
+    let history = !delivery.is_empty() && delivery.iter().all(|fact| fact.history);
+    reasons.iter().map(|reason| Incoming { history, ..reason.fact(None, None, now) }).collect()
 }

@@ -106,6 +106,40 @@ impl WritePath {
     ///
     /// [`RecordError`]; nothing is stored then.
     pub async fn record(&self, about: &About, facts: &[Incoming]) -> Result<Recorded, RecordError> {
+        let (recorded, claimed) = self.commit(about, facts).await?;
+        Ok(self.look_again(recorded, &claimed, facts).await)
+    }
+
+    /// Tells a lead what came onto the list of suppressed addresses while it got one: between the look at the list and the
+    /// commit nobody could find it to tell it. What was asked for is stored, so failing here is no failure of that; the list
+    /// is asked before each mail all the same.
+    async fn look_again(&self, recorded: Recorded, claimed: &[Identity], facts: &[Incoming]) -> Recorded {
+        let (lead, now) = (&recorded.lead, self.clock.now());
+        let told = async {
+            let mut listed = suppressions::listed(self.playbooks.catalog(), Some(lead), claimed).await?;
+            listed.retain(|reason| !reason.is_heard(lead));
+            if listed.is_empty() {
+                return Ok(None);
+            }
+            let news = suppressions::news(&listed, facts, now);
+            self.commit(&About::Known(LeadRef::Id(lead.id.clone())), &news).await.map(Some)
+        };
+        match told.await {
+            Ok(None) => recorded,
+            Ok(Some((told, _))) => Recorded { lead: told.lead, ..recorded },
+            Err::<_, RecordError>(error) => {
+                tracing::error!(lead = lead.id.as_str(), error = %error, "nobody could look whether an address was suppressed meanwhile");
+                recorded
+            }
+        }
+    }
+
+    /// Commits facts; gives what was recorded and the identities that the lead got with it.
+    async fn commit(
+        &self,
+        about: &About,
+        facts: &[Incoming],
+    ) -> Result<(Recorded, Vec<Identity>), RecordError> {
         let fresh_id = new_lead_id();
         let mut repeated: Vec<usize> = Vec::new();
         let mut attempt = 0_u32;
@@ -134,13 +168,12 @@ impl WritePath {
         facts: &[Incoming],
         repeated: &mut Vec<usize>,
         fresh_id: &LeadId,
-    ) -> Result<Option<Recorded>, RecordError> {
+    ) -> Result<Option<(Recorded, Vec<Identity>)>, RecordError> {
         let (resolution, lead) = self.find(about).await?;
         let now = self.clock.now();
         // Nobody may write to some addresses: a lead that gets one hears of it in the same transaction.
-        let news =
-            suppressions::news(self.playbooks.catalog(), lead.as_ref(), &resolution.claims, facts, now)
-                .await?;
+        let listed =
+            suppressions::listed(self.playbooks.catalog(), lead.as_ref(), &resolution.claims).await?;
         let (subject, version) = match lead {
             Some(lead) => {
                 let playbook = self.playbooks.version(lead.playbook_version).await?;
@@ -159,17 +192,17 @@ impl WritePath {
             .map(|(at, f)| (at, f.clone()))
             .unzip();
         if !fresh.is_empty() {
-            fresh.extend(news);
+            fresh.extend(suppressions::news(&listed, facts, now));
         }
         let Resolution { claims, possible_duplicates, .. } = resolution;
         let (playbook, people) = (&version.playbook, self.playbooks.people(&version.playbook).await?);
         let change = decide(subject, claims, &possible_duplicates, &fresh, playbook, &people, now);
         let outcomes = outcomes(facts.len(), &places, &change);
         if change.is_empty() || (change.expected.is_none() && change.entries.is_empty()) {
-            return Ok(Some(Recorded { lead: change.lead, outcomes, version }));
+            return Ok(Some((Recorded { lead: change.lead, outcomes, version }, Vec::new())));
         }
         match self.store.commit(&change).await? {
-            Commit::Done => Ok(Some(Recorded { lead: change.lead, outcomes, version })),
+            Commit::Done => Ok(Some((Recorded { lead: change.lead, outcomes, version }, change.claims))),
             Commit::Conflict => Ok(None),
             Commit::Repeated(entries) => {
                 let ids: Vec<&String> =

@@ -38,6 +38,13 @@ impl Activity {
         }
     }
 
+    /// Tells whether it says that a mail did not arrive. One that came back for now may have arrived all the same: an
+    /// automatic answer is told so too. Who does not say which it was means a mail that never arrived.
+    #[must_use]
+    pub fn is_lost_mail(&self) -> bool {
+        self.kind == "email_bounced" && self.properties.get("permanent") != Some(&AttributeValue::Flag(false))
+    }
+
     fn has_responded(&self) -> bool {
         self.properties.get("responded") == Some(&AttributeValue::Flag(true))
     }
@@ -128,6 +135,17 @@ mod tests {
         assert!(own("page_viewed") && own("of_our_own") && HAPPENS_TO.is_sorted() && NO_RESPONSE.is_sorted());
         assert!(!own("unsubscribed") && !own("email_bounced"));
         assert!(!responds("page_viewed") && !responds("email_opened") && !responds("email_bounced"));
+    }
+
+    #[test]
+    fn a_mail_is_lost_unless_it_came_back_for_now() {
+        let told =
+            |kind: &str, permanent: &[(&str, AttributeValue)]| activity(kind, permanent).is_lost_mail();
+        assert!(
+            told("email_bounced", &[]) && told("email_bounced", &[("permanent", AttributeValue::Flag(true))])
+        );
+        assert!(!told("email_bounced", &[("permanent", AttributeValue::Flag(false))]));
+        assert!(!told("email_delivered", &[]) && !told("email_complained", &[]));
     }
 
     #[test]

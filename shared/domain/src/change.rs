@@ -366,7 +366,7 @@ impl Worker<'_> {
     /// Takes one fact in; `arriving` holds effects of the delivery as a whole, which go into the first entry written.
     fn take(&mut self, lead: &mut Lead, incoming: &Incoming, arriving: &mut Vec<Effect>) -> Outcome {
         if lead.remembers(incoming.delivery)
-            || matches!(&incoming.fact, Fact::Activity(activity) if suppression::is_known(lead, activity, &incoming.by))
+            || matches!(&incoming.fact, Fact::Activity(activity) if suppression::is_known(lead, activity, incoming))
         {
             return Outcome::Unchanged;
         }

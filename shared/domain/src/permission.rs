@@ -4,7 +4,9 @@
 //! * **they bought**: in countries in which the playbook says so (`consent.soft_opt_in`), customers may be written to about
 //!   what they bought until they object. That is for marketing by mail and nothing else, for as long as they are customers,
 //!   and an objection ends it for good: a tick afterwards counts once it is confirmed, like anybody's. It holds for mails of
-//!   our own, each of which says how to object, and not for files that leave the house ([`held_back`]).
+//!   our own, each of which says how to object, and not for files that leave the house ([`held_back`]). And not for an address
+//!   that a public form gave to somebody who was known without one: whoever knows a customer's phone number could have
+//!   typed it. Its owner's own yes is ground enough, and so is what somebody with a token states.
 //! * **And nothing forbids it**: there is an address, and no reason to leave it alone ([`Lead::suppressed`]).
 //!
 //! Whoever sends asks this with the lead as it is read in the moment of sending, and asks the list of suppressed addresses
@@ -78,9 +80,10 @@ pub fn may_write(lead: &Lead, purpose: Purpose, playbook: &Playbook) -> Result<B
     })
 }
 
-/// Tells whether a lead is a customer in a country in which that is enough.
+/// Tells whether a lead is a customer in a country in which that is enough, whose address no stranger can have given.
 fn bought(lead: &Lead, playbook: &Playbook) -> bool {
     lead.stage == Stage::Customer
+        && !lead.opt_in.typed
         && country_of(lead).is_some_and(|country| playbook.soft_opt_in.contains(&country))
 }
 

@@ -81,6 +81,14 @@ impl Reason {
         self != Self::Bounced || lead.email().is_none_or(|first| first == address)
     }
 
+    /// Tells whether a lead stands as it leaves one: left alone for a reason that weighs as much, with nothing agreed to since
+    /// that it withdraws. To such a lead the same statement once more says nothing.
+    #[must_use]
+    pub fn is_heard(self, lead: &Lead) -> bool {
+        let withdrawn = |purpose: &Purpose| lead.consents.status(*purpose) == Some(ConsentStatus::Withdrawn);
+        lead.suppressed >= Some(self) && self.withdraws().iter().all(withdrawn)
+    }
+
     /// Gives it as a fact about a lead, of a moment.
     #[must_use]
     pub fn fact(self, by: Option<&str>, source: Option<&str>, at: Timestamp) -> Incoming {
@@ -154,14 +162,18 @@ fn said(activity: &Activity, by: &str) -> Said {
     }
 }
 
-/// Tells whether what the list says of a lead is what it said before, and withdraws nothing that was given since.
-pub(crate) fn is_known(lead: &Lead, activity: &Activity, by: &str) -> bool {
-    let Said { suppressed, purposes } = said(activity, by);
-    let withdrawn = |purpose: &Purpose| lead.consents.status(*purpose) == Some(ConsentStatus::Withdrawn);
+/// Tells whether what the list says of a lead is what it said before, and no later word of the lead's: a no counts from its
+/// own moment, so that a yes from before it that comes late finds it.
+pub(crate) fn is_known(lead: &Lead, activity: &Activity, incoming: &Incoming) -> bool {
+    let Said { suppressed, purposes } = said(activity, &incoming.by);
+    let heard = |purpose: &Purpose| {
+        let no = lead.consents.0.get(purpose).and_then(|state| state.withdrawn_at);
+        no.is_some_and(|no| no >= incoming.occurred_at)
+    };
     match suppressed {
         Some(None) => lead.suppressed.is_none(),
         Some(reason) => {
-            activity.kind == SUPPRESSED && lead.suppressed >= reason && purposes.iter().all(withdrawn)
+            activity.kind == SUPPRESSED && lead.suppressed >= reason && purposes.iter().all(heard)
         }
         None => false,
     }

@@ -35,7 +35,7 @@ pub struct Sums {
     pub sent: u64,
     /// Those that the mail service says were taken.
     pub delivered: u64,
-    /// Those that came back.
+    /// Those that did not arrive: they came back for good, or were not sent after all.
     pub bounced: u64,
     /// Those that a person opened.
     pub opened: u64,
@@ -162,7 +162,7 @@ impl Mails {
             let by_a_person = playbook.withheld(activity).is_none();
             match activity.kind.as_str() {
                 "email_delivered" => sums.delivered = 1,
-                "email_bounced" => sums.bounced = 1,
+                "email_bounced" if activity.is_lost_mail() => sums.bounced = 1,
                 "email_opened" if by_a_person => sums.opened = 1,
                 "email_clicked" if by_a_person => sums.clicked = 1,
                 "unsubscribed" => sums.unsubscribed = 1,
@@ -259,6 +259,8 @@ mod tests {
             told(&mut story, 20, MAIL, kind, &[("message", number(2.0)), ("machine", text("many_links"))]);
         }
         told(&mut story, 21, MAIL, "unsubscribed", &[("message", number(2.0))]);
+        let for_now = [("message", number(1.0)), ("permanent", AttributeValue::Flag(false))];
+        told(&mut story, 11, MAIL, "email_bounced", &for_now);
         told(&mut story, 95, MAIL, "email_bounced", &[("message", number(3.0))]);
         // What others say of mails is theirs, and what nobody sent is nothing.
         told(

@@ -2,6 +2,12 @@
 //!
 //! One connection for each mail: there are few, far between. TLS is what the URL says: `smtps://` from the first byte,
 //! `smtp://…?tls=required` from `STARTTLS` on, and plain `smtp://` none, for a relay on this machine.
+//!
+//! A refusal for good is about the mail or about the mailbox, and only the enhanced status code (RFC 3463) at the start of
+//! the answer tells which (`NO_SUCH_MAILBOX`). The basic codes do not: 550, 551 and 553 refuse a mailbox that is not there
+//! as well as a sender, a relay that is not allowed or what somebody takes for spam, and the library does not tell which
+//! command was refused. A server without enhanced codes is believed nothing, since one that is set up wrongly would
+//! otherwise put every address onto the list of those that nobody may write to, where only people take one off.
 
 use crate::mime;
 use adapters::mail::Message;
@@ -17,6 +23,11 @@ const STEP_WITHIN: Duration = Duration::from_secs(15);
 
 /// Answers that speak of whoever sends rather than of the mail: log in first, wrong password, and the like (RFC 4954).
 const ABOUT_THE_SENDER: [u16; 4] = [530, 534, 535, 538];
+
+/// The enhanced status codes that say for good that nobody reads there (RFC 3463; 5.1.10 is RFC 7505's): a bad mailbox, a
+/// bad system, a bad syntax, a mailbox that moved, a domain that takes no mail, a mailbox that is disabled. Not one of
+/// policy (`5.7`), of a full mailbox or of the sender's address.
+const NO_SUCH_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
 /// Sends over SMTP.
 #[derive(Clone)]
@@ -52,12 +63,15 @@ impl Mailer for SmtpMailer {
     }
 }
 
-/// Says what an error means. A server's words quote addresses, so only its code is told.
+/// Says what an error means. A server's words quote addresses, so only its codes are told.
 fn why(error: &Error) -> MailError {
     let code = error.status().map(u16::from);
     match code {
         Some(code) if error.is_permanent() && !ABOUT_THE_SENDER.contains(&code) => {
-            MailError::Never(format!("the server answered {code}"))
+            match no_such_mailbox(error) {
+                Some(status) => MailError::NoSuchMailbox(format!("the server answered {code} {status}")),
+                None => MailError::Never(format!("the server answered {code}")),
+            }
         }
         Some(code) => MailError::NotNow(format!("the server answered {code}")),
         // Before the first command of the mail. The library tells "no connection" from "the connection broke off" by
@@ -67,6 +81,13 @@ fn why(error: &Error) -> MailError {
         }
         None => MailError::Unknown("the connection broke off".to_owned()),
     }
+}
+
+/// Gives the enhanced status code with which a server says that there is no such mailbox, if it does.
+fn no_such_mailbox(error: &Error) -> Option<&'static str> {
+    let answer = std::error::Error::source(error)?.to_string();
+    let status = answer.split_ascii_whitespace().next()?;
+    NO_SUCH_MAILBOX.into_iter().find(|known| *known == status)
 }
 
 #[cfg(test)]
@@ -105,11 +126,21 @@ mod tests {
 
     #[tokio::test]
     async fn each_answer_says_whether_the_mail_may_have_gone_out() {
-        let cases: [(&'static [(&str, &str)], &str); 8] = [
+        let cases: [(&'static [(&str, &str)], &str); 18] = [
             (&[], "sent"),
             (&[("MAIL", "451 later")], "NotNow"),
             (&[("MAIL", "535 wrong password of ada@company.example")], "NotNow"),
             (&[("RCPT", "550 nobody here")], "Never"),
+            (&[("RCPT", "551 not here")], "Never"),
+            (&[("RCPT", "553 not one of my rcpthosts (#5.1.1)")], "Never"),
+            (&[("RCPT", "550 5.7.1 relay access denied for ada@company.example")], "Never"),
+            (&[("RCPT", "552 5.2.2 full")], "Never"),
+            (&[("RCPT", "550 5.1.11 no such code")], "Never"),
+            (&[("RCPT", "450 4.1.1 perhaps")], "NotNow"),
+            (&[("RCPT", "550 5.1.1 <ada@company.example> unknown")], "NoSuchMailbox"),
+            (&[("RCPT", "550-5.1.1 no ada@company.example\r\n550 5.1.1 here")], "NoSuchMailbox"),
+            (&[("RCPT", "556 5.1.10 a null MX")], "NoSuchMailbox"),
+            (&[(".", "550 5.2.1 disabled: ada@company.example")], "NoSuchMailbox"),
             (&[("RCPT", "452 too many")], "NotNow"),
             (&[("DATA", "554 no")], "Never"),
             (&[(".", "452 full")], "NotNow"),

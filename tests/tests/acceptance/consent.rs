@@ -452,7 +452,8 @@ async fn an_address_that_a_lead_has_is_suppressed_with_what_its_owner_said() {
         world.submit("contact", &ada()).await;
         state(&world, "marketing", "confirmed").await;
         let sent = world.events().await.len();
-        let body = json!({"email": "ADA@company.example ", "reason": reason, "source": "The tool before"});
+        let said_at = "2024-05-01T12:00:00Z";
+        let body = json!({"email": "ADA@company.example ", "reason": reason, "at": said_at, "source": "The tool before"});
         let answer = world.post(Role::Marketing, "/v1/suppressions", &body).await.ok("suppressions");
         assert_eq!(answer, json!({"status": "created", "lead_id": world.lead_id(ADA).await}));
         assert_eq!(may(&world), Err(Refusal::Suppressed(Reason::parse(reason).unwrap())));
@@ -468,11 +469,24 @@ async fn an_address_that_a_lead_has_is_suppressed_with_what_its_owner_said() {
         world.later(MINUTE_MS);
         let before = stored(&world);
         for lighter in [reason, "bounced"] {
-            let body = json!({"suppressions": [{"email": ADA, "reason": lighter}]});
+            let body = json!({"suppressions": [{"email": ADA, "reason": lighter, "at": said_at}]});
             let answer = world.post(Role::Admin, "/v1/suppressions", &body).await.ok("suppressions");
             assert_eq!(answer["results"][0]["status"], "unchanged");
         }
         assert_eq!(stored(&world), before);
+        // A later no is one: what was agreed to before it, and comes late, finds it.
+        let between = world.clock.now();
+        world.later(MINUTE_MS);
+        let answer =
+            world.post(Role::Admin, "/v1/suppressions", &json!({"email": ADA, "reason": reason})).await;
+        let status = if withdrawn.is_empty() { "unchanged" } else { "updated" };
+        assert_eq!(answer.ok("again")["status"], status, "{reason}");
+        world.later(MINUTE_MS);
+        let yes = json!({"purpose": "marketing", "status": "confirmed", "at": between.to_string()});
+        let path = format!("/v1/leads/{}/consent", world.lead_id(ADA).await);
+        world.post(Role::Marketing, &path, &yes).await.ok("a yes that comes late");
+        let status = if withdrawn.is_empty() { "confirmed" } else { "withdrawn" };
+        assert_eq!(status_of(&world, "marketing").await, status, "{reason}");
     }
 }
 

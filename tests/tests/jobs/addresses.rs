@@ -3,12 +3,20 @@
 use adapters::clock::{Clock, SetClock};
 use adapters::http::Role;
 use adapters::mail::{Mailbox, Message};
-use adapters::ports::Catalog;
-use domain::identity::{Email, LeadId};
+use adapters::ports::{Catalog, Commit, LeadStore, Put, StoreError};
+use adapters::suppressions::{self, Suppression};
+use adapters::write_path::{About, WritePath};
+use async_trait::async_trait;
+use domain::change::{Change, Event, Fact};
+use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
+use domain::export::held_back;
+use domain::identity::{Email, Identity, LeadId};
+use domain::lead::Lead;
+use domain::suppression::Reason;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use serde_json::{Value, json};
-use std::sync::Arc;
-use testkit::builders::{NOON, activate, time};
+use std::sync::{Arc, Mutex};
+use testkit::builders::{NOON, activate, delivered, email, time};
 use testkit::{
     FailingCatalog, FailingLeadStore, Failure, Failures, MemoryCatalog, MemoryLeadStore, MemoryMailer,
     RoleTokens, test_playbook,
@@ -186,4 +194,84 @@ async fn whoever_fills_in_forms_in_somebody_s_name_for_a_year_has_three_mails_se
     assert_eq!(sent.len(), 3, "{:?}", sent.iter().map(|(at, _)| at.to_string()).collect::<Vec<_>>());
     assert!(sent.windows(2).all(|two| two[1].0.since(two[0].0) >= DAY_MS), "at most one a day");
     assert!(sent.iter().all(|(_, mail)| !mail.html.contains("evil") && mail.subject.contains("confirm")));
+}
+
+/// A store before which an address comes onto the list, once, right before a commit by which a lead gets an address.
+#[derive(Debug)]
+struct ListedMeanwhile {
+    inner: Arc<MemoryLeadStore>,
+    catalog: Arc<dyn Catalog>,
+    lister: WritePath,
+    listing: Mutex<Option<Suppression>>,
+}
+
+#[async_trait]
+impl LeadStore for ListedMeanwhile {
+    async fn owners(&self, identities: &[Identity]) -> Result<Vec<(Identity, LeadId)>, StoreError> {
+        self.inner.owners(identities).await
+    }
+
+    async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
+        self.inner.load(ids).await
+    }
+
+    async fn commit_with(&self, change: &Change, also: &[Put]) -> Result<Commit, StoreError> {
+        let listing = self.listing.lock().unwrap().take();
+        if let Some(listing) = listing {
+            let address = Email::parse("ada@company.example").unwrap();
+            let done = suppressions::suppress(self.catalog.as_ref(), &self.lister, &address, &listing).await;
+            assert_eq!(done.unwrap().lead, None, "nobody has the address yet");
+        }
+        self.inner.commit_with(change, also).await
+    }
+
+    async fn erase(&self, lead: &Lead, event: &Event, also: &[Put]) -> Result<bool, StoreError> {
+        self.inner.erase(lead, event, also).await
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_listed_while_a_lead_gets_it_is_heard_of_by_the_lead_all_the_same() {
+    for (reason, withdrawn) in [(Reason::Legal, true), (Reason::Other, false)] {
+        let house = House::new().await;
+        let inner = Arc::new(MemoryLeadStore::new());
+        let (catalog, playbooks) = (Arc::clone(&house.nurture.catalog), Arc::clone(&house.nurture.playbooks));
+        let clock: Arc<dyn Clock> = Arc::clone(&house.clock) as _;
+        let path =
+            |store: Arc<dyn LeadStore>| WritePath::new(store, Arc::clone(&playbooks), Arc::clone(&clock));
+        let now = house.clock.now();
+        let listing = Suppression {
+            reason,
+            since: now,
+            recorded_at: now,
+            by: "mia".to_owned(),
+            source: None,
+            lifted: None,
+        };
+        let store = Arc::new(ListedMeanwhile {
+            inner: Arc::clone(&inner),
+            catalog,
+            lister: path(Arc::clone(&inner) as _),
+            listing: Mutex::new(Some(listing)),
+        });
+        let yes = ConsentFact {
+            purpose: Purpose::Marketing,
+            status: ConsentStatus::Confirmed,
+            basis: Basis::Consent,
+            text: None,
+            source: None,
+            at: now.plus(-MINUTE_MS),
+        };
+        let facts = [delivered("1", now.plus(-MINUTE_MS), Fact::Consent(yes))];
+        let about = About::Anybody(vec![email("ada@company.example")]);
+        let recorded = path(store).record(&about, &facts).await.unwrap();
+        let [stored] = inner.leads().try_into().unwrap();
+        assert_eq!(stored, recorded.lead, "whoever recorded it gets the lead as it is");
+        assert_eq!(stored.suppressed, Some(reason));
+        let status = if withdrawn { ConsentStatus::Withdrawn } else { ConsentStatus::Confirmed };
+        assert_eq!(stored.consents.status(Purpose::Marketing), Some(status));
+        assert_eq!(recorded.outcomes.len(), 1, "of what was asked for");
+        // Exports read nothing but the lead.
+        assert!(held_back(&stored, Purpose::Marketing).is_some());
+    }
 }

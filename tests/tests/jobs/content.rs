@@ -140,8 +140,9 @@ struct Story {
 }
 
 const PIECES: [&str; 6] = ["paper", "guide", "offer", "film", "gone", "nobody_knows"];
-/// A `form` is a download of which only a form tells, which anybody may have sent, and a `page` one that anybody made up.
-const WAYS: [&str; 8] = [
+/// A `form` is a download of which only a form tells, which anybody may have sent, and a `page` one that anybody made up;
+/// `back_for_now` is a mail that came back and may have arrived all the same.
+const WAYS: [&str; 9] = [
     "email_sent",
     "email_opened",
     "email_clicked",
@@ -150,6 +151,7 @@ const WAYS: [&str; 8] = [
     "unsubscribed",
     "form",
     "page",
+    "back_for_now",
 ];
 
 fn story(n: u64, draw: &mut Draw) -> Story {
@@ -205,9 +207,14 @@ async fn tell(house: &House, story: &Story) {
         let (kind, by) = match *way {
             "form" => ("content_downloaded", "form:paper"),
             "page" => ("content_downloaded", "page:paper"),
+            "back_for_now" => ("email_bounced", "test"),
             kind => (kind, "test"),
         };
-        facts.push((*at, Fact::Activity(activity(kind, &[("content", content)])), by));
+        let mut did = activity(kind, &[("content", content)]);
+        if *way == "back_for_now" {
+            did.properties.insert("permanent".to_owned(), AttributeValue::Flag(false));
+        }
+        facts.push((*at, Fact::Activity(did), by));
     }
     let [considered, decided, bought] = story.reached;
     let did = |kind: &str, path: &str| Fact::Activity(activity(kind, &[("path", path)]));
@@ -310,7 +317,9 @@ fn recount(
             let own: Vec<_> = story
                 .had
                 .iter()
-                .filter(|(at, content, way)| *content == piece && *way != "page" && *at <= now)
+                .filter(|(at, content, way)| {
+                    *content == piece && !["page", "back_for_now"].contains(way) && *at <= now
+                })
                 .collect();
             let times = |has: &dyn Fn(&str) -> bool| -> BTreeSet<Timestamp> {
                 own.iter().filter(|(_, _, way)| has(way)).map(|(at, ..)| *at).collect()
@@ -453,7 +462,7 @@ async fn the_matrix_equals_an_independent_recount_of_random_stories() {
         // In the order in which it was told: a mail that came back takes away what a mail alone brought until that day.
         let had = |id: &str| {
             let told = story.had.iter().filter(|(at, had, _)| *had == id && *at <= now);
-            let told = told.filter(|(.., way)| *way != "page");
+            let told = told.filter(|(.., way)| !["page", "back_for_now"].contains(way));
             let (mut mailed, mut form, mut read) = (None, None, false);
             for (at, _, way) in told {
                 let day = Some(at.millis().div_euclid(DAY_MS));

@@ -8,11 +8,14 @@ use adapters::dynamodb::keys;
 use adapters::http::Role;
 use adapters::mail::{Mailbox, Message};
 use adapters::ports::{Catalog, Commit, LeadLists, LeadStore, Page, Put, StoreError, Timeline, Visitors};
+use adapters::suppressions::{self, Lifted};
 use async_trait::async_trait;
 use domain::change::{Change, Entry, Event};
+use domain::consent::{ConsentStatus, Purpose};
 use domain::identity::{Email, Identity, LeadId, Slug};
 use domain::lead::Lead;
 use domain::nurture::LEASE_MS;
+use domain::suppression::Reason;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -326,6 +329,118 @@ async fn a_store_that_fails_in_any_way_at_any_call_costs_no_mail_and_makes_no_se
             let (mails, sent) = (house.mails(), house.told(&ada, "email_sent").await);
             assert_eq!((mails.len(), sent.len()), (1, 1), "{failure:?} at call {n}");
             if house.looks_before(&ada) + n > calls.len() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mailbox_that_a_server_says_is_not_there_is_never_mailed_again() {
+    let (house, _dynamo) = House::on_dynamo(&json!({ "again_after_days": 1 })).await;
+    let address = Email::parse("ada@company.example").unwrap();
+    house.mailer.has_no(&address);
+    let ada = house.agree("ada").await;
+    let told = house.tick().await;
+    assert_eq!(
+        (&told["sent"], &told["failed"], &told["stopped"]),
+        (&json!(0), &json!(0), &json!(1)),
+        "{told}"
+    );
+    let lead = house.lead(&ada).await;
+    assert_eq!(
+        (lead.suppressed, lead.nurture.next_at, lead.nurture.messages),
+        (Some(Reason::Bounced), None, 0)
+    );
+    assert_eq!(lead.content.len(), 0, "it did not have the piece");
+    assert_eq!(lead.consents.status(Purpose::Marketing), Some(ConsentStatus::Confirmed), "nobody said no");
+    let listed = suppressions::find(house.nurture.catalog.as_ref(), &address).await.unwrap().unwrap();
+    assert_eq!((listed.reason, listed.by.as_str()), (Reason::Bounced, "mail"));
+    let [bounce] = house.told(&ada, "email_bounced").await.try_into().unwrap();
+    assert_eq!(
+        bounce["properties"],
+        json!({ "content": "one", "permanent": true, "program": "warm", "why": "NoSuchMailbox" })
+    );
+    for _ in 0..20 {
+        house.later(2 * DAY_MS);
+        assert_eq!(house.tick().await["read"], 0, "nothing is due");
+    }
+    // Taken off by a person, it is tried once more, and what the server says again is a new fact.
+    let how = Lifted {
+        at: house.clock.now(),
+        by: "mia".to_owned(),
+        because: "She says that it is back".to_owned(),
+    };
+    let nurture = &house.nurture;
+    suppressions::lift(nurture.catalog.as_ref(), &nurture.write_path, &address, &how).await.unwrap();
+    assert_eq!(house.tick().await["stopped"], 1);
+    assert_eq!(house.told(&ada, "email_bounced").await.len(), 2);
+    assert_eq!(house.lead(&ada).await.suppressed, Some(Reason::Bounced));
+    assert_eq!((house.mails().len(), house.told(&ada, "email_sent").await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_piece_that_the_mail_service_did_not_send_after_all_is_sent_again_and_one_that_came_back_for_now_is_not()
+ {
+    for (kind, detail, next) in [
+        ("Reject", json!({}), "one"),
+        ("Rendering Failure", json!({}), "one"),
+        ("Bounce", json!({ "bounceType": "Transient", "bounceSubType": "General" }), "two"),
+    ] {
+        let house = House::new(&json!({})).await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        house.later(MINUTE_MS);
+        let tags =
+            json!({ "lead": [ada.as_str()], "message": ["1"], "program": ["warm"], "content": ["one"] });
+        let at = house.clock.now().to_string();
+        let mut detail = json!({ "bounce": detail });
+        detail["bounce"]["timestamp"] = json!(at);
+        detail["mail"] = json!({ "tags": tags, "timestamp": at });
+        detail["eventType"] = json!(kind);
+        let event = json!({ "source": "aws.ses", "detail": detail });
+        assert_eq!(nurture::handle(&house.nurture, &event).await.unwrap().unwrap()["told"], "email_bounced");
+        let lead = house.lead(&ada).await;
+        assert_eq!(lead.suppressed, None, "{kind}");
+        assert_eq!(lead.content.is_empty(), next == "one", "{kind}");
+        house.later(7 * DAY_MS);
+        assert_eq!(house.tick().await["sent"], 1, "{kind}");
+        let sent = house.told(&ada, "email_sent").await;
+        assert_eq!((sent.len(), &sent[1]["properties"]["content"]), (2, &json!(next)), "{kind}");
+        let address = Email::parse("ada@company.example").unwrap();
+        let listed = suppressions::find(house.nurture.catalog.as_ref(), &address).await.unwrap();
+        assert_eq!(listed, None, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn wherever_a_worker_dies_or_a_store_fails_a_mailbox_that_is_not_there_comes_onto_the_list() {
+    let address = Email::parse("ada@company.example").unwrap();
+    for failure in [Failure::Hangs, Failure::Throttled, Failure::TimedOutAfterWrite, Failure::Conflict] {
+        for n in 1.. {
+            let house = House::new(&json!({})).await;
+            house.mailer.has_no(&address);
+            let ada = house.agree("ada").await;
+            house.failures.take_calls();
+            let at = house.looks_before(&ada) + n;
+            house.failures.on_call(at, failure);
+            let due = json!({ "action": "due" });
+            tokio::select! {
+                _ = nurture::handle(&house.nurture, &due) => {}
+                () = house.failures.hung() => {}
+            }
+            let calls = house.failures.take_calls().len();
+            for _ in 0..10 {
+                house.later(DAY_MS);
+                house.tick().await;
+            }
+            let lead = house.lead(&ada).await;
+            assert_eq!(lead.suppressed, Some(Reason::Bounced), "{failure:?} at call {n}");
+            let listed = suppressions::is_suppressed(house.nurture.catalog.as_ref(), &address).await.unwrap();
+            assert_eq!(listed, Some(Reason::Bounced), "{failure:?} at call {n}");
+            assert_eq!(house.mails().len(), 0);
+            if at > calls {
+                assert!(n > 8, "it made {n} calls");
                 break;
             }
         }

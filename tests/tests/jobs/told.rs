@@ -80,15 +80,11 @@ async fn each_event_becomes_its_fact_once_and_says_nothing_of_addresses() {
             Some(format!("content=savings {MAIL} permanent=false {NAMES} why=MailboxFull")),
         ),
         ("told-complained", "email_complained", Some(format!("content=savings {MAIL} {NAMES}"))),
-        (
-            "told-rejected",
-            "email_bounced",
-            Some(format!("content=savings {MAIL} permanent=false {NAMES} why=Rejected")),
-        ),
+        ("told-rejected", "email_bounced", Some(format!("content=savings {MAIL} {NAMES} why=Rejected"))),
         (
             "told-not-rendered",
             "email_bounced",
-            Some(format!("content=savings {MAIL} permanent=false {NAMES} why=NotRendered")),
+            Some(format!("content=savings {MAIL} {NAMES} why=NotRendered")),
         ),
         ("told-delayed", "late", None),
         ("told-of-another-mail", "another_mail", None),

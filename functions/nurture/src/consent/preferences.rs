@@ -84,8 +84,10 @@ async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Respo
 /// Unsubscribes with one click, or takes what was chosen on the page. Public: the signed link of the mail lets in.
 ///
 /// With the body `List-Unsubscribe=One-Click` (RFC 8058), or any other that is not the page's, what the mail was for is withdrawn
-/// at once. With `choices` and a field `agree` for each purpose that somebody wants, these are agreed to and the others are
-/// withdrawn. Sent again, it changes nothing.
+/// at once. With `choices` and a field `agree` for each purpose that somebody wants, these are confirmed where the mail is less than
+/// 30 days old and nothing was withdrawn for the purpose since it was written; else they are pending, and a mail asks. Of the others,
+/// what somebody had agreed to, or had ticked, is withdrawn; what nobody ever asked, and mails that a customer gets without having
+/// ticked for them, stay as they are. Sent again, it changes nothing.
 #[utoipa::path(post, path = "/t/u/{token}", tag = "consent",
     params(("token" = String, Path, description = "The signed token of the mail's link")),
     request_body(content = Value, content_type = "application/x-www-form-urlencoded", description = "`List-Unsubscribe=One-Click`, or the page's choices"),

@@ -35,7 +35,7 @@
 //! | `mc` | B | what machines did that read its mails: [`Machines::encode`] |
 //! | `n` | N | number of activities |
 //! | `nu` | M | its nurturing, see `nurture_record`; absent where no program ever took it |
-//! | `oi` | M | what it was asked to confirm: `w` the statement that waits, `a` when it was asked, a list of N |
+//! | `oi` | M | what it was asked to confirm: `w` the statement that waits, `a` when it was asked, a list of N, `t` that a stranger may have typed its first address |
 //! | `pe` | S | the person, outside of inbox stages; inside it is `owner` |
 //! | `pt` | N | since when `owner` or `pe` has it, by when that was recorded |
 //! | `ph` | N | phase, from 0 in the order of the journey |
@@ -296,6 +296,7 @@ fn opt_in_to_map(opt_in: &OptIn, created_at: Timestamp) -> Writer {
         let asked = opt_in.asked.iter().map(|at| Stored::N(distance(*at, created_at).to_string()));
         map.put("a", Stored::L(asked.collect()));
     }
+    map.flag("t", opt_in.typed);
     map
 }
 
@@ -426,6 +427,7 @@ fn opt_in_from_map(map: Reader<'_>, created_at: Timestamp) -> Result<OptIn, Dama
     Ok(OptIn {
         wanted_at: map.since("w", created_at)?,
         asked: asked.ok_or_else(|| Damage::new("a", UNREADABLE))?,
+        typed: map.flag("t")?,
     })
 }
 

@@ -266,7 +266,7 @@ pub(crate) fn typical_lead() -> Lead {
             (Purpose::Marketing, consent(Some(created_at), created_at.plus(HOUR_MS), "v3")),
             (Purpose::Tracking, consent(None, created_at, "cookies-v2")),
         ])),
-        opt_in: OptIn { wanted_at: Some(created_at), asked: Vec::new() },
+        opt_in: OptIn { wanted_at: Some(created_at), asked: Vec::new(), typed: true },
         suppressed: None,
         touches: Touches {
             first: touch(created_at, "paid_search", "spring", "lp-7"),

@@ -3,7 +3,7 @@
 
 use super::{Capture, Effect, Incoming};
 use crate::activity::{Activity, content_of};
-use crate::attribute::{Attribute, AttributeValue, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
+use crate::attribute::{Attribute, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::content::told;
@@ -108,8 +108,10 @@ pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut
 }
 
 /// Takes in that a public form gave a lead its first address: what was confirmed before, in a call say, was confirmed for
-/// none, and anybody may have typed this one. So what goes by address waits until its owner confirms it.
+/// none, and anybody may have typed this one. So what goes by address waits until its owner confirms it, and that the lead
+/// bought is no ground to write to it.
 pub(super) fn first_address_into(lead: &mut Lead, now: Timestamp, effects: &mut Vec<Effect>) {
+    lead.opt_in.typed = true;
     for purpose in [Purpose::Marketing, Purpose::AdAudience] {
         let state = lead.consents.0.get_mut(&purpose);
         let Some(state) = state.filter(|state| state.status() == Some(ConsentStatus::Confirmed)) else {
@@ -145,9 +147,7 @@ pub(super) fn member_into(lead: &mut Lead, activity: &Activity, incoming: &Incom
     }
 }
 
-/// Remembers the content that a lead had, and forgets what a mail brought that came back for good. What came back for now
-/// may have arrived all the same: an automatic answer is told so too. Other mail tools do not say which it was; theirs are
-/// taken for those that never arrived.
+/// Remembers the content that a lead had, and forgets what a mail brought that [did not arrive](Activity::is_lost_mail).
 pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Incoming, playbook: &Playbook) {
     let Some(content) = content_of(activity) else { return };
     let Some(by) = told(&activity.kind, &incoming.by, playbook) else { return };
@@ -156,7 +156,7 @@ pub(super) fn content_into(lead: &mut Lead, activity: &Activity, incoming: &Inco
         // A form knows of no mail.
         ("email_bounced", HadBy::Form) => {}
         ("email_bounced", _) => {
-            if activity.properties.get("permanent") != Some(&AttributeValue::Flag(false)) {
+            if activity.is_lost_mail() {
                 lead.came_back(&content, day);
             }
         }

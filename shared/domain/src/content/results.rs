@@ -12,7 +12,8 @@
 //!
 //! Who may tell of content is what [`told`] says, here as in a lead's memory. What only forms told of, anybody may have
 //! sent: it was had, and nobody is judged by it, so that no stranger decides what content seems to do; where somebody
-//! trusted tells of the piece too, their time counts. What only mails brought that came back was sent and not had.
+//! trusted tells of the piece too, their time counts. What only mails brought that did not arrive was sent and not had; one
+//! that came back for now may have arrived, and counts as any other.
 
 use super::told;
 use crate::activity::{Activity, content_of};
@@ -67,7 +68,7 @@ pub struct Sums {
     pub won: u64,
     /// Those who were won, or lost, or had it longer ago than that.
     pub decided: u64,
-    /// Those to whom it was sent, came back, and who did not have it otherwise; they are not among `leads`.
+    /// Those to whom it was sent, whose mails did not arrive, and who did not have it otherwise; they are not among `leads`.
     pub bounced: u64,
     /// Of `leads`, those of whom only forms told; they are neither judged nor decided.
     pub told: u64,
@@ -268,7 +269,7 @@ enum How {
     Tried,
     /// A form says so.
     Told,
-    /// It was sent, and came back.
+    /// It was sent, and did not arrive.
     Bounced,
 }
 
@@ -296,16 +297,17 @@ struct Tale {
 }
 
 impl Tale {
-    fn add(&mut self, kind: &str, by: HadBy, at: Timestamp) {
-        match (kind, by) {
+    fn add(&mut self, activity: &Activity, by: HadBy, at: Timestamp) {
+        match (activity.kind.as_str(), by) {
             // A form knows of no mail.
             ("email_bounced", HadBy::Form) => return,
-            ("email_bounced", _) => return self.bounces.push(at),
+            ("email_bounced", _) if activity.is_lost_mail() => return self.bounces.push(at),
+            ("email_bounced", _) => return,
             (_, HadBy::Form) => self.forms.push(at),
             (_, HadBy::Mail) => self.mails.push(at),
             (_, HadBy::Own | HadBy::MailAndForm) => self.own.push(at),
         }
-        match way(kind) {
+        match way(&activity.kind) {
             Way::Sent | Way::Nothing => {}
             Way::Opened => self.opened = true,
             Way::Clicked => self.clicked = true,
@@ -342,7 +344,7 @@ fn had(facts: &[Incoming], playbook: &Playbook) -> BTreeMap<Slug, Had> {
             && let Some(content) = content_of(activity)
             && let Some(by) = told(&activity.kind, &incoming.by, playbook)
         {
-            all.entry(content).or_default().add(&activity.kind, by, incoming.occurred_at);
+            all.entry(content).or_default().add(activity, by, incoming.occurred_at);
         }
     }
     all.into_iter().filter_map(|(content, tale)| Some((content, tale.had()?))).collect()

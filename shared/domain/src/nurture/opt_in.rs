@@ -31,6 +31,10 @@ pub struct OptIn {
     pub wanted_at: Option<Timestamp>,
     /// When it was asked and did not answer, oldest first; [`MOST`] at most.
     pub asked: Vec<Timestamp>,
+    /// Whether the first address of a lead that was known otherwise, by its phone say, came by a public form: anybody may have
+    /// typed it, and only a yes for it counts ([`may_write`](crate::permission::may_write)). The first address stays the one
+    /// that is written to, so this is never taken back.
+    pub typed: bool,
 }
 
 impl OptIn {
@@ -101,7 +105,7 @@ pub fn pending(lead: &Lead) -> Vec<Purpose> {
 /// Gives the moment from which a lead is to be asked; none where there is nothing to ask, or it is too late for it.
 #[must_use]
 pub fn owed_at(lead: &Lead, now: Timestamp) -> Option<Timestamp> {
-    let OptIn { wanted_at, asked } = &lead.opt_in;
+    let OptIn { wanted_at, asked, .. } = &lead.opt_in;
     let wanted_at = (*wanted_at)?;
     if lead.email().is_none() || lead.suppressed.is_some() || pending(lead).is_empty() {
         return None;

@@ -196,10 +196,9 @@ impl Paper {
                     }
                     Reason::Bounced | Reason::Other => &[],
                 };
-                // What the list says once more is no other no.
-                let known = self.listed >= Some(*reason) && objected.iter().all(|p| self.last_word_is_no(*p));
+                // What the list says once more is another no, of its own moment.
                 self.listed = self.listed.max(Some(*reason));
-                for purpose in objected.iter().filter(|_| !known) {
+                for purpose in objected {
                     say(self, *purpose, ConsentStatus::Withdrawn, now);
                 }
             }
@@ -216,12 +215,6 @@ impl Paper {
     fn stands(&self, purpose: Purpose, status: ConsentStatus) -> bool {
         self.times(purpose, status)
             .any(|yes| self.times(purpose, ConsentStatus::Withdrawn).all(|no| no < yes))
-    }
-
-    fn last_word_is_no(&self, purpose: Purpose) -> bool {
-        self.ever_said_no(purpose)
-            && !self.stands(purpose, ConsentStatus::Confirmed)
-            && !self.stands(purpose, ConsentStatus::Pending)
     }
 
     fn ever_said_no(&self, purpose: Purpose) -> bool {
@@ -417,14 +410,62 @@ fn what_was_confirmed_without_an_address_waits_where_a_stranger_may_have_typed_t
 }
 
 #[test]
+fn who_bought_is_not_written_to_where_a_stranger_may_have_typed_the_first_address_until_its_owner_says_yes() {
+    let (playbook, now) = (agreed(), start());
+    let customer = || {
+        let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
+        let facts =
+            [delivered(1, &Event::Country("AT"), false, now), delivered(2, &Event::Sales(true), false, now)];
+        decide(nobody, Vec::new(), &[], &facts, &playbook, People::nobody(), now).lead
+    };
+    let gets = |lead: Lead, address: &str, public: bool| {
+        let capture = Capture { public, ..Capture::default() };
+        let fact = Incoming {
+            delivery: DeliveryId::new("test", address),
+            fact: Fact::Captured(Box::new(capture)),
+            ..delivered(3, &Event::Form(Vec::new()), false, now)
+        };
+        let claims = vec![Identity::Email(Email::parse(address).unwrap())];
+        decide(Subject::Existing(Box::new(lead)), claims, &[], &[fact], &playbook, People::nobody(), now).lead
+    };
+    let may = |lead: &Lead| may_write(lead, Purpose::Marketing, &playbook);
+    let soft = Ok(Basis::SoftOptIn);
+    let typed = gets(customer(), "eve@evil.example", true);
+    assert_eq!(may(&typed), Err(Refusal::NeverAsked), "anybody may have typed it");
+    assert_eq!(owed(&typed, now), None, "and nobody is asked who ticked nothing");
+    assert_eq!(may(&gets(customer(), "ada@company.example", false)), soft, "somebody with a token knows it");
+    let second = gets(gets(customer(), "ada@company.example", false), "eve@evil.example", true);
+    assert_eq!(may(&second), soft, "the first address is the one that is written to");
+    // A tick alone changes nothing; what its owner confirms does, and so does what somebody with a token states.
+    let (ticked, _) = take(
+        Some(typed.clone()),
+        &delivered(4, &Event::Form(vec![Purpose::Marketing]), false, now),
+        &playbook,
+        now,
+    );
+    assert_eq!(may(&ticked), Err(Refusal::Pending));
+    for (basis, expected) in [(Basis::Consent, Ok(Basis::Consent)), (Basis::SoftOptIn, soft)] {
+        let yes = Event::Stated(Purpose::Marketing, ConsentStatus::Confirmed, basis, 0);
+        let later = now.plus(HOUR_MS);
+        let (sure, _) = take(Some(ticked.clone()), &delivered(5, &yes, false, later), &playbook, later);
+        assert_eq!(may(&sure), expected);
+    }
+    // Who was known by the form's own address from the start bought as whoever it is.
+    let (own, _) = take(None, &delivered(0, &Event::Form(Vec::new()), false, now), &playbook, now);
+    let (own, _) = take(Some(own), &delivered(1, &Event::Country("AT"), false, now), &playbook, now);
+    let (own, _) = take(Some(own), &delivered(2, &Event::Sales(true), false, now), &playbook, now);
+    assert_eq!(may(&own), soft);
+}
+
+#[test]
 fn what_the_list_said_before_says_nothing_new_and_the_weightier_reason_stays() {
     let (playbook, now) = (agreed(), start());
     let (lead, _) = take(None, &delivered(0, &Event::Country("DE"), false, now), &playbook, now);
     let (lead, first) = take(Some(lead), &Reason::Legal.fact(None, None, now), &playbook, now);
     assert!(matches!(first, Outcome::Updated { .. }));
     let later = now.plus(DAY_MS);
-    for reason in [Reason::Legal, Reason::Bounced] {
-        let (same, outcome) = take(Some(lead.clone()), &reason.fact(None, None, later), &playbook, later);
+    for (reason, at) in [(Reason::Legal, now), (Reason::Unsubscribed, now), (Reason::Bounced, later)] {
+        let (same, outcome) = take(Some(lead.clone()), &reason.fact(None, None, at), &playbook, later);
         assert_eq!((same, outcome), (lead.clone(), Outcome::Unchanged));
     }
     // A mail that bounces is a fact all the same; the reason stays.
@@ -436,4 +477,36 @@ fn what_the_list_said_before_says_nothing_new_and_the_weightier_reason_stays() {
     assert_eq!(free.suppressed, None);
     let (_, outcome) = take(Some(free), &lifted("anna", "Asked us to", later.plus(1)), &playbook, later);
     assert_eq!(outcome, Outcome::Unchanged);
+}
+
+#[test]
+fn a_later_no_by_the_list_beats_a_yes_from_before_it_whichever_comes_first() {
+    let (playbook, now) = (agreed(), start());
+    let (lead, _) = take(None, &delivered(0, &Event::Country("DE"), false, now), &playbook, now);
+    let at = |hours: i64| now.plus(hours * HOUR_MS);
+    let listed = |hours| Reason::Unsubscribed.fact(None, None, at(hours));
+    let free = |hours| lifted("anna", "Asked us to", at(hours));
+    let yes = |hours: i64, told: i64| {
+        let event = Event::Stated(Purpose::Marketing, ConsentStatus::Confirmed, Basis::Consent, told - hours);
+        delivered(1, &event, false, at(told))
+    };
+    let may = |facts: &[Incoming]| {
+        let told = facts.iter().fold(lead.clone(), |lead, fact| {
+            let (lead, _) = take(Some(lead), fact, &playbook, at(20));
+            lead
+        });
+        may_write(&told, Purpose::Marketing, &playbook)
+    };
+    let (no, ok) = (Err(Refusal::Withdrawn), Ok(Basis::Consent));
+    // Listed, a yes in between, listed again: in the order of the day, and with the yes coming late, before and after the end.
+    assert_eq!(may(&[listed(1), yes(2, 2), listed(3), free(9)]), no);
+    assert_eq!(may(&[listed(1), listed(3), yes(2, 4), free(9)]), no);
+    assert_eq!(may(&[listed(1), listed(3), free(9), yes(2, 10)]), no);
+    // With the first listing lifted before.
+    assert_eq!(may(&[listed(1), free(2), yes(3, 3), listed(4), free(9)]), no);
+    assert_eq!(may(&[listed(1), free(2), listed(4), yes(3, 5), free(9)]), no);
+    assert_eq!(may(&[listed(1), free(2), listed(4), free(9), yes(3, 10)]), no);
+    // And a yes after the last no is one.
+    assert_eq!(may(&[listed(1), listed(3), yes(4, 5), free(9)]), ok);
+    assert_eq!(may(&[listed(1), listed(3), free(9), yes(4, 10)]), ok);
 }

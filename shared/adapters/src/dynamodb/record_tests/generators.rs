@@ -138,7 +138,11 @@ fn consent_state() -> impl Strategy<Value = ConsentState> {
 }
 
 fn opt_in() -> impl Strategy<Value = OptIn> {
-    (of(any_time()), vec(any_time(), 0..4)).prop_map(|(wanted_at, asked)| OptIn { wanted_at, asked })
+    (of(any_time()), vec(any_time(), 0..4), any::<bool>()).prop_map(|(wanted_at, asked, typed)| OptIn {
+        wanted_at,
+        asked,
+        typed,
+    })
 }
 
 fn suppression() -> impl Strategy<Value = domain::suppression::Reason> {
