@@ -8,8 +8,8 @@
 //! * **The claim is a commit on the lead's version**, so whatever happened to the lead since it was read makes it fail, and
 //!   the lead is looked at anew. Right before the mail goes the lead is read once more: what came after the claim (it
 //!   unsubscribed, it was handed off) still stops it.
-//! * **What is known not to have gone** takes its claim back. What nobody knows stays claimed; when the lease is over it is
-//!   recorded as sent for all anybody knows, said in the log, and never sent again.
+//! * **What is known not to have gone** takes its claim back. What nobody knows is recorded as sent for all anybody knows, said
+//!   in the log, and never sent again: at once where no answer came, when the claim's lease is over where its maker died.
 //! * **A mailbox that is not there**, by the word of the server that was given the mail, is what a mail service tells later:
 //!   the address comes onto the list, the lead hears that its mail came back for good, and rests.
 //!
@@ -491,8 +491,8 @@ async fn send(
             Ok(Some(Became::Failed))
         }
         Err(MailError::Unknown(why)) => {
-            tracing::warn!(mail = message.id, why, "whether a mail went out is not known");
-            Ok(Some(Became::Unknown))
+            tracing::warn!(mail = message.id, why, "no answer of use came to a mail");
+            resolve(app, &lead).await.map(Some)
         }
     }
 }
@@ -503,7 +503,7 @@ async fn record(app: &App, lead: &Lead, known: bool) -> Result<(), StoreError> {
     app.hear(&lead.id, sent_fact(lead, sending, known)).await.map(drop)
 }
 
-/// Ends a claim whose lease is over: its maker died, and nobody knows whether its mail went out.
+/// Ends a claim of which nobody knows whether its mail went out: no answer came, or its maker died and its lease is over.
 async fn resolve(app: &App, lead: &Lead) -> Result<Became, StoreError> {
     tracing::error!(
         mail_not_sent = 1,
