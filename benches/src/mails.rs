@@ -135,10 +135,13 @@ pub(crate) async fn run(endpoint: &str, count: usize, due: usize) -> Result<(), 
         return Err(format!("a tick that could not end: {told}").into());
     }
     let requests = reads.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let sent = mailer.take().len();
+    if sent != due {
+        return Err(format!("{sent} mails where {due} were due").into());
+    }
     println!(
-        "mails leads={count} due={due} held_out_beside={held_out} sent={} items_read={} items_read_per_due={:.2} scans={} \
+        "mails leads={count} due={due} held_out_beside={held_out} sent={sent} items_read={} items_read_per_due={:.2} scans={} \
          requests={requests:?} transactions={} cpu_ms={cpu_ms:.0}",
-        mailer.take().len(),
         reads.items.load(Relaxed),
         reads.items.load(Relaxed) as f64 / due as f64,
         reads.scans.load(Relaxed),

@@ -180,7 +180,7 @@ async fn pages_speak_the_language_of_their_reader_and_the_proof_says_which() {
         (
             "France",
             "fr",
-            "Se désabonner : plus de messages de notre part",
+            "Se désabonner : ne plus recevoir de messages",
             "dans notre formulaire « contact »",
             "Enregistré",
         ),
@@ -369,7 +369,11 @@ async fn a_tick_is_confirmed_by_the_button_and_the_proof_stays() {
     assert_eq!((&proof["by"], &proof["at"]), (&json!("mail"), &json!(at.to_string())));
     assert_eq!(
         (&proof["status"], &proof["text"], &proof["source"]),
-        (&json!("confirmed"), &json!("newsletter-2026-01"), &json!("double opt-in, mail 1 of form:contact"))
+        (
+            &json!("confirmed"),
+            &json!("newsletter-2026-01"),
+            &json!("double opt-in (opt-in-1-en), mail 1 of form:contact")
+        )
     );
     let form = items.iter().find(|entry| entry["kind"] == "form").unwrap();
     assert_eq!(form["consent"][0]["text"], "newsletter-2026-01", "what was confirmed stays beside it");

@@ -26,6 +26,10 @@ use maud::{Markup, html};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// The version of the words of the mail that asks and of its page, which stands with what is confirmed by them, before their
+/// language.
+const TEXT: &str = "opt-in-1";
+
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(show, confirm))
 }
@@ -114,14 +118,14 @@ async fn confirm(State(app): State<App>, Path(token): Path<String>) -> Result<Re
 
 /// Gives the fact that a purpose is confirmed: of the statement that waits, by this mail.
 fn fact(purpose: Purpose, asked: &OptIn, lead: &Lead, now: Timestamp) -> Option<Incoming> {
-    let state = lead.consents.0.get(&purpose)?;
+    let (state, language) = (lead.consents.0.get(&purpose)?, Words::of(lead).language);
     let source = state.source.as_deref().map(|source| format!(" of {source}")).unwrap_or_default();
     let consent = ConsentFact {
         purpose,
         status: ConsentStatus::Confirmed,
         basis: Basis::Consent,
         text: state.text.clone(),
-        source: Some(format!("double opt-in, mail {}{source}", asked.mail.number)),
+        source: Some(format!("double opt-in ({TEXT}-{language}), mail {}{source}", asked.mail.number)),
         at: now,
     };
     // Two clicks are one answer; another statement has another one.

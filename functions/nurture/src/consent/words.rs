@@ -174,9 +174,8 @@ static ENGLISH: Words = Words {
                  Write to us if that is wrong.",
     what_you_agreed_to: "What you agreed to",
     save: "Save",
-    how_it_counts: "A no counts at once: what you did not agree to, or no longer tick, you do not get. A yes counts at once too, \
-                    if the mail with this link is less than 30 days old and you did not say no since; otherwise we ask you by \
-                    mail to confirm it.",
+    how_it_counts: "A no counts at once: what you no longer tick ends. A yes counts at once too, if the mail with this link is less \
+                    than 30 days old and you did not say no since; otherwise we ask you by mail to confirm it.",
     you_agreed: "You agreed {made}.",
     never_agreed: "You did not agree: we write to customers until they say no, by “Unsubscribe”.",
     not_confirmed: "Agreed {made}, and not confirmed yet.",
@@ -250,9 +249,9 @@ static GERMAN: Words = Words {
                  auch immer hier gewählt wird. Schreiben Sie uns, wenn das falsch ist.",
     what_you_agreed_to: "Wozu Sie eingewilligt haben",
     save: "Speichern",
-    how_it_counts: "Ein Nein gilt sofort: Wozu Sie nicht einwilligen oder was Sie nicht mehr ankreuzen, bekommen Sie nicht. Ein \
-                    Ja gilt auch sofort, wenn die Nachricht mit diesem Link weniger als 30 Tage alt ist und Sie seither nicht \
-                    Nein gesagt haben; sonst bitten wir Sie per E-Mail, es zu bestätigen.",
+    how_it_counts: "Ein Nein gilt sofort: Was Sie nicht mehr ankreuzen, endet. Ein Ja gilt auch sofort, wenn die Nachricht mit \
+                    diesem Link weniger als 30 Tage alt ist und Sie seither nicht Nein gesagt haben; sonst bitten wir Sie per \
+                    E-Mail, es zu bestätigen.",
     you_agreed: "Sie haben {made} eingewilligt.",
     never_agreed: "Sie haben nicht eingewilligt: Wir schreiben Kunden, bis sie Nein sagen, mit „Abmelden“.",
     not_confirmed: "Zugestimmt {made}, noch nicht bestätigt.",
@@ -281,7 +280,7 @@ static FRENCH: Words = Words {
         About {
             title: "Messages de notre part",
             meaning: "Nouvelles, guides, invitations et offres par e-mail.",
-            end: "Se désabonner : plus de messages de notre part",
+            end: "Se désabonner : ne plus recevoir de messages",
         },
         About {
             title: "Vous reconnaître sur notre site",
@@ -291,12 +290,12 @@ static FRENCH: Words = Words {
         About {
             title: "Nos annonces sur d’autres sites",
             meaning: "Des réseaux publicitaires comparent un code tiré de votre adresse et vous montrent nos annonces.",
-            end: "Plus d’annonces sur d’autres sites",
+            end: "Ne plus voir vos annonces sur d’autres sites",
         },
         About {
             title: "Appels de notre part",
             meaning: "Nous vous appelons quand quelque chose peut vous être utile.",
-            end: "Plus d’appels de votre part",
+            end: "Ne plus recevoir d’appels",
         },
     ],
     on: "le {at}",
@@ -326,9 +325,9 @@ static FRENCH: Words = Words {
                  vous choisissiez ici. Écrivez-nous si c’est une erreur.",
     what_you_agreed_to: "Ce que vous avez accepté",
     save: "Enregistrer",
-    how_it_counts: "Un non compte aussitôt : ce que vous n’acceptez pas, ou ne cochez plus, vous ne le recevez pas. Un oui compte \
-                    aussitôt lui aussi, si le message qui contient ce lien a moins de 30 jours et si vous n’avez pas dit non \
-                    depuis ; sinon, nous vous demandons par e-mail de le confirmer.",
+    how_it_counts: "Un non compte aussitôt : ce que vous ne cochez plus prend fin. Un oui compte aussitôt lui aussi, si le \
+                    message qui contient ce lien a moins de 30 jours et si vous n’avez pas dit non depuis ; sinon, nous vous \
+                    demandons par e-mail de le confirmer.",
     you_agreed: "Vous avez accepté {made}.",
     never_agreed: "Vous n’avez pas donné d’accord : nous écrivons à nos clients jusqu’à ce qu’ils disent non, par « Se \
                    désabonner ».",
@@ -403,9 +402,9 @@ static SPANISH: Words = Words {
                  lo que elija aquí. Escríbanos si es un error.",
     what_you_agreed_to: "Lo que ha aceptado",
     save: "Guardar",
-    how_it_counts: "Un no cuenta de inmediato: lo que no acepte, o deje de marcar, no lo recibe. Un sí cuenta también de \
-                    inmediato, si el mensaje con este enlace tiene menos de 30 días y desde entonces no ha dicho que no; si no, le \
-                    pedimos por correo que lo confirme.",
+    how_it_counts: "Un no cuenta de inmediato: lo que deje de marcar termina. Un sí cuenta también de inmediato, si el mensaje \
+                    con este enlace tiene menos de 30 días y desde entonces no ha dicho que no; si no, le pedimos por correo \
+                    que lo confirme.",
     you_agreed: "Lo aceptó {made}.",
     never_agreed: "No lo ha aceptado: escribimos a nuestros clientes hasta que dicen que no, con «Darse de baja».",
     not_confirmed: "Aceptado {made}, aún sin confirmar.",
@@ -449,7 +448,13 @@ mod tests {
         assert!(names(&ENGLISH).len() > 10);
         for words in ALL {
             assert_eq!(names(words), names(&ENGLISH), "{}", words.language);
-            assert!(!format!("{words:?}").contains("\"\""), "{}", words.language);
+            let (own, english) = (format!("{words:?}"), format!("{ENGLISH:?}"));
+            let said = own.split('"').zip(english.split('"')).skip(1).step_by(2);
+            for (own, english) in said {
+                // A place in brackets is one in every language.
+                let same = own == english && words.language != "en" && own != " ({place})";
+                assert!(!own.is_empty() && !same, "{}: {own}", words.language);
+            }
         }
     }
 
