@@ -146,6 +146,46 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
+/// Gives what the links of a page lead to, those into the web left out.
+fn led_to(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
+    targets
+        .filter(|target| !target.contains("://") && !target.starts_with("mailto:") && !target.contains(' '))
+}
+
+#[test]
+fn every_link_of_the_docs_leads_to_a_file_and_a_heading_that_is_there() {
+    let mut pages = vec!["README.md".to_owned()];
+    for folder in ["docs", "docs/adr"] {
+        let files = std::fs::read_dir(root().join(folder)).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        pages.extend(names.filter(|name| name.ends_with(".md")).map(|name| format!("{folder}/{name}")));
+    }
+    let mut wrong = Vec::new();
+    for page in &pages {
+        let folder = Path::new(page).parent().unwrap().to_owned();
+        let text = read(page);
+        for target in led_to(&text) {
+            let (file, heading) = target.split_once('#').map_or((target, None), |(f, h)| (f, Some(h)));
+            let file = if file.is_empty() { PathBuf::from(page) } else { folder.join(file) };
+            let there = root().join(&file).exists();
+            let headed = there
+                && heading.is_none_or(|heading| {
+                    let lines = read(&file);
+                    lines
+                        .lines()
+                        .filter(|line| line.starts_with('#'))
+                        .any(|line| anchor(line.trim_start_matches('#')) == heading)
+                });
+            if !headed {
+                wrong.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+    assert!(pages.len() > 30);
+}
+
 #[test]
 fn every_alarm_has_a_heading_in_the_runbook_and_every_heading_an_alarm() {
     let runbook = read("docs/runbook.md");

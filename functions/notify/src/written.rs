@@ -6,7 +6,7 @@
 //! where it leads to in words; its address stands in the text part whole.
 
 use crate::Post;
-use adapters::mail::{Mailbox, Message, discreet};
+use adapters::mail::{LINK, Mailbox, Message, discreet};
 use domain::hand_over::Why;
 use domain::introduction::Introduction;
 use domain::stage::{Stage, Step};
@@ -77,11 +77,12 @@ pub(crate) fn message(
     Message { id, from, to, reply_to: None, subject, text, html, date, headers, tags: Vec::new() }
 }
 
-/// Says who a lead is: the name, and the company where that is another word.
+/// Says who a lead is: the name, and the company where that is another word, and one that may be said: of a company known by
+/// its domain alone nothing is.
 fn who(lead: &Introduction) -> String {
     let name = discreet(&lead.name, NAME);
     match lead.company.as_deref().map(|company| discreet(company, NAME)) {
-        Some(company) if company != name => format!("{name}, {company}"),
+        Some(company) if company != name && company != LINK => format!("{name}, {company}"),
         _ => name,
     }
 }

@@ -65,6 +65,9 @@ pub fn one_line(text: &str, most: usize) -> String {
     format!("{}…", cut.trim_end())
 }
 
+/// What [`discreet`] writes where a link stood.
+pub const LINK: &str = "(link)";
+
 /// Makes one line of what a stranger typed in for colleagues to read, without what does not belong there: addresses, which
 /// mails and their subjects should not carry about, and links, which a mail program would make clickable under our name.
 /// Mail programs take `evil.example/win` for one too, so what looks like the name of a host goes: `Inc.`, `e.g.`, `3.5` and
@@ -73,9 +76,9 @@ pub fn one_line(text: &str, most: usize) -> String {
 pub fn discreet(text: &str, most: usize) -> String {
     let line = one_line(text, usize::MAX);
     let words = line.split(' ').map(|word| match word {
-        _ if word.contains("://") || word.to_ascii_lowercase().starts_with("www.") => "(link)",
+        _ if word.contains("://") || word.to_ascii_lowercase().starts_with("www.") => LINK,
         _ if word.contains('@') => "(address)",
-        _ if names_host(word) => "(link)",
+        _ if names_host(word) => LINK,
         word => word,
     });
     one_line(&words.collect::<Vec<_>>().join(" "), most)
