@@ -325,7 +325,8 @@ async fn erase(
     Path(lead_id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = LeadId::parse(&lead_id).map_err(|error| Problem::not_found(format!("the lead id {error}")))?;
-    let job = erasure::erase(app.leads.as_ref(), &app.catalog, &app.clock, &id).await?;
+    let job =
+        erasure::erase(app.leads.as_ref(), app.visitors.as_ref(), &app.catalog, &app.clock, &id).await?;
     if let Some(starter) = &app.starter {
         match tokio::time::timeout(START_WITHIN, starter.start(job.id())).await {
             Ok(Ok(())) => {}
