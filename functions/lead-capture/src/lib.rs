@@ -311,7 +311,8 @@ async fn consent(
 /// Forgets a lead, for good. Roles: admin.
 ///
 /// With the answer the lead is gone: nobody finds it, nothing is sent to it, and nothing that is still on its way brings it
-/// back. The job deletes what happened to it and whatever else there is, and ends after a last look some twenty minutes later.
+/// back. The job deletes what happened to it and whatever else there is, and ends after a last look some twenty minutes later,
+/// or when the reports are done that were at work.
 /// `external_ids` is how other systems call it, for whoever deletes it there. Of somebody who said no the hash of the address
 /// stays on the list of those that nobody may write to. Asked again, it answers the same while the job is at work, begins one
 /// anew that was given up, and answers 404 once nothing is left.
@@ -325,7 +326,8 @@ async fn erase(
     Path(lead_id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = LeadId::parse(&lead_id).map_err(|error| Problem::not_found(format!("the lead id {error}")))?;
-    let job = erasure::erase(app.leads.as_ref(), &app.catalog, &app.clock, &id).await?;
+    let job =
+        erasure::erase(app.leads.as_ref(), app.visitors.as_ref(), &app.catalog, &app.clock, &id).await?;
     if let Some(starter) = &app.starter {
         match tokio::time::timeout(START_WITHIN, starter.start(job.id())).await {
             Ok(Ok(())) => {}

@@ -31,7 +31,9 @@ use adapters::erasure::Cleaner;
 use adapters::jobs::{JobKind, Jobs};
 use adapters::lambda_jobs::{LambdaJobStarter, job_of};
 use adapters::playbooks::Playbooks;
-use adapters::ports::{Catalog, Commit, JobStarter, LeadLists, LeadStore, Remains, StoreError, Timeline};
+use adapters::ports::{
+    Catalog, Commit, JobStarter, LeadLists, LeadStore, Remains, StoreError, Timeline, Visitors,
+};
 use adapters::routing::Assigner;
 use domain::change::Change;
 use domain::identity::LeadId;
@@ -116,7 +118,7 @@ impl App {
 
     /// Wires the function to any store, with sweeps as tasks of this process.
     #[must_use]
-    pub fn on_one_machine<S: LeadStore + LeadLists + Timeline + Remains + 'static>(
+    pub fn on_one_machine<S: LeadStore + LeadLists + Timeline + Visitors + Remains + 'static>(
         store: Arc<S>,
         catalog: Arc<dyn Catalog>,
         clock: Arc<dyn Clock>,
@@ -126,7 +128,7 @@ impl App {
 
     /// Wires the function to any store.
     #[must_use]
-    pub fn new<S: LeadStore + LeadLists + Timeline + Remains + 'static>(
+    pub fn new<S: LeadStore + LeadLists + Timeline + Visitors + Remains + 'static>(
         store: Arc<S>,
         catalog: Arc<dyn Catalog>,
         starter: Arc<dyn SweepStarter>,
@@ -143,6 +145,7 @@ impl App {
             ),
             cleaner: Cleaner::new(
                 Arc::clone(&store) as Arc<dyn Remains>,
+                Arc::clone(&store) as Arc<dyn Visitors>,
                 Arc::clone(&catalog),
                 Arc::clone(&clock),
             ),

@@ -5,14 +5,17 @@
 //! [`erase`] deletes the lead and what it is known by in one transaction, and with it stores the event that tells so, a job for
 //! the rest and, of somebody who said no, the hash of each address that nobody may write to. From then on nobody finds the
 //! lead, nothing is sent to it, and nothing can be written about it: whoever read it before commits on a version that is
-//! gone. Whoever comes with the address is somebody new.
+//! gone. Whoever comes with the address is somebody new. What the lead's browsers did before anybody knew them goes right
+//! before: a form from one of them would copy it to whoever is new. The lead has a copy, should the transaction come to
+//! nothing.
 //!
 //! # Shortly after
 //!
 //! [`Cleaner::work`] deletes what lies under the lead's id elsewhere. Everything that it does may be done twice, so it keeps no
 //! account but where it stands in the one list that is long. It looks twice: at once, and again after [`LOOK_AGAIN_MS`], which
 //! outlasts every function. Somebody may have read the lead when it was there and be about to note beside it, not in it, what
-//! became of a mail or of a CRM's record.
+//! became of a mail or of a CRM's record. A report that was begun before the erasure and is at work still is waited for, with
+//! a look more: it may have found the lead, and is looked through when it is done.
 //!
 //! The job's request holds what the transaction deleted the knowledge of: the ids of the lead's browsers, until the first look
 //! is done, and its ids in other systems, for whoever deletes it there, until the second is. A week later nothing of the job
@@ -22,12 +25,13 @@ use crate::claims;
 use crate::clock::Clock;
 use crate::crm;
 use crate::jobs::{self, Job, JobKind, JobStatus, Jobs};
-use crate::ports::{Catalog, CatalogKind, LeadStore, Put, Remains, StoreError};
+use crate::ports::{Catalog, CatalogKind, LeadStore, Put, Remains, StoreError, Visitors};
 use crate::suppressions;
 use crate::write_path::{GIVE_UP_AFTER, RecordError, pause};
 use domain::erasure::{event, take_out};
 use domain::identity::{AnonymousId, ExternalId, Identity, LeadId};
 use domain::lead::{Lead, MOST_ANONYMOUS};
+use domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -106,6 +110,21 @@ impl Left {
     }
 }
 
+/// Tells whether somebody works on a job, or will.
+fn is_open(job: &Value) -> bool {
+    let status = job.get("status").and_then(Value::as_str);
+    [JobStatus::Waiting, JobStatus::Running].iter().any(|open| status == Some(open.as_str()))
+}
+
+/// Tells whether an open job may hold a lead that was erased at `erased_at`: it was asked for before, and was begun. Another
+/// erasure holds none but its own.
+fn may_have_found(job: &Value, erased_at: Timestamp) -> bool {
+    let text = |name: &str| job.get(name).and_then(Value::as_str);
+    let begun = text("status") != Some(JobStatus::Waiting.as_str()) || job.get("state") != Some(&Value::Null);
+    let before = text("created_at").and_then(Timestamp::parse).is_none_or(|at| at <= erased_at);
+    begun && before && text("kind") != Some(JobKind::Erase.as_str())
+}
+
 /// Gives the id of the job that deletes what is left of a lead.
 #[must_use]
 pub fn job_id(lead: &LeadId) -> String {
@@ -120,6 +139,7 @@ pub fn job_id(lead: &LeadId) -> String {
 /// [`RecordError`]; [`RecordError::NoSuchLead`] where there is neither a lead nor anything left of it to be deleted.
 pub async fn erase(
     leads: &dyn LeadStore,
+    visitors: &dyn Visitors,
     catalog: &Arc<dyn Catalog>,
     clock: &Arc<dyn Clock>,
     id: &LeadId,
@@ -128,7 +148,7 @@ pub async fn erase(
     let deadline = Instant::now() + GIVE_UP_AFTER;
     let mut attempt = 0;
     loop {
-        match once(leads, catalog.as_ref(), &jobs, clock.as_ref(), id).await {
+        match once(leads, visitors, catalog.as_ref(), &jobs, clock.as_ref(), id, deadline).await {
             Ok(Some(job)) => return Ok(job),
             Ok(None) => {}
             Err(RecordError::Store(error)) if error.may_retry() => {
@@ -145,13 +165,15 @@ pub async fn erase(
     }
 }
 
-/// Tries once; `None` where somebody else was faster.
+/// Tries once, until `deadline`; `None` where somebody else was faster, or there is too much to be deleted.
 async fn once(
     leads: &dyn LeadStore,
+    visitors: &dyn Visitors,
     catalog: &dyn Catalog,
     jobs: &Jobs,
     clock: &dyn Clock,
     id: &LeadId,
+    deadline: Instant,
 ) -> Result<Option<Job>, RecordError> {
     let Some(lead) = leads.load(std::slice::from_ref(id)).await?.pop() else {
         // Whoever asks again, or whose answer got lost, hears of the job that is there.
@@ -162,8 +184,16 @@ async fn once(
         }
         return Ok(Some(job));
     };
+    let left = Left::of(&lead);
+    for visitor in &left.visitors {
+        while visitors.forget_visitor(visitor).await? {
+            if Instant::now() > deadline {
+                return Ok(None);
+            }
+        }
+    }
     let now = clock.now();
-    let mut also = vec![jobs::erase(job_id(id), &Left::of(&lead).to_json(), now)];
+    let mut also = vec![jobs::erase(job_id(id), &left.to_json(), now)];
     also.extend(suppressions::outliving(catalog, &lead, now).await?);
     if !leads.erase(&lead, &event(&lead, now), &also).await? {
         return Ok(None);
@@ -176,6 +206,7 @@ async fn once(
 #[derive(Clone, Debug)]
 pub struct Cleaner {
     remains: Arc<dyn Remains>,
+    visitors: Arc<dyn Visitors>,
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
 }
@@ -183,8 +214,13 @@ pub struct Cleaner {
 impl Cleaner {
     /// Makes it.
     #[must_use]
-    pub fn new(remains: Arc<dyn Remains>, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Self {
-        Self { remains, catalog, clock }
+    pub fn new(
+        remains: Arc<dyn Remains>,
+        visitors: Arc<dyn Visitors>,
+        catalog: Arc<dyn Catalog>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { remains, visitors, catalog, clock }
     }
 
     /// Works on a job until `until`, and gives it as it is then; none where somebody else works on it, or it is none of
@@ -219,21 +255,22 @@ impl Cleaner {
         }
         while self.remains.forget_events(lead).await? {}
         for visitor in &left.visitors {
-            while self.remains.forget_visitor(visitor).await? {
+            while self.visitors.forget_visitor(visitor).await? {
                 if Instant::now() > until {
                     return Ok(false);
                 }
             }
         }
         self.forget_records(lead).await?;
+        let mut at_work = false;
         for kind in SHARED {
-            self.take_out_of(*kind, lead).await?;
+            at_work |= self.take_out_of(*kind, lead, job.created_at).await?;
         }
         if left.forgotten && !self.forget_browsers(jobs, job, lead, until).await? {
             return Ok(false);
         }
         left = Left { visitors: Vec::new(), forgotten: false, ..left };
-        if looked {
+        if looked && !at_work {
             job.request = json!({ "lead_id": left.lead.as_str() });
             return jobs.finish(job, Value::Null).await.map(|_| true);
         }
@@ -263,26 +300,32 @@ impl Cleaner {
 
     /// Takes the lead out of the records of a kind in which others stand too: whose turn it is, the latest won ones, what
     /// reports found. A job that somebody works on is left to them: what it finds now has no erased lead in it, and what it
-    /// found before is looked through once it is done.
-    async fn take_out_of(&self, kind: CatalogKind, lead: &LeadId) -> Result<(), StoreError> {
-        let at_work = |body: &Value| {
-            let status = body.get("status").and_then(Value::as_str);
-            kind == CatalogKind::Job
-                && [JobStatus::Waiting, JobStatus::Running].iter().any(|open| status == Some(open.as_str()))
-        };
+    /// found before is looked through once it is done. Tells whether there is such a job that may have found the lead.
+    async fn take_out_of(
+        &self,
+        kind: CatalogKind,
+        lead: &LeadId,
+        erased_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut at_work = false;
         // What this very job, and one of the same lead before it, is called by is no place to take it out of.
         let own = job_id(lead);
         let mut cursor = None;
         loop {
             let page = self.catalog.list(kind, PAGE, cursor.as_deref()).await?;
             for record in page.items {
-                if record.id != own && !at_work(&record.body) && take_out(&mut record.body.clone(), lead) {
+                if record.id == own {
+                    continue;
+                }
+                if kind == CatalogKind::Job && is_open(&record.body) {
+                    at_work |= may_have_found(&record.body, erased_at);
+                } else if take_out(&mut record.body.clone(), lead) {
                     self.take_out_of_one(kind, &record.id, lead).await?;
                 }
             }
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(());
+                return Ok(at_work);
             }
         }
     }

@@ -72,8 +72,6 @@ pub trait LeadStore: Send + Sync + Debug {
 pub trait Remains: Send + Sync + Debug {
     /// Deletes entries of a lead's timeline, and tells whether there may be more.
     async fn forget_entries(&self, lead: &LeadId) -> Result<bool, StoreError>;
-    /// Deletes activity of a browser, and tells whether there may be more.
-    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError>;
     /// Deletes events of a lead from the outbox, but for the one that tells of its erasure; tells whether there may be more.
     async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError>;
     /// Looks through a page of all identities for those by which the lead is still known, and deletes them. Gives where the
@@ -123,6 +121,8 @@ pub trait Visitors: Send + Sync + Debug {
     async fn remember(&self, visitor: &AnonymousId, entries: &[Entry]) -> Result<(), StoreError>;
     /// Gives the latest activity of a browser, oldest first.
     async fn recall(&self, visitor: &AnonymousId, most: usize) -> Result<Vec<Entry>, StoreError>;
+    /// Deletes activity of a browser, and tells whether there may be more.
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError>;
 }
 
 /// A lead as the inbox index has it.

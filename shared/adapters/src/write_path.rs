@@ -250,11 +250,23 @@ impl WritePath {
         ids.sort();
         ids.dedup();
         let leads = if ids.is_empty() { Vec::new() } else { self.store.load(&ids).await? };
+        // A browser may lead for some seconds yet to somebody who was erased and had forgotten it. It is not there to be
+        // claimed until that is mended, and nobody else has to wait for it who is known by anything better.
+        let stale: Vec<Identity> = owned
+            .iter()
+            .filter(|(identity, id)| {
+                matches!(identity, Identity::Anonymous(_)) && !leads.iter().any(|lead| lead.id == *id)
+            })
+            .map(|(identity, _)| identity.clone())
+            .collect();
         let owners: Vec<(Identity, Lead)> = owned
             .into_iter()
             .filter_map(|(identity, id)| Some((identity, leads.iter().find(|lead| lead.id == id)?.clone())))
             .collect();
-        let resolution = resolve(identities, &owners);
+        let mut resolution = resolve(identities, &owners);
+        if resolution.lead.is_some() || resolution.claims.iter().any(|identity| !stale.contains(identity)) {
+            resolution.claims.retain(|identity| !stale.contains(identity));
+        }
         let lead = leads.into_iter().find(|lead| Some(&lead.id) == resolution.lead.as_ref());
         if lead.is_none() && matches!(about, About::Known(_)) {
             return Err(RecordError::NoSuchLead);

@@ -234,10 +234,6 @@ impl<S: Remains> Remains for FailingLeadStore<S> {
         self.failures.write("forget_entries", None, self.inner.forget_entries(lead)).await
     }
 
-    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
-        self.failures.write("forget_visitor", None, self.inner.forget_visitor(visitor)).await
-    }
-
     async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError> {
         self.failures.write("forget_events", None, self.inner.forget_events(lead)).await
     }
@@ -272,6 +268,10 @@ impl<S: Visitors> Visitors for FailingLeadStore<S> {
 
     async fn recall(&self, visitor: &AnonymousId, most: usize) -> Result<Vec<Entry>, StoreError> {
         self.failures.read("recall", self.inner.recall(visitor, most)).await
+    }
+
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
+        self.failures.write("forget_visitor", None, self.inner.forget_visitor(visitor)).await
     }
 }
 

@@ -4,7 +4,7 @@ use adapters::clock::{Clock, SetClock};
 use adapters::http::Role;
 use adapters::jobs::{JobKind, JobStatus, LEASE_MS};
 use adapters::ports::{
-    Catalog, CatalogKind, Commit, Direction, LeadLists, LeadStore, Put, Remains, Timeline,
+    Catalog, CatalogKind, Commit, Direction, LeadLists, LeadStore, Put, Remains, Timeline, Visitors,
 };
 use adapters::write_path::About;
 use domain::change::{Effect, Fact};
@@ -63,7 +63,7 @@ impl House {
 
     async fn over<S, C>(store: Arc<S>, catalog: Arc<C>) -> Self
     where
-        S: LeadStore + Timeline + Remains + LeadLists + 'static,
+        S: LeadStore + Timeline + Visitors + Remains + LeadLists + 'static,
         C: Catalog + 'static,
     {
         let clock = Arc::new(SetClock::at(time(NOON)));

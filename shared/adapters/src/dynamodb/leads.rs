@@ -251,13 +251,13 @@ impl LeadStore for DynamoLeadStore {
             .expression_attribute_names("#v", keys::VERSION)
             .expression_attribute_values(":v", AttributeValue::N(lead.version.to_string()));
         let mut deletes = vec![delete];
-        for identity in &lead.identities {
+        // What leads to somebody else is not this lead's to take along: after a backup its address may have a new owner.
+        let owners = self.owners(&lead.identities).await?;
+        for (identity, _) in owners.iter().filter(|(_, owner)| *owner == lead.id) {
             let delete = Delete::builder()
                 .table_name(&self.tables.identities)
                 .key(keys::IDENTITY, AttributeValue::S(keys::identity_key(identity)))
-                // What leads to somebody else is not this lead's to take along.
-                .condition_expression("attribute_not_exists(#i) OR lead_id = :l")
-                .expression_attribute_names("#i", keys::IDENTITY)
+                .condition_expression("lead_id = :l")
                 .expression_attribute_values(":l", text(lead.id.as_str()));
             deletes.push(delete);
         }
@@ -348,6 +348,10 @@ impl Visitors for DynamoLeadStore {
             .map_err(damaged)?;
         entries.reverse();
         Ok(entries)
+    }
+
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
+        self.forget(&self.tables.timeline, &keys::visitor_partition(visitor), None).await
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ports::{Remains, StoreError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use domain::change::EventKind;
-use domain::identity::{AnonymousId, LeadId};
+use domain::identity::LeadId;
 
 /// How many keys are read at a time.
 const KEYS: i32 = 100;
@@ -20,7 +20,12 @@ fn text(value: &str) -> AttributeValue {
 
 impl DynamoLeadStore {
     /// Deletes items of a partition that are none of `but`'s kind, and tells whether there may be more.
-    async fn forget(&self, table: &str, partition: &str, but: Option<EventKind>) -> Result<bool, StoreError> {
+    pub(super) async fn forget(
+        &self,
+        table: &str,
+        partition: &str,
+        but: Option<EventKind>,
+    ) -> Result<bool, StoreError> {
         let answer = self
             .client
             .query()
@@ -74,10 +79,6 @@ impl DynamoLeadStore {
 impl Remains for DynamoLeadStore {
     async fn forget_entries(&self, lead: &LeadId) -> Result<bool, StoreError> {
         self.forget(&self.tables.timeline, lead.as_str(), None).await
-    }
-
-    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
-        self.forget(&self.tables.timeline, &keys::visitor_partition(visitor), None).await
     }
 
     async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError> {

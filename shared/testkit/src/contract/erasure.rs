@@ -131,7 +131,7 @@ pub async fn what_is_left_of_a_lead_is_deleted_and_nothing_of_anybody_else(ports
     assert!(ports.leads.erase(&lead, &event(&lead, time(NOON)), &[]).await.unwrap());
     for _ in 0..2 {
         while ports.remains.forget_entries(&lead.id).await.unwrap() {}
-        while ports.remains.forget_visitor(&own).await.unwrap() {}
+        while ports.visitors.forget_visitor(&own).await.unwrap() {}
         while ports.remains.forget_events(&lead.id).await.unwrap() {}
         assert!(ports.history(&lead.id).await.is_empty());
         assert!(ports.visitors.recall(&own, 40).await.unwrap().is_empty());
@@ -165,4 +165,20 @@ pub async fn identities_that_lead_to_nobody_are_found_among_all(ports: &Ports) {
     assert!(owners().await.is_empty());
     let others: Vec<Identity> = (0..25).map(|n| email(&format!("{n}@b.example"))).collect();
     assert_eq!(ports.leads.owners(&others).await.unwrap().len(), 25);
+}
+
+/// A lead that came back with a backup may be written to have an address that is somebody else's by now.
+pub async fn a_lead_is_erased_with_what_is_its_own_where_its_address_has_a_new_owner(ports: &Ports) {
+    let owner = ports.store(&a_lead().known_by(email("ada@b.example")).change()).await;
+    let back = a_lead().ready().known_by(external("crm", "42")).known_by(email("ada@b.example"));
+    let mut back = back.known_by(phone("+431234567")).change();
+    // Its number leads to it, its address to its new owner, and its id in the CRM to nobody.
+    back.claims = vec![phone("+431234567")];
+    let lead = ports.store(&back).await;
+    assert_eq!(lead.identities.len(), 3);
+    assert!(ports.leads.erase(&lead, &event(&lead, time(NOON)), &[]).await.unwrap());
+    assert!(ports.leads.load(std::slice::from_ref(&lead.id)).await.unwrap().is_empty());
+    let owners = ports.leads.owners(&lead.identities).await.unwrap();
+    assert_eq!(owners, vec![(email("ada@b.example"), owner.id.clone())]);
+    assert_eq!(ports.read(&owner.id).await, owner);
 }

@@ -177,6 +177,7 @@ macro_rules! store_contract {
             an_erasure_and_twenty_changes_at_once_leave_a_whole_lead_or_none
             what_is_left_of_a_lead_is_deleted_and_nothing_of_anybody_else
             identities_that_lead_to_nobody_are_found_among_all
+            a_lead_is_erased_with_what_is_its_own_where_its_address_has_a_new_owner
             a_timeline_reads_in_order_in_pages_in_both_directions
             a_timeline_shows_no_other_leads_entries
             a_cursor_of_another_list_is_refused

@@ -216,10 +216,11 @@ impl LeadStore for MemoryLeadStore {
             return Err(refused("ValidationException"));
         }
         let mut state = lock(&self.state);
-        let keys: Vec<String> = lead.identities.iter().map(keys::identity_key).collect();
-        let of_another = |key: &String| state.identities.get(key).is_some_and(|owner| *owner != lead.id);
+        // What leads to somebody else is not this lead's to take along.
+        let mut keys: Vec<String> = lead.identities.iter().map(keys::identity_key).collect();
+        keys.retain(|key| state.identities.get(key) == Some(&lead.id));
         let stored = state.leads.get(&lead.id).map(|lead| lead.version);
-        if stored != Some(lead.version) || keys.iter().any(of_another) {
+        if stored != Some(lead.version) {
             return Ok(false);
         }
         if !also.is_empty() {
@@ -254,11 +255,6 @@ impl Remains for MemoryLeadStore {
     async fn forget_entries(&self, lead: &LeadId) -> Result<bool, StoreError> {
         tokio::task::yield_now().await;
         Ok(self.forget_partition(lead.as_str()))
-    }
-
-    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
-        tokio::task::yield_now().await;
-        Ok(self.forget_partition(&keys::visitor_partition(visitor)))
     }
 
     async fn forget_events(&self, lead: &LeadId) -> Result<bool, StoreError> {
@@ -341,6 +337,11 @@ impl Visitors for MemoryLeadStore {
         let entries = self.partition(&keys::visitor_partition(visitor));
         let spare = entries.len().saturating_sub(most);
         Ok(entries.into_iter().skip(spare).map(|(_, entry)| entry).collect())
+    }
+
+    async fn forget_visitor(&self, visitor: &AnonymousId) -> Result<bool, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(self.forget_partition(&keys::visitor_partition(visitor)))
     }
 }
 
