@@ -110,6 +110,15 @@ impl Suppression {
         self.stands(other) && (other.reason.withdraws().is_empty() || self.since >= other.since)
     }
 
+    /// Tells whether somebody took it off who knew of all that another one says: that is from before, and weighs no more. So what
+    /// is imported night after night says nothing new, and a no that only now comes to light, of an address that was taken off
+    /// because its mailbox is back, still counts.
+    #[must_use]
+    pub fn settles(&self, other: &Self) -> bool {
+        let lifted = self.lifted.as_ref();
+        lifted.is_some_and(|lifted| lifted.at >= other.since) && self.reason >= other.reason
+    }
+
     /// Gives it as the API shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -164,7 +173,8 @@ async fn change(
 }
 
 /// Puts an address onto the list, and nothing else. Where what stands there [covers](Suppression::covers) it nothing changes,
-/// and a weightier reason stays. Gives what the list said before.
+/// nor where it was taken off since and that [settles](Suppression::settles) it; a weightier reason stays. Gives what the list
+/// said before.
 ///
 /// # Errors
 ///
@@ -175,7 +185,7 @@ pub async fn add(
     suppression: &Suppression,
 ) -> Result<Option<Suppression>, StoreError> {
     change(catalog, address, |known| match known {
-        Some(known) if known.covers(suppression) => None,
+        Some(known) if known.covers(suppression) || known.settles(suppression) => None,
         Some(known) if known.stands(suppression) => {
             Some(Suppression { reason: known.reason, ..suppression.clone() })
         }
@@ -199,9 +209,8 @@ pub async fn add_from_mail(
 ) -> Result<(), StoreError> {
     let by = domain::change::nurture::MAIL.to_owned();
     let new = Suppression { reason, since: at, recorded_at: now, by, source: None, lifted: None };
-    let settled = |known: &Suppression| known.lifted.as_ref().is_some_and(|lifted| lifted.at >= at);
     change(catalog, address, |known| {
-        known.is_none_or(|known| !known.stands(&new) && !settled(known)).then(|| new.clone())
+        known.is_none_or(|known| !known.stands(&new) && !known.settles(&new)).then(|| new.clone())
     })
     .await
     .map(drop)
@@ -272,7 +281,8 @@ pub async fn suppress(
         return Ok(Done { before, lead: None, heard: false });
     };
     let reason = suppression.reason;
-    if !reason.concerns(&lead, address) {
+    let settled = before.as_ref().is_some_and(|before| before.settles(suppression));
+    if settled || !reason.concerns(&lead, address) {
         return Ok(Done { before, lead: Some(lead.id), heard: false });
     }
     let same = before.as_ref().is_some_and(|before| before.covers(suppression));

@@ -45,11 +45,12 @@ impl House {
             "site": "https://www.company.example" });
         document["programs"] = json!([{ "id": "warm", "title": "Warm up", "first_after_days": 0,
             "audience": { "stage": ["contact", "inquiry", "nurturing"] }, "content": ["one", "two"] }]);
-        let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
+        let plain = Arc::new(MemoryCatalog::new());
+        let catalog: Arc<dyn Catalog> = Arc::clone(&plain) as _;
         activate(&document, Arc::clone(&catalog), Arc::clone(&shown)).await;
         let tokens = RoleTokens::create(Arc::clone(&catalog), Arc::clone(&shown)).await.unwrap();
         let (failures, mailer) = (Failures::none(), Arc::new(MemoryMailer::new()));
-        let store = Arc::new(MemoryLeadStore::new());
+        let store = Arc::new(MemoryLeadStore::beside(plain));
         let from = Mailbox { name: None, email: Email::parse("hello@company.example").unwrap() };
         let post = nurture::Post::new(Arc::clone(&mailer) as _, from, "https://api.company.example");
         let mut nurture = nurture::App::new(
@@ -273,5 +274,86 @@ async fn an_address_that_is_listed_while_a_lead_gets_it_is_heard_of_by_the_lead_
         assert_eq!(recorded.outcomes.len(), 1, "of what was asked for");
         // Exports read nothing but the lead.
         assert!(held_back(&stored, Purpose::Marketing).is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_states_goes_to_the_address_that_it_brings_and_not_to_the_one_that_a_stranger_typed() {
+    let house = House::new().await;
+    let id = json!({ "system": "crm", "id": "7" });
+    let known = json!({ "phone": "+436641234567", "external_id": id,
+        "attributes": { "country": "DE", "first_name": "Ada" } });
+    house.post(Role::Marketing, "/v1/leads", &known).await;
+    house.later(MINUTE_MS);
+    let form = json!({ "email": "eve@evil.example", "phone": "+436641234567", "submission_id": "x" });
+    house.api.call("POST", "/v1/forms/contact").json(&form).expect(202).await;
+    let yes = json!({ "purpose": "marketing", "status": "confirmed" });
+    house.later(MINUTE_MS);
+    house.post(Role::Marketing, "/v1/leads", &json!({ "external_id": id, "consent": yes })).await;
+    house.later(MINUTE_MS);
+    house.tick().await;
+    let [asks] = house.mails().try_into().unwrap();
+    assert_eq!(asks.to.email.as_str(), "eve@evil.example");
+    assert!(
+        asks.text.contains("/t/y/") && !asks.text.contains("Ada"),
+        "it asks, and names nobody: {}",
+        asks.text
+    );
+    house.later(MINUTE_MS);
+    let own = json!({ "email": "ada@company.example", "external_id": id, "consent": yes });
+    house.post(Role::Marketing, "/v1/leads", &own).await;
+    house.later(MINUTE_MS);
+    house.tick().await;
+    let [mail] = house.mails().try_into().unwrap();
+    assert_eq!(mail.to.email.as_str(), "ada@company.example");
+    assert!(mail.text.contains("Ada"), "{}", mail.text);
+    // The link of the mail that asked is another address's by now.
+    let token = asks.text.split("/t/y/").nth(1).unwrap().split_whitespace().next().unwrap();
+    house.api.call("POST", &format!("/t/y/{token}")).expect(410).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_is_sent_again_after_somebody_took_the_address_off_changes_nothing() {
+    let house = House::new().await;
+    let ada = house.agree("ada").await;
+    let said = |reason: &str, at: Option<&str>| {
+        let mut said = json!({ "email": "ada@company.example", "reason": reason });
+        said["at"] = at.into();
+        said.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        said
+    };
+    let (catalog, path) = (Arc::clone(&house.nurture.catalog), &house.nurture.write_path);
+    let address = Email::parse("ada@company.example").unwrap();
+    let lift = async || {
+        house.later(MINUTE_MS);
+        let (by, because) = ("mia".to_owned(), "She called".to_owned());
+        let how = suppressions::Lifted { at: house.clock.now(), by, because };
+        suppressions::lift(catalog.as_ref(), path, &address, &how).await.unwrap();
+        house.later(MINUTE_MS);
+    };
+    let stands = async || {
+        let dossier = house.dossier(&ada).await;
+        (dossier["suppressed"].clone(), dossier["consent"][0]["status"].clone())
+    };
+    let nightly = said("unsubscribed", Some("2024-05-01T12:00:00Z"));
+    assert_eq!(house.post(Role::Marketing, "/v1/suppressions", &nightly).await["status"], "created");
+    lift().await;
+    house.agree("ada").await;
+    let free = (Value::Null, json!("confirmed"));
+    for _ in 0..2 {
+        house.later(MINUTE_MS);
+        let again = house.post(Role::Marketing, "/v1/suppressions", &nightly).await;
+        assert_eq!((&again["status"], &again["lead_id"]), (&json!("unchanged"), &json!(ada.as_str())));
+        assert_eq!(stands().await, free);
+    }
+    // What weighs more was not known to whoever took it off, and a later no is one.
+    for later in [said("legal", Some("2024-05-01T12:00:00Z")), said("legal", None)] {
+        house.later(MINUTE_MS);
+        let status = &house.post(Role::Marketing, "/v1/suppressions", &later).await["status"];
+        assert_eq!(*status, "created", "{later}");
+        assert_eq!(stands().await, (json!("legal"), json!("withdrawn")), "{later}");
+        lift().await;
+        house.agree("ada").await;
+        assert_eq!(stands().await, free);
     }
 }
