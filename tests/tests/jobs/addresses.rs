@@ -212,6 +212,10 @@ impl LeadStore for ListedMeanwhile {
         self.inner.owners(identities).await
     }
 
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError> {
+        self.inner.owner_by_key(key).await
+    }
+
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         self.inner.load(ids).await
     }
@@ -356,4 +360,85 @@ async fn a_statement_that_is_sent_again_after_somebody_took_the_address_off_chan
         house.agree("ada").await;
         assert_eq!(stands().await, free);
     }
+}
+
+#[tokio::test]
+async fn a_no_by_a_mail_of_somebody_who_was_erased_is_one_of_whoever_has_the_address_now() {
+    for comes_back in [true, false] {
+        let house = House::new().await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        let [mail] = house.mails().try_into().unwrap();
+        let (_, url) = mail.headers.iter().find(|(name, _)| *name == "List-Unsubscribe").unwrap();
+        let path = url[url.find("/t/u/").unwrap()..].trim_end_matches('>').to_owned();
+        assert!(!path.contains("company"), "no address stands in it");
+        let admin = house.tokens.of(Role::Admin);
+        house.api.call("DELETE", &format!("/v1/leads/{ada}")).token(admin).expect(202).await;
+        nurture::handle(&house.nurture, &json!({ "action": "due" })).await.unwrap();
+        house.later(MINUTE_MS);
+        assert_eq!(house.listed("ada").await, Value::Null);
+        let new = if comes_back { Some(house.agree("ada").await) } else { None };
+        assert_ne!(new.as_ref(), Some(&ada));
+        house.later(MINUTE_MS);
+        let page = house.api.call("GET", &path).expect(200).await.text();
+        assert!(page.contains("One-Click") && page.contains("Unsubscribe"), "{page}");
+        let status = async |lead: &LeadId| house.dossier(lead).await["consent"][0]["status"].clone();
+        if let Some(new) = &new {
+            assert_eq!(status(new).await, "confirmed", "following a link changes nothing");
+        }
+        for _ in 0..2 {
+            let body = ("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click");
+            let page = house.api.call("POST", &path).body(body.0, body.1).expect(200).await.text();
+            assert!(page.contains("role=\"status\""), "{page}");
+            house.later(MINUTE_MS);
+        }
+        match &new {
+            Some(new) => {
+                assert_eq!(status(new).await, "withdrawn");
+                assert_eq!(house.listed("ada").await, Value::Null, "it may agree anew");
+                // A yes by the mail of another lead waits until the owner of the address says it.
+                let chosen = "choices=1&agree=marketing";
+                let call = house.api.call("POST", &path).body("application/x-www-form-urlencoded", chosen);
+                call.expect(200).await;
+                assert_eq!(status(new).await, "pending");
+            }
+            None => {
+                assert_eq!(house.listed("ada").await, "unsubscribed");
+                let late = house.agree("ada").await;
+                assert_eq!(house.dossier(&late).await["suppressed"], "unsubscribed");
+            }
+        }
+        house.tick().await;
+        assert!(house.mails().iter().all(|mail| !mail.html.contains("Piece")), "no mail goes there");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_none_of_many_mailboxes_and_takes_nothing_in_between_is_not_believed() {
+    let house = House::new().await;
+    let address = |n: usize| Email::parse(&format!("lead{n}@company.example")).unwrap();
+    for n in 0..12 {
+        house.mailer.has_no(&address(n));
+        house.agree(&format!("lead{n}")).await;
+    }
+    let listed = async || {
+        let mut all = 0;
+        for n in 0..13 {
+            all += usize::from(house.listed(&format!("lead{n}")).await == "bounced");
+        }
+        all
+    };
+    let told = house.tick().await;
+    assert_eq!((&told["stopped"], &told["failed"], listed().await), (&json!(5), &json!(7), 5), "{told}");
+    house.later(MINUTE_MS);
+    assert_eq!(house.tick().await["read"], 0, "the others are tried again later");
+    house.later(2 * HOUR_MS);
+    let told = house.tick().await;
+    assert_eq!((&told["failed"], listed().await), (&json!(7), 5), "nor by the next tick: {told}");
+    // A mail that it takes shows that it works.
+    house.agree("ada").await;
+    assert_eq!(house.tick().await["sent"], 1);
+    house.later(2 * HOUR_MS);
+    house.tick().await;
+    assert_eq!(listed().await, 10);
 }
