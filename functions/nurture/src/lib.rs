@@ -43,6 +43,7 @@ use domain::identity::{LeadId, LeadRef};
 use rate::Rate;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -92,6 +93,8 @@ pub struct App {
     pub post: Option<Post>,
     /// How fast.
     pub rate: Arc<Rate>,
+    /// How many mailboxes in a row a server said are not there, over all ticks: since the last mail that it took.
+    pub gone_in_a_row: Arc<AtomicU32>,
     /// How long one tick works.
     pub work_for: Duration,
     /// Time.
@@ -142,6 +145,7 @@ impl App {
             catalog,
             post,
             rate: Arc::new(Rate::new(rate::USUAL)),
+            gone_in_a_row: Arc::default(),
             work_for: WORK_FOR,
             clock,
         }

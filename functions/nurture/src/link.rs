@@ -13,6 +13,7 @@
 
 use adapters::ports::StoreError;
 use adapters::signed_link::{Links, MOST_ABOUT, MOST_KEYS, NEW_KEY_AFTER_DAYS, Purpose, Refused, Signer};
+use adapters::suppressions::Hashed;
 use domain::consent;
 use domain::identity::{Email, LeadId, Slug};
 use domain::sales::DeliveryId;
@@ -169,12 +170,25 @@ pub fn mark_of(lead: &LeadId, address: &Email) -> DeliveryId {
     DeliveryId::new(lead.as_str(), address.as_str())
 }
 
+/// What a link to unsubscribe ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayOut {
+    /// The mail that it is in.
+    pub mail: Mail,
+    /// What the mail was for.
+    pub purpose: consent::Purpose,
+    /// The address that the mail went to, as the list of suppressed addresses knows it: a no outlives the lead. Mails from
+    /// before this was written into their links have none.
+    pub address: Option<Hashed>,
+}
+
 /// Writes the links of one mail.
 #[derive(Clone, Debug)]
 pub struct MailLinks {
     signer: Signer,
     base: String,
     mail: Mail,
+    address: Option<Hashed>,
 }
 
 impl MailLinks {
@@ -185,26 +199,33 @@ impl MailLinks {
     ///
     /// [`StoreError`].
     pub async fn new(links: &Links, base: &str, mail: Mail) -> Result<Self, StoreError> {
-        Ok(Self { signer: links.signer().await?, base: base.to_owned(), mail })
+        Ok(Self { signer: links.signer().await?, base: base.to_owned(), mail, address: None })
+    }
+
+    /// Writes the address that the mail goes to into its link to unsubscribe, hashed.
+    #[must_use]
+    pub fn sent_to(self, address: &Email) -> Self {
+        Self { address: Some(Hashed::of(address)), ..self }
     }
 
     /// Gives the address of the pixel that shows that the mail was opened.
     #[must_use]
     pub fn pixel(&self) -> String {
-        self.address("o", OPEN, &[])
+        self.link("o", OPEN, &[])
     }
 
     /// Gives the address by which a link of the mail is followed; `None` where what it leads to is no [`Target`], so that
     /// the link must stay as it is.
     #[must_use]
     pub fn click(&self, target: &str) -> Option<String> {
-        Some(self.address("c", CLICK, Target::parse(target)?.as_str().as_bytes()))
+        Some(self.link("c", CLICK, Target::parse(target)?.as_str().as_bytes()))
     }
 
     /// Gives the address that unsubscribes from what the mail is for.
     #[must_use]
     pub fn unsubscribe(&self, purpose: consent::Purpose) -> String {
-        self.address("u", UNSUBSCRIBE, &[number_of(purpose)])
+        let address = self.address.as_ref().map_or("", Hashed::as_str);
+        self.link("u", UNSUBSCRIBE, &[&[number_of(purpose)], address.as_bytes()].concat())
     }
 
     /// Gives the address that confirms what an address was asked for.
@@ -212,10 +233,10 @@ impl MailLinks {
     pub fn opt_in(&self, purposes: &[consent::Purpose], address: &Email) -> String {
         let mark = mark_of(&self.mail.lead, address);
         let asked = purposes.iter().fold(0, |bits, purpose| bits | bit_of(*purpose));
-        self.address("y", OPT_IN, &[&[asked], mark.0.as_slice()].concat())
+        self.link("y", OPT_IN, &[&[asked], mark.0.as_slice()].concat())
     }
 
-    fn address(&self, route: &str, purpose: Purpose, rest: &[u8]) -> String {
+    fn link(&self, route: &str, purpose: Purpose, rest: &[u8]) -> String {
         let ends_at = self.mail.made_at.plus(WORKS_FOR_DAYS * DAY_MS);
         let token = self.signer.sign(purpose, &self.mail.to_bytes(rest), ends_at);
         format!("{}/t/{route}/{token}", self.base)
@@ -266,10 +287,7 @@ pub async fn clicked(links: &Links, token: &str) -> Result<Result<(Mail, Target)
 /// # Errors
 ///
 /// As [`opened`].
-pub async fn unsubscribed(
-    links: &Links,
-    token: &str,
-) -> Result<Result<(Mail, consent::Purpose), Refused>, StoreError> {
+pub async fn unsubscribed(links: &Links, token: &str) -> Result<Result<WayOut, Refused>, StoreError> {
     read(links, UNSUBSCRIBE, token, unsubscribe_from).await
 }
 
@@ -303,10 +321,14 @@ fn click_from(bytes: &[u8]) -> Option<(Mail, Target)> {
     Some((mail, Target::parse(text).filter(|target| target.as_str() == text)?))
 }
 
-fn unsubscribe_from(bytes: &[u8]) -> Option<(Mail, consent::Purpose)> {
+fn unsubscribe_from(bytes: &[u8]) -> Option<WayOut> {
     let (mail, rest) = Mail::from_bytes(bytes)?;
-    let [number] = rest else { return None };
-    Some((mail, purpose_of(*number)?))
+    let (number, address) = rest.split_first()?;
+    let address = match address {
+        [] => None,
+        address => Some(Hashed::parse(std::str::from_utf8(address).ok()?)?),
+    };
+    Some(WayOut { mail, purpose: purpose_of(*number)?, address })
 }
 
 fn opt_in_from(bytes: &[u8]) -> Option<OptIn> {
@@ -355,7 +377,7 @@ mod tests {
     fn links(mail: &Mail) -> (Keys, MailLinks) {
         let keys = Keys::default().rotated(mail.made_at);
         let signer = keys.signer().unwrap();
-        (keys, MailLinks { signer, base: "https://x.example".to_owned(), mail: mail.clone() })
+        (keys, MailLinks { signer, base: "https://x.example".to_owned(), mail: mail.clone(), address: None })
     }
 
     /// Reads the token of an address, as its route does.
@@ -376,10 +398,16 @@ mod tests {
             let target = Target::parse(&target).unwrap();
             prop_assert_eq!(
                 click_from(&about(&keys, CLICK, &click, &mail).unwrap()), Some((mail.clone(), target)));
-            let off = links.unsubscribe(purpose);
-            prop_assert_eq!(
-                unsubscribe_from(&about(&keys, UNSUBSCRIBE, &off, &mail).unwrap()), Some((mail.clone(), purpose)));
             let address = Email::parse("ada@company.example").unwrap();
+            // Mails of before say no address.
+            let off = links.unsubscribe(purpose);
+            let known = WayOut { mail: mail.clone(), purpose, address: Some(Hashed::of(&address)) };
+            for (off, way) in [
+                (off.clone(), WayOut { address: None, ..known.clone() }),
+                (links.clone().sent_to(&address).unsubscribe(purpose), known),
+            ] {
+                prop_assert_eq!(unsubscribe_from(&about(&keys, UNSUBSCRIBE, &off, &mail).unwrap()), Some(way));
+            }
             let mut purposes = vec![purpose, consent::Purpose::Marketing];
             purposes.sort();
             purposes.dedup();
@@ -413,8 +441,9 @@ mod tests {
                 if let Some((mail, target)) = click_from(&bytes) {
                     prop_assert_eq!(&mail.to_bytes(target.as_str().as_bytes()), &bytes);
                 }
-                if let Some((mail, purpose)) = unsubscribe_from(&bytes) {
-                    prop_assert_eq!(&mail.to_bytes(&[number_of(purpose)]), &bytes);
+                if let Some(WayOut { mail, purpose, address }) = unsubscribe_from(&bytes) {
+                    let address = address.as_ref().map_or("", Hashed::as_str);
+                    prop_assert_eq!(&mail.to_bytes(&[&[number_of(purpose)], address.as_bytes()].concat()), &bytes);
                 }
                 if let Some(read) = opt_in_from(&bytes) {
                     let asked = read.purposes.iter().fold(0, |bits, purpose| bits | bit_of(*purpose));

@@ -102,9 +102,10 @@ fn read(node: &Node<'_>, by: &str, now: Timestamp) -> Option<(Email, Suppression
 
 async fn put(app: &App, address: &Email, suppression: &Suppression) -> Result<Value, Problem> {
     let done = suppressions::suppress(app.catalog.as_ref(), &app.write_path, address, suppression).await?;
-    let stood = done.before.as_ref().filter(|before| before.lifted.is_none());
+    let stood = done.before.as_ref().filter(|before| before.lifted.is_none() || before.settles(suppression));
     let status = match stood {
         None => "created",
+        Some(before) if before.settles(suppression) => "unchanged",
         Some(before) if before.covers(suppression) && !done.heard => "unchanged",
         Some(_) => "updated",
     };

@@ -11,7 +11,8 @@
 //! * **What is known not to have gone** takes its claim back. What nobody knows is recorded as sent for all anybody knows, said
 //!   in the log, and never sent again: at once where no answer came, when the claim's lease is over where its maker died.
 //! * **A mailbox that is not there**, by the word of the server that was given the mail, is what a mail service tells later:
-//!   the address comes onto the list, the lead hears that its mail came back for good, and rests.
+//!   the address comes onto the list, the lead hears that its mail came back for good, and rests. A server that says so of one
+//!   after the other and takes nothing in between is set up wrongly ([`BELIEVED`]): only people take an address off the list.
 //!
 //! A lead that fails is put off and reported, so that it holds up no other.
 
@@ -41,6 +42,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// How many leads of a partition are asked for at a time.
@@ -55,6 +57,8 @@ const PUT_OFF_MS: i64 = 15 * MINUTE_MS;
 const NOT_TAKEN_MS: i64 = HOUR_MS;
 /// After how long a mail is composed anew that cannot be written as things are, in milliseconds.
 const NOT_WRITTEN_MS: i64 = DAY_MS;
+/// How many mailboxes in a row a server is believed not to have, with no mail that it took in between.
+const BELIEVED: u32 = 5;
 /// The time between two ticks, in milliseconds.
 const TICK_MS: i64 = MINUTE_MS;
 
@@ -377,6 +381,10 @@ async fn decide(
     let (id, piece) = (Some(program.id.clone()), Some(content.id.clone()));
     let mail = link::Mail { lead: lead.id.clone(), number, program: id, content: piece, made_at: now };
     let links = MailLinks::new(&app.links, &post.base, mail).await?;
+    let links = match lead.email() {
+        Some(address) => links.sent_to(address),
+        None => links,
+    };
     let ways = Ways::of(&links, lead, &playbook.nurture);
     let (from, why) = (&post.from, None);
     let program = program.into();
@@ -424,7 +432,8 @@ async fn before(app: &App, claimed: &Lead, message: &Message) -> Result<Before, 
         return Ok(Before::NotOurs);
     };
     let now = app.clock.now();
-    if !may_go(&lead, &sending.mail, &playbook, now) {
+    // It may have got an address that is more surely its own.
+    if lead.email() != Some(&message.to.email) || !may_go(&lead, &sending.mail, &playbook, now) {
         return Ok(Before::Ends(None));
     }
     // The list may know what the lead has not heard yet.
@@ -462,6 +471,7 @@ async fn send(
     };
     match post.mailer.send(message).await {
         Ok(theirs) => {
+            app.gone_in_a_row.store(0, Ordering::Relaxed);
             tracing::info!(mail = message.id, theirs, "a lead was mailed");
             record(app, &lead, true).await?;
             Ok(Some(Became::Sent))
@@ -470,6 +480,16 @@ async fn send(
             tracing::warn!(mail = message.id, why, "a mail was not taken for now");
             take_back(app, &id, Some(NOT_TAKEN_MS)).await?;
             Ok(Some(Became::Stopped))
+        }
+        Err(MailError::NoSuchMailbox(why)) if !is_believed(app) => {
+            tracing::error!(
+                mail_not_sent = 1,
+                mail = message.id,
+                why,
+                "the server says of one mailbox after the other that it is not there, and is not believed"
+            );
+            take_back(app, &id, Some(NOT_TAKEN_MS)).await?;
+            Ok(Some(Became::Failed))
         }
         Err(MailError::NoSuchMailbox(why)) => {
             tracing::warn!(mail = message.id, why, "there is no such mailbox as a mail was for");
@@ -495,6 +515,13 @@ async fn send(
             resolve(app, &lead).await.map(Some)
         }
     }
+}
+
+/// Counts one more mailbox that the server says is not there, and tells whether that is believed.
+fn is_believed(app: &App) -> bool {
+    let more = |known: u32| Some(known.saturating_add(1));
+    let before = app.gone_in_a_row.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    before.is_ok_and(|before| before < BELIEVED)
 }
 
 /// Records that the mail which a lead's claim is about went out, as far as anybody knows.

@@ -52,6 +52,9 @@ pub enum Commit {
 pub trait LeadStore: Send + Sync + Debug {
     /// Tells which leads own the identities; consistent.
     async fn owners(&self, identities: &[Identity]) -> Result<Vec<(Identity, LeadId)>, StoreError>;
+    /// Tells which lead owns the identity of which only the key is left ([`identity_key`](crate::dynamodb::keys::identity_key));
+    /// consistent.
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError>;
     /// Reads leads; consistent. Leads that are not there are left out.
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError>;
     /// Stores a change: all of it or nothing.

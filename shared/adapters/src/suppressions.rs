@@ -16,8 +16,8 @@
 //!
 //! Whoever takes an address off the list says why; the record stays, with that.
 
-use crate::dynamodb::keys::identity_key;
-use crate::ports::{Catalog, CatalogKind, Put, Record, StoreError};
+use crate::dynamodb::keys::{identity_key, is_email_key};
+use crate::ports::{Catalog, CatalogKind, LeadStore, Put, Record, StoreError};
 use crate::write_path::{About, RecordError, WritePath};
 use domain::change::{Incoming, Outcome};
 use domain::erasure;
@@ -110,6 +110,15 @@ impl Suppression {
         self.stands(other) && (other.reason.withdraws().is_empty() || self.since >= other.since)
     }
 
+    /// Tells whether somebody took it off who knew of all that another one says: that is from before, and weighs no more. So what
+    /// is imported night after night says nothing new, and a no that only now comes to light, of an address that was taken off
+    /// because its mailbox is back, still counts.
+    #[must_use]
+    pub fn settles(&self, other: &Self) -> bool {
+        let lifted = self.lifted.as_ref();
+        lifted.is_some_and(|lifted| lifted.at >= other.since) && self.reason >= other.reason
+    }
+
     /// Gives it as the API shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -117,8 +126,28 @@ impl Suppression {
     }
 }
 
-fn id_of(address: &Email) -> String {
-    identity_key(&Identity::Email(address.clone()))
+/// An address as the list knows it: its hash. It may stand where the address must not, in a link say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hashed(String);
+
+impl Hashed {
+    /// Hashes an address.
+    #[must_use]
+    pub fn of(address: &Email) -> Self {
+        Self(identity_key(&Identity::Email(address.clone())))
+    }
+
+    /// Reads one that was written before.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_email_key(text).then(|| Self(text.to_owned()))
+    }
+
+    /// Gives it as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Gives what the list says of an address, also where it was taken off.
@@ -127,7 +156,7 @@ fn id_of(address: &Email) -> String {
 ///
 /// [`StoreError`].
 pub async fn find(catalog: &dyn Catalog, address: &Email) -> Result<Option<Suppression>, StoreError> {
-    let record = catalog.get(CatalogKind::Suppression, &id_of(address)).await?;
+    let record = catalog.get(CatalogKind::Suppression, Hashed::of(address).as_str()).await?;
     record.as_ref().map(Suppression::from_record).transpose()
 }
 
@@ -144,17 +173,16 @@ pub async fn is_suppressed(catalog: &dyn Catalog, address: &Email) -> Result<Opt
 /// Changes what the list says of an address; gives what it said before.
 async fn change(
     catalog: &dyn Catalog,
-    address: &Email,
+    address: &Hashed,
     to: impl Fn(Option<&Suppression>) -> Option<Suppression>,
 ) -> Result<Option<Suppression>, StoreError> {
-    let id = id_of(address);
     for _ in 0..TRIES {
-        let record = catalog.get(CatalogKind::Suppression, &id).await?;
+        let record = catalog.get(CatalogKind::Suppression, address.as_str()).await?;
         let known = record.as_ref().map(Suppression::from_record).transpose()?;
         let Some(new) = to(known.as_ref()) else { return Ok(known) };
         let put = match &record {
             Some(record) => Put::over(record, new.to_body()),
-            None => Put::new(CatalogKind::Suppression, id.clone(), new.to_body()),
+            None => Put::new(CatalogKind::Suppression, address.as_str(), new.to_body()),
         };
         if catalog.put(std::slice::from_ref(&put)).await? {
             return Ok(known);
@@ -164,18 +192,19 @@ async fn change(
 }
 
 /// Puts an address onto the list, and nothing else. Where what stands there [covers](Suppression::covers) it nothing changes,
-/// and a weightier reason stays. Gives what the list said before.
+/// nor where it was taken off since and that [settles](Suppression::settles) it; a weightier reason stays. Gives what the list
+/// said before.
 ///
 /// # Errors
 ///
 /// [`StoreError`].
 pub async fn add(
     catalog: &dyn Catalog,
-    address: &Email,
+    address: &Hashed,
     suppression: &Suppression,
 ) -> Result<Option<Suppression>, StoreError> {
     change(catalog, address, |known| match known {
-        Some(known) if known.covers(suppression) => None,
+        Some(known) if known.covers(suppression) || known.settles(suppression) => None,
         Some(known) if known.stands(suppression) => {
             Some(Suppression { reason: known.reason, ..suppression.clone() })
         }
@@ -199,9 +228,8 @@ pub async fn add_from_mail(
 ) -> Result<(), StoreError> {
     let by = domain::change::nurture::MAIL.to_owned();
     let new = Suppression { reason, since: at, recorded_at: now, by, source: None, lifted: None };
-    let settled = |known: &Suppression| known.lifted.as_ref().is_some_and(|lifted| lifted.at >= at);
-    change(catalog, address, |known| {
-        known.is_none_or(|known| !known.stands(&new) && !settled(known)).then(|| new.clone())
+    change(catalog, &Hashed::of(address), |known| {
+        known.is_none_or(|known| !known.stands(&new) && !known.settles(&new)).then(|| new.clone())
     })
     .await
     .map(drop)
@@ -230,7 +258,7 @@ pub async fn outliving(catalog: &dyn Catalog, lead: &Lead, now: Timestamp) -> Re
         if !no.reason.concerns(lead, address) {
             continue;
         }
-        let id = id_of(address);
+        let Hashed(id) = Hashed::of(address);
         match catalog.get(CatalogKind::Suppression, &id).await? {
             None => puts.push(Put::new(CatalogKind::Suppression, id, new.to_body())),
             Some(record) => {
@@ -267,14 +295,50 @@ pub async fn suppress(
     address: &Email,
     suppression: &Suppression,
 ) -> Result<Done, RecordError> {
-    let before = add(catalog, address, suppression).await?;
+    let before = add(catalog, &Hashed::of(address), suppression).await?;
     let Some(lead) = leads.look_up(&LeadRef::Known(Identity::Email(address.clone()))).await? else {
         return Ok(Done { before, lead: None, heard: false });
     };
     let reason = suppression.reason;
-    if !reason.concerns(&lead, address) {
+    let settled = before.as_ref().is_some_and(|before| before.settles(suppression));
+    if settled || !reason.concerns(&lead, address) {
         return Ok(Done { before, lead: Some(lead.id), heard: false });
     }
+    told_of(leads, lead, before, suppression).await
+}
+
+/// Puts an address onto the list of which only the hash is left, since its owner says no, and tells the lead that gets it
+/// meanwhile.
+///
+/// # Errors
+///
+/// As [`suppress`].
+pub async fn unsubscribe(
+    catalog: &dyn Catalog,
+    store: &dyn LeadStore,
+    leads: &WritePath,
+    address: &Hashed,
+    now: Timestamp,
+) -> Result<(), RecordError> {
+    let by = domain::change::nurture::MAIL.to_owned();
+    let (reason, source) = (Reason::Unsubscribed, Some("the link of an older mail".to_owned()));
+    let new = Suppression { reason, since: now, recorded_at: now, by, source, lifted: None };
+    let before = add(catalog, address, &new).await?;
+    let Some(owner) = store.owner_by_key(address.as_str()).await? else { return Ok(()) };
+    match store.load(&[owner]).await?.pop() {
+        Some(lead) => told_of(leads, lead, before, &new).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Tells a lead that its address is on the list, unless it knows.
+async fn told_of(
+    leads: &WritePath,
+    lead: Lead,
+    before: Option<Suppression>,
+    suppression: &Suppression,
+) -> Result<Done, RecordError> {
+    let reason = suppression.reason;
     let same = before.as_ref().is_some_and(|before| before.covers(suppression));
     if same && reason.is_heard(&lead) {
         return Ok(Done { before, lead: Some(lead.id), heard: false });
@@ -295,7 +359,7 @@ pub async fn lift(
     address: &Email,
     how: &Lifted,
 ) -> Result<Done, RecordError> {
-    let before = change(catalog, address, |known| {
+    let before = change(catalog, &Hashed::of(address), |known| {
         let known = known.filter(|known| known.lifted.is_none())?;
         Some(Suppression { lifted: Some(how.clone()), ..known.clone() })
     })

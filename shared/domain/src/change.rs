@@ -63,7 +63,10 @@ use crate::time::{DAY_MS, Day, SECOND_MS, Timestamp};
 use due::becomes_a_lead;
 pub(crate) use due::first_difference;
 use moves::{Cause, moves};
-use profile::{activity_into, capture_into, consent_into, content_into, first_address_into, member_into};
+use profile::{
+    activity_into, capture_into, consent_into, content_into, first_address_into, member_into,
+    own_address_into,
+};
 use promises::{dated, raise};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,15 +183,19 @@ pub(crate) fn take(
             || matches!(identity, Identity::Anonymous(_))
     };
     let claims: Vec<Identity> = claims.into_iter().filter(|identity| room(identity)).collect();
-    let had_address = lead.email().is_some();
+    let before: Vec<Identity> = lead.identities.clone();
     for identity in &claims {
         if lead.know(identity.clone()) && expected.is_some() {
             arriving.push(Effect::IdentityAdded { kind: identity.kind().to_owned() });
         }
     }
     let public = |fact: &Incoming| matches!(&fact.fact, Fact::Captured(capture) if capture.public);
-    if expected.is_some() && !had_address && lead.email().is_some() && facts.iter().any(public) {
-        first_address_into(&mut lead, now, &mut arriving);
+    if facts.iter().any(public) {
+        if expected.is_some() {
+            first_address_into(&mut lead, &before, now, &mut arriving);
+        }
+    } else {
+        own_address_into(&mut lead, &claims, now, &mut arriving);
     }
     for duplicate in possible_duplicates {
         if lead.possible_duplicates.len() < 20 && lead.possible_duplicates.insert(duplicate.clone()) {
@@ -402,7 +409,7 @@ impl Worker<'_> {
                     nurture::heard(lead, activity, incoming);
                 }
                 for consent in suppression::take(lead, activity, incoming) {
-                    consent_into(lead, &consent, &mut effects);
+                    consent_into(lead, &consent, &incoming.by, &mut effects);
                 }
             }
             Fact::Sales { what, by, .. } => {
@@ -421,7 +428,7 @@ impl Worker<'_> {
                     }
                 }
             }
-            Fact::Consent(consent) => consent_into(lead, consent, &mut effects),
+            Fact::Consent(consent) => consent_into(lead, consent, &incoming.by, &mut effects),
             Fact::Withdrawn { id, .. } => {
                 if lead.withdrawn.contains(id) {
                     new = false;

@@ -314,4 +314,11 @@ impl Lead {
         }
         true
     }
+
+    /// Puts an address that it is known by in front of its others: the first one is written to.
+    pub fn prefer(&mut self, address: &Email) {
+        let another = |known: &Identity| matches!(known, Identity::Email(email) if email != address);
+        // Stable: whatever else is known keeps its place.
+        self.identities.sort_by_key(|known| (known.strength(), another(known)));
+    }
 }

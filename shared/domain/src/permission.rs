@@ -6,7 +6,8 @@
 //!   and an objection ends it for good: a tick afterwards counts once it is confirmed, like anybody's. It holds for mails of
 //!   our own, each of which says how to object, and not for files that leave the house ([`held_back`]). And not for an address
 //!   that a public form gave to somebody who was known without one: whoever knows a customer's phone number could have
-//!   typed it. Its owner's own yes is ground enough, and so is what somebody with a token states.
+//!   typed it. Nothing but its owner's own yes is ground to write there, from the mail that asks; an address that somebody with
+//!   a token brings is written to in its place.
 //! * **And nothing forbids it**: there is an address, and no reason to leave it alone ([`Lead::suppressed`]).
 //!
 //! Whoever sends asks this with the lead as it is read in the moment of sending, and asks the list of suppressed addresses

@@ -25,9 +25,10 @@ const STEP_WITHIN: Duration = Duration::from_secs(15);
 const ABOUT_THE_SENDER: [u16; 4] = [530, 534, 535, 538];
 
 /// The enhanced status codes that say for good that nobody reads there (RFC 3463; 5.1.10 is RFC 7505's): a bad mailbox, a
-/// bad system, a bad syntax, a mailbox that moved, a domain that takes no mail, a mailbox that is disabled. Not one of
-/// policy (`5.7`), of a full mailbox or of the sender's address.
-const NO_SUCH_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
+/// bad syntax, a mailbox that moved, a domain that takes no mail. Not one of policy (`5.7`), of a full mailbox or of the
+/// sender's address; nor that a mailbox is disabled (5.2.1), which is not gone, and which Gmail says of one that gets too much
+/// at a time; nor a bad system (5.1.2), which a relay says of all systems whose name server does not answer.
+const NO_SUCH_MAILBOX: [&str; 4] = ["5.1.1", "5.1.3", "5.1.6", "5.1.10"];
 
 /// Sends over SMTP.
 #[derive(Clone)]
@@ -126,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_answer_says_whether_the_mail_may_have_gone_out() {
-        let cases: [(&'static [(&str, &str)], &str); 18] = [
+        let cases: [(&'static [(&str, &str)], &str); 19] = [
             (&[], "sent"),
             (&[("MAIL", "451 later")], "NotNow"),
             (&[("MAIL", "535 wrong password of ada@company.example")], "NotNow"),
@@ -140,7 +141,8 @@ mod tests {
             (&[("RCPT", "550 5.1.1 <ada@company.example> unknown")], "NoSuchMailbox"),
             (&[("RCPT", "550-5.1.1 no ada@company.example\r\n550 5.1.1 here")], "NoSuchMailbox"),
             (&[("RCPT", "556 5.1.10 a null MX")], "NoSuchMailbox"),
-            (&[(".", "550 5.2.1 disabled: ada@company.example")], "NoSuchMailbox"),
+            (&[(".", "550 5.2.1 receiving at a rate")], "Never"),
+            (&[("RCPT", "550 5.1.2 host not found")], "Never"),
             (&[("RCPT", "452 too many")], "NotNow"),
             (&[("DATA", "554 no")], "Never"),
             (&[(".", "452 full")], "NotNow"),

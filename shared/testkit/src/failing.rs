@@ -215,6 +215,10 @@ impl<S: LeadStore> LeadStore for FailingLeadStore<S> {
         self.failures.read("owners", self.inner.owners(identities)).await
     }
 
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError> {
+        self.failures.read("owner by key", self.inner.owner_by_key(key)).await
+    }
+
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         self.failures.read("load", self.inner.load(ids)).await
     }

@@ -45,11 +45,12 @@ impl House {
             "site": "https://www.company.example" });
         document["programs"] = json!([{ "id": "warm", "title": "Warm up", "first_after_days": 0,
             "audience": { "stage": ["contact", "inquiry", "nurturing"] }, "content": ["one", "two"] }]);
-        let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new());
+        let plain = Arc::new(MemoryCatalog::new());
+        let catalog: Arc<dyn Catalog> = Arc::clone(&plain) as _;
         activate(&document, Arc::clone(&catalog), Arc::clone(&shown)).await;
         let tokens = RoleTokens::create(Arc::clone(&catalog), Arc::clone(&shown)).await.unwrap();
         let (failures, mailer) = (Failures::none(), Arc::new(MemoryMailer::new()));
-        let store = Arc::new(MemoryLeadStore::new());
+        let store = Arc::new(MemoryLeadStore::beside(plain));
         let from = Mailbox { name: None, email: Email::parse("hello@company.example").unwrap() };
         let post = nurture::Post::new(Arc::clone(&mailer) as _, from, "https://api.company.example");
         let mut nurture = nurture::App::new(
@@ -211,6 +212,10 @@ impl LeadStore for ListedMeanwhile {
         self.inner.owners(identities).await
     }
 
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError> {
+        self.inner.owner_by_key(key).await
+    }
+
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         self.inner.load(ids).await
     }
@@ -274,4 +279,166 @@ async fn an_address_that_is_listed_while_a_lead_gets_it_is_heard_of_by_the_lead_
         // Exports read nothing but the lead.
         assert!(held_back(&stored, Purpose::Marketing).is_some());
     }
+}
+
+#[tokio::test]
+async fn what_a_token_states_goes_to_the_address_that_it_brings_and_not_to_the_one_that_a_stranger_typed() {
+    let house = House::new().await;
+    let id = json!({ "system": "crm", "id": "7" });
+    let known = json!({ "phone": "+436641234567", "external_id": id,
+        "attributes": { "country": "DE", "first_name": "Ada" } });
+    house.post(Role::Marketing, "/v1/leads", &known).await;
+    house.later(MINUTE_MS);
+    let form = json!({ "email": "eve@evil.example", "phone": "+436641234567", "submission_id": "x" });
+    house.api.call("POST", "/v1/forms/contact").json(&form).expect(202).await;
+    let yes = json!({ "purpose": "marketing", "status": "confirmed" });
+    house.later(MINUTE_MS);
+    house.post(Role::Marketing, "/v1/leads", &json!({ "external_id": id, "consent": yes })).await;
+    house.later(MINUTE_MS);
+    house.tick().await;
+    let [asks] = house.mails().try_into().unwrap();
+    assert_eq!(asks.to.email.as_str(), "eve@evil.example");
+    assert!(
+        asks.text.contains("/t/y/") && !asks.text.contains("Ada"),
+        "it asks, and names nobody: {}",
+        asks.text
+    );
+    house.later(MINUTE_MS);
+    let own = json!({ "email": "ada@company.example", "external_id": id, "consent": yes });
+    house.post(Role::Marketing, "/v1/leads", &own).await;
+    house.later(MINUTE_MS);
+    house.tick().await;
+    let [mail] = house.mails().try_into().unwrap();
+    assert_eq!(mail.to.email.as_str(), "ada@company.example");
+    assert!(mail.text.contains("Ada"), "{}", mail.text);
+    // The link of the mail that asked is another address's by now.
+    let token = asks.text.split("/t/y/").nth(1).unwrap().split_whitespace().next().unwrap();
+    house.api.call("POST", &format!("/t/y/{token}")).expect(410).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_is_sent_again_after_somebody_took_the_address_off_changes_nothing() {
+    let house = House::new().await;
+    let ada = house.agree("ada").await;
+    let said = |reason: &str, at: Option<&str>| {
+        let mut said = json!({ "email": "ada@company.example", "reason": reason });
+        said["at"] = at.into();
+        said.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        said
+    };
+    let (catalog, path) = (Arc::clone(&house.nurture.catalog), &house.nurture.write_path);
+    let address = Email::parse("ada@company.example").unwrap();
+    let lift = async || {
+        house.later(MINUTE_MS);
+        let (by, because) = ("mia".to_owned(), "She called".to_owned());
+        let how = suppressions::Lifted { at: house.clock.now(), by, because };
+        suppressions::lift(catalog.as_ref(), path, &address, &how).await.unwrap();
+        house.later(MINUTE_MS);
+    };
+    let stands = async || {
+        let dossier = house.dossier(&ada).await;
+        (dossier["suppressed"].clone(), dossier["consent"][0]["status"].clone())
+    };
+    let nightly = said("unsubscribed", Some("2024-05-01T12:00:00Z"));
+    assert_eq!(house.post(Role::Marketing, "/v1/suppressions", &nightly).await["status"], "created");
+    lift().await;
+    house.agree("ada").await;
+    let free = (Value::Null, json!("confirmed"));
+    for _ in 0..2 {
+        house.later(MINUTE_MS);
+        let again = house.post(Role::Marketing, "/v1/suppressions", &nightly).await;
+        assert_eq!((&again["status"], &again["lead_id"]), (&json!("unchanged"), &json!(ada.as_str())));
+        assert_eq!(stands().await, free);
+    }
+    // What weighs more was not known to whoever took it off, and a later no is one.
+    for later in [said("legal", Some("2024-05-01T12:00:00Z")), said("legal", None)] {
+        house.later(MINUTE_MS);
+        let status = &house.post(Role::Marketing, "/v1/suppressions", &later).await["status"];
+        assert_eq!(*status, "created", "{later}");
+        assert_eq!(stands().await, (json!("legal"), json!("withdrawn")), "{later}");
+        lift().await;
+        house.agree("ada").await;
+        assert_eq!(stands().await, free);
+    }
+}
+
+#[tokio::test]
+async fn a_no_by_a_mail_of_somebody_who_was_erased_is_one_of_whoever_has_the_address_now() {
+    for comes_back in [true, false] {
+        let house = House::new().await;
+        let ada = house.agree("ada").await;
+        house.tick().await;
+        let [mail] = house.mails().try_into().unwrap();
+        let (_, url) = mail.headers.iter().find(|(name, _)| *name == "List-Unsubscribe").unwrap();
+        let path = format!("/t/u/{}", url.split_once("/t/u/").unwrap().1.trim_end_matches('>'));
+        assert!(!path.contains("company"), "no address stands in it");
+        let admin = house.tokens.of(Role::Admin);
+        house.api.call("DELETE", &format!("/v1/leads/{ada}")).token(admin).expect(202).await;
+        nurture::handle(&house.nurture, &json!({ "action": "due" })).await.unwrap();
+        house.later(MINUTE_MS);
+        assert_eq!(house.listed("ada").await, Value::Null);
+        let new = if comes_back { Some(house.agree("ada").await) } else { None };
+        assert_ne!(new.as_ref(), Some(&ada));
+        house.later(MINUTE_MS);
+        let page = house.api.call("GET", &path).expect(200).await.text();
+        assert!(page.contains("One-Click") && page.contains("Unsubscribe"), "{page}");
+        let status = async |lead: &LeadId| house.dossier(lead).await["consent"][0]["status"].clone();
+        if let Some(new) = &new {
+            assert_eq!(status(new).await, "confirmed", "following a link changes nothing");
+        }
+        for _ in 0..2 {
+            let body = ("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click");
+            let page = house.api.call("POST", &path).body(body.0, body.1).expect(200).await.text();
+            assert!(page.contains("role=\"status\""), "{page}");
+            house.later(MINUTE_MS);
+        }
+        match &new {
+            Some(new) => {
+                assert_eq!(status(new).await, "withdrawn");
+                assert_eq!(house.listed("ada").await, Value::Null, "it may agree anew");
+                // A yes by the mail of another lead waits until the owner of the address says it.
+                let chosen = "choices=1&agree=marketing";
+                let call = house.api.call("POST", &path).body("application/x-www-form-urlencoded", chosen);
+                call.expect(200).await;
+                assert_eq!(status(new).await, "pending");
+            }
+            None => {
+                assert_eq!(house.listed("ada").await, "unsubscribed");
+                let late = house.agree("ada").await;
+                assert_eq!(house.dossier(&late).await["suppressed"], "unsubscribed");
+            }
+        }
+        house.tick().await;
+        assert!(house.mails().iter().all(|mail| !mail.html.contains("Piece")), "no mail goes there");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_none_of_many_mailboxes_and_takes_nothing_in_between_is_not_believed() {
+    let house = House::new().await;
+    let address = |n: usize| Email::parse(&format!("lead{n}@company.example")).unwrap();
+    for n in 0..12 {
+        house.mailer.has_no(&address(n));
+        house.agree(&format!("lead{n}")).await;
+    }
+    let listed = async || {
+        let mut all = 0;
+        for n in 0..13 {
+            all += usize::from(house.listed(&format!("lead{n}")).await == "bounced");
+        }
+        all
+    };
+    let told = house.tick().await;
+    assert_eq!((&told["stopped"], &told["failed"], listed().await), (&json!(5), &json!(7), 5), "{told}");
+    house.later(MINUTE_MS);
+    assert_eq!(house.tick().await["read"], 0, "the others are tried again later");
+    house.later(2 * HOUR_MS);
+    let told = house.tick().await;
+    assert_eq!((&told["failed"], listed().await), (&json!(7), 5), "nor by the next tick: {told}");
+    // A mail that it takes shows that it works.
+    house.agree("ada").await;
+    assert_eq!(house.tick().await["sent"], 1);
+    house.later(2 * HOUR_MS);
+    house.tick().await;
+    assert_eq!(listed().await, 10);
 }

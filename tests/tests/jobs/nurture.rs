@@ -478,6 +478,10 @@ impl<S: LeadStore> LeadStore for Meddling<S> {
         self.inner.owners(identities).await
     }
 
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError> {
+        self.inner.owner_by_key(key).await
+    }
+
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         self.inner.load(ids).await
     }
@@ -623,12 +627,28 @@ async fn old_mails_of_somebody_who_was_erased_lead_on_and_say_what_is_so() {
     house.api.call("DELETE", &format!("/v1/leads/{ada}")).token(token).expect(202).await;
     let on = house.api.call("GET", &link(&mail, "c")).expect(302).await;
     assert!(on.header("location").starts_with("https://www.company.example/"), "{:?}", on.headers);
-    let way_out = link(&mail, "u");
+    let (form, address) = ("application/x-www-form-urlencoded", Email::parse("ada@company.example").unwrap());
+    let listed = async || suppressions::find(house.nurture.catalog.as_ref(), &address).await.unwrap();
+    // Links of before did not know their address.
+    let before = nurture::link::Mail {
+        lead: ada.clone(),
+        number: 1,
+        program: None,
+        content: None,
+        made_at: house.clock.now(),
+    };
+    let before = nurture::link::MailLinks::new(&house.nurture.links, "", before).await.unwrap();
     for method in ["GET", "POST"] {
-        let page =
-            house.api.call(method, &way_out).body("application/x-www-form-urlencoded", "").expect(410).await;
-        assert!(page.text().contains("write nothing to it"), "{}", page.text());
+        let call = house.api.call(method, &before.unsubscribe(Purpose::Marketing)).body(form, "");
+        let page = call.expect(410).await;
+        assert!(page.text().contains("leads to nobody any more"), "{}", page.text());
+        assert_eq!(listed().await, None);
     }
+    let way_out = link(&mail, "u");
+    house.api.call("GET", &way_out).expect(200).await;
+    assert_eq!(listed().await, None, "following a link changes nothing");
+    house.api.call("POST", &way_out).body(form, "").expect(200).await;
+    assert_eq!(listed().await.unwrap().reason, Reason::Unsubscribed);
     // What the mail service has to tell is about nobody, and is not told again.
     let event = json!({ "source": "aws.ses", "detail": { "eventType": "Complaint",
         "mail": { "tags": { "lead": [ada.as_str()], "message": ["1"] } } } });

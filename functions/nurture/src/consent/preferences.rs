@@ -10,12 +10,15 @@
 //!   it says nothing, and the button above it is their no.
 //! * **Old links work**, as often as they are used: a click a year later, after somebody agreed anew, is a new no. A yes is
 //!   believed of a fresh mail alone, since mails are forwarded: any other waits for the mail that asks.
+//! * **A no outlives the lead.** The link knows the address by its hash. Where the lead was erased, it is a no of whoever came
+//!   with the address since, and where nobody did, the one click puts the hash onto the list of suppressed addresses.
 
 use super::words::{Words, filled};
 use super::{gone, made, page, refused, said_at};
 use crate::App;
-use crate::link::{self, Mail};
+use crate::link::{self, Mail, WayOut};
 use adapters::http::{BodyBytes, Problem};
+use adapters::suppressions::{self, Hashed};
 use adapters::write_path::About;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -48,23 +51,67 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(show, change))
 }
 
-/// What a link stands for: the mail, what it was for, and whom it went to.
+/// What a link stands for: the mail, what it was for, and whom it went to; where that lead is gone, who came with the address
+/// since.
 struct Link {
     mail: Mail,
     purpose: Purpose,
     lead: Lead,
 }
 
+impl Link {
+    /// Tells whether the mail went to this very lead.
+    fn is_own(&self) -> bool {
+        self.mail.lead == self.lead.id
+    }
+}
+
+/// Whom a link is about.
+enum Whom {
+    /// The lead that the mail went to.
+    Lead(Box<Link>),
+    /// Nobody that is still known: only the address, by its hash.
+    Address(Hashed),
+}
+
 /// Finds whom a token is about; the page to show instead, where it is about nobody.
-async fn find(app: &App, token: &str) -> Result<Result<Link, Response>, Problem> {
-    let (mail, purpose) = match link::unsubscribed(&app.links, token).await? {
+async fn find(app: &App, token: &str) -> Result<Result<Whom, Response>, Problem> {
+    let WayOut { mail, purpose, address } = match link::unsubscribed(&app.links, token).await? {
         Ok(about) => about,
         Err(why) => return Ok(Err(refused(app, why))),
     };
-    match app.leads.load(std::slice::from_ref(&mail.lead)).await?.pop() {
-        Some(lead) => Ok(Ok(Link { mail, purpose, lead })),
-        None => Ok(Err(gone(Words::common(), app, Some(Words::common().nobody)))),
+    let mut lead = app.leads.load(std::slice::from_ref(&mail.lead)).await?.pop();
+    if lead.is_none()
+        && let Some(address) = &address
+        && let Some(owner) = app.leads.owner_by_key(address.as_str()).await?
+    {
+        lead = app.leads.load(&[owner]).await?.pop();
     }
+    if let Some(lead) = lead {
+        return Ok(Ok(Whom::Lead(Box::new(Link { mail, purpose, lead }))));
+    }
+    // The list knows a no to mails; the rest ended with the lead.
+    Ok(match address.filter(|_| purpose == Purpose::Marketing) {
+        Some(address) => Ok(Whom::Address(address)),
+        None => Err(gone(Words::common(), app, Some(Words::common().nobody))),
+    })
+}
+
+/// Shows whoever got the mail of a lead that is gone how to say no all the same; or that they did.
+fn nobodys(done: bool) -> Response {
+    let words = Words::common();
+    let body = html! {
+        @if done {
+            p.said role="status" { (filled(words.done, "what", words.title(Purpose::Marketing))) }
+        } @else {
+            p { (words.nobody) }
+            form method="post" {
+                input type="hidden" name="List-Unsubscribe" value="One-Click";
+                button type="submit" { (words.end(Purpose::Marketing)) }
+            }
+        }
+    };
+    page(words, StatusCode::OK, words.your_choices, &body)
 }
 
 /// Shows what somebody gets from us, for them to change. Public: the signed link of the mail lets in.
@@ -73,10 +120,11 @@ async fn find(app: &App, token: &str) -> Result<Result<Link, Response>, Problem>
 #[utoipa::path(get, path = "/t/u/{token}", tag = "consent",
     params(("token" = String, Path, description = "The signed token of the mail's link")),
     responses((status = 200, description = "The page, in HTML", content_type = "text/html"),
-        (status = 404, description = "The link is none of ours; the page says how to unsubscribe otherwise"), (status = 410, description = "The link has ended, or the lead is no longer kept")))]
+        (status = 404, description = "The link is none of ours; the page says how to unsubscribe otherwise"), (status = 410, description = "The link has ended; or the lead is no longer kept, and the mail is from before links knew their address")))]
 async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Response, Problem> {
     match find(&app, &token).await? {
-        Ok(link) => shown(&app, &link.lead, link.purpose, None).await,
+        Ok(Whom::Lead(link)) => shown(&app, &link.lead, link.purpose, None).await,
+        Ok(Whom::Address(_)) => Ok(nobodys(false)),
         Err(page) => Ok(page),
     }
 }
@@ -87,22 +135,29 @@ async fn show(State(app): State<App>, Path(token): Path<String>) -> Result<Respo
 /// at once. With `choices` and a field `agree` for each purpose that somebody wants, these are confirmed where the mail is less than
 /// 30 days old and nothing was withdrawn for the purpose since it was written; else they are pending, and a mail asks. Of the others,
 /// what somebody had agreed to, or had ticked, is withdrawn; what nobody ever asked, and mails that a customer gets without having
-/// ticked for them, stay as they are. Sent again, it changes nothing.
+/// ticked for them, stay as they are. Sent again, it changes nothing. Where the lead is no longer kept it is about
+/// whoever has the address now; where nobody does, the address comes onto the list of those that nobody may write to.
 #[utoipa::path(post, path = "/t/u/{token}", tag = "consent",
     params(("token" = String, Path, description = "The signed token of the mail's link")),
     request_body(content = Value, content_type = "application/x-www-form-urlencoded", description = "`List-Unsubscribe=One-Click`, or the page's choices"),
     responses((status = 200, description = "Done, or done before", content_type = "text/html"),
-        (status = 404, description = "The link is none of ours; the page says how to unsubscribe otherwise"), (status = 410, description = "The link has ended, or the lead is no longer kept")))]
+        (status = 404, description = "The link is none of ours; the page says how to unsubscribe otherwise"), (status = 410, description = "The link has ended; or the lead is no longer kept, and the mail is from before links knew their address")))]
 async fn change(
     State(app): State<App>,
     Path(token): Path<String>,
     body: Result<BodyBytes, Problem>,
 ) -> Result<Response, Problem> {
+    let now = app.clock.now();
     let link = match find(&app, &token).await? {
-        Ok(link) => link,
+        Ok(Whom::Lead(link)) => *link,
+        Ok(Whom::Address(address)) => {
+            let (catalog, store) = (app.catalog.as_ref(), app.leads.as_ref());
+            suppressions::unsubscribe(catalog, store, &app.write_path, &address, now).await?;
+            return Ok(nobodys(true));
+        }
         Err(page) => return Ok(page),
     };
-    let (now, chosen) = (app.clock.now(), body.ok().and_then(|BodyBytes(body)| chosen(&body)));
+    let chosen = body.ok().and_then(|BodyBytes(body)| chosen(&body));
     let playbook = app.playbooks.version(link.lead.playbook_version).await?;
     let facts = match &chosen {
         None => unsubscribed(&link, link.purpose, now).into_iter().collect(),
@@ -165,20 +220,22 @@ fn unsubscribed(link: &Link, purpose: Purpose, now: Timestamp) -> Option<Incomin
     }
     let text = |text: &str| AttributeValue::Text(text.to_owned());
     let named = |name: &str, slug: &Option<Slug>| Some((name.to_owned(), text(slug.as_ref()?.as_str())));
-    let mut properties = BTreeMap::from([
-        ("message".to_owned(), AttributeValue::Number(f64::from(link.mail.number))),
-        ("purpose".to_owned(), text(purpose.as_str())),
-    ]);
-    properties.extend(named("program", &link.mail.program));
-    properties.extend(named("content", &link.mail.content));
+    let mut properties = BTreeMap::from([("purpose".to_owned(), text(purpose.as_str()))]);
+    // Another lead's mail is none of this one's.
+    if link.is_own() {
+        properties.insert("message".to_owned(), AttributeValue::Number(f64::from(link.mail.number)));
+        properties.extend(named("program", &link.mail.program));
+        properties.extend(named("content", &link.mail.content));
+    }
     let fact = Fact::Activity(Activity { kind: "unsubscribed".to_owned(), properties });
     Some(delivered("unsubscribe", link, purpose, fact, now))
 }
 
-/// Tells whether a yes by a mail's link is one of the address's owner: the mail is new, and there was no no since.
+/// Tells whether a yes by a mail's link is one of the address's owner: the mail is new, it is this lead's, and there was no
+/// no since.
 fn believed(link: &Link, purpose: Purpose, now: Timestamp) -> bool {
     let withdrawn_at = link.lead.consents.0.get(&purpose).and_then(|state| state.withdrawn_at);
-    withdrawn_at < Some(link.mail.made_at) && now.since(link.mail.made_at) < BELIEVED_FOR_MS
+    link.is_own() && withdrawn_at < Some(link.mail.made_at) && now.since(link.mail.made_at) < BELIEVED_FOR_MS
 }
 
 /// Gives the fact that a purpose is agreed to on the page; where the link is not enough, it waits for the mail that asks.

@@ -189,7 +189,7 @@ static ENGLISH: Words = Words {
     saved: "Saved: it counts at once.",
     unchanged: "Nothing changed.",
     link_ended: "This link has ended",
-    nobody: "We know nothing of this address any more, and write nothing to it.",
+    nobody: "This link leads to nobody any more: we no longer know whom its mail went to.",
     another_address: "The mail with this link went to another address than the one that we know now.",
     otherwise: "To get no more mails from us, follow “unsubscribe” in the latest one, or answer any of them with the word stop",
     otherwise_to: " to ",
@@ -265,7 +265,7 @@ static GERMAN: Words = Words {
     saved: "Gespeichert: Es gilt sofort.",
     unchanged: "Nichts hat sich geändert.",
     link_ended: "Dieser Link gilt nicht mehr",
-    nobody: "Wir wissen nichts mehr von dieser Adresse und schreiben nichts an sie.",
+    nobody: "Dieser Link führt zu niemandem mehr: Wir wissen nicht mehr, an wen seine Nachricht ging.",
     another_address: "Die Nachricht mit diesem Link ging an eine andere Adresse als die, die wir jetzt kennen.",
     otherwise: "Um keine Nachrichten mehr von uns zu bekommen, folgen Sie „Abmelden“ in der neuesten, oder antworten Sie auf \
                 irgendeine mit dem Wort stop",
@@ -342,7 +342,7 @@ static FRENCH: Words = Words {
     saved: "Enregistré : cela compte dès maintenant.",
     unchanged: "Rien n’a changé.",
     link_ended: "Ce lien n’est plus valable",
-    nobody: "Nous ne savons plus rien de cette adresse et ne lui écrivons rien.",
+    nobody: "Ce lien ne mène plus à personne : nous ne savons plus à qui son message est allé.",
     another_address: "Le message qui contient ce lien est allé à une autre adresse que celle que nous connaissons maintenant.",
     otherwise: "Pour ne plus recevoir de messages de notre part, suivez « Se désabonner » dans le plus récent, ou répondez à \
                 n’importe lequel par le mot stop",
@@ -418,7 +418,7 @@ static SPANISH: Words = Words {
     saved: "Guardado: cuenta desde ahora.",
     unchanged: "No ha cambiado nada.",
     link_ended: "Este enlace ya no sirve",
-    nobody: "Ya no sabemos nada de esta dirección y no le escribimos nada.",
+    nobody: "Este enlace ya no lleva a nadie: ya no sabemos a quién fue su mensaje.",
     another_address: "El mensaje con este enlace fue a otra dirección que la que conocemos ahora.",
     otherwise: "Para no recibir más mensajes nuestros, siga «Darse de baja» en el más reciente, o responda a cualquiera con la \
                 palabra stop",

@@ -75,6 +75,9 @@ const EMAIL: &str = "email#";
 const PHONE: &str = "phone#";
 const ANONYMOUS: &str = "anonymous#";
 
+/// The characters of a hash.
+const HASH: usize = 26;
+
 /// Hashes a personal value to 128 bits, written as 26 characters of base 32.
 fn hashed(kind: &str, value: &str) -> String {
     let mut hasher = Sha256::new();
@@ -98,6 +101,14 @@ pub fn identity_key(identity: &Identity) -> String {
         Identity::Phone(phone) => format!("{PHONE}{}", hashed(PHONE, phone.as_str())),
         Identity::Anonymous(id) => format!("{ANONYMOUS}{}", hashed(ANONYMOUS, id.as_str())),
     }
+}
+
+/// Tells whether a text is what [`identity_key`] gives for some e-mail address.
+#[must_use]
+pub fn is_email_key(text: &str) -> bool {
+    text.strip_prefix(EMAIL).is_some_and(|hash| {
+        hash.len() == HASH && hash.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+    })
 }
 
 /// Writes an identity as the lead item keeps it: the value behind one character that tells its kind, as in

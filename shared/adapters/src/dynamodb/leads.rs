@@ -199,6 +199,14 @@ impl LeadStore for DynamoLeadStore {
         Ok(owners)
     }
 
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError> {
+        let wanted = vec![Item::from([(keys::IDENTITY.to_owned(), text(key))])];
+        let Some(item) = self.read(&self.tables.identities, wanted).await?.pop() else { return Ok(None) };
+        let lead = item.get(keys::LEAD_ID).and_then(|value| value.as_s().ok());
+        let lead = lead.ok_or_else(|| damaged("an identity without its lead"))?;
+        LeadId::parse(lead).map(Some).map_err(damaged)
+    }
+
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         let [id] = ids else { return self.get_many(ids).await };
         let answer = self

@@ -1,18 +1,23 @@
 //! What a delivery says of a lead, taken in: attributes, company, consent, activity. What a public form says only fills
 //! what is empty, and what arrives late never overwrites what is newer.
 
+use super::nurture::MAIL;
 use super::{Capture, Effect, Incoming};
 use crate::activity::{Activity, content_of};
 use crate::attribute::{Attribute, MOST_ATTRIBUTES, MOST_BYTES, NewAttribute, NewAttributes};
 use crate::condition::same;
 use crate::consent::{ConsentFact, ConsentStatus, Purpose};
 use crate::content::told;
-use crate::identity::{ExternalId, is_free_mail};
+use crate::identity::{Email, ExternalId, Identity, is_free_mail};
 use crate::lead::{Company, HadBy, Lead};
 use crate::ledger::Ledger;
 use crate::permission::country_of;
 use crate::playbook::{LeadWhen, Playbook};
+use crate::suppression::Reason;
 use crate::time::Timestamp;
+
+/// What goes by address, so that consent to it is worth as much as the address.
+const BY_ADDRESS: [Purpose; 2] = [Purpose::Marketing, Purpose::AdAudience];
 
 pub(super) fn capture_into(
     lead: &mut Lead,
@@ -26,7 +31,7 @@ pub(super) fn capture_into(
     company_into(lead, &capture.company, capture.public);
     for consent in &capture.consents {
         let consent = if capture.public { ticked(lead, consent, playbook) } else { consent.clone() };
-        consent_into(lead, &consent, effects);
+        consent_into(lead, &consent, &incoming.by, effects);
     }
     let mut responded = capture.responded && matches!(playbook.lead_when, LeadWhen::AnyResponse);
     if let Some(touch) = &capture.touch {
@@ -98,21 +103,63 @@ fn ticked(lead: &Lead, consent: &ConsentFact, playbook: &Playbook) -> ConsentFac
     ConsentFact { status, ..consent.clone() }
 }
 
-pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, effects: &mut Vec<Effect>) {
+/// Takes in what somebody said. Where a stranger may have typed the address, a yes to what goes by address waits until the
+/// owner of that address says it, from a mail: whoever else said it knew of no such address.
+pub(super) fn consent_into(lead: &mut Lead, consent: &ConsentFact, by: &str, effects: &mut Vec<Effect>) {
     let before = lead.consents.status(consent.purpose);
-    lead.consents.take(consent);
+    let unsure = lead.opt_in.typed && by != MAIL && BY_ADDRESS.contains(&consent.purpose);
+    if unsure && consent.status == ConsentStatus::Confirmed {
+        lead.consents.take(&ConsentFact { status: ConsentStatus::Pending, ..consent.clone() });
+    } else {
+        lead.consents.take(consent);
+    }
     let after = lead.consents.status(consent.purpose);
     if let Some(status) = after.filter(|_| after != before) {
         effects.push(Effect::ConsentChanged { purpose: consent.purpose, status });
     }
 }
 
-/// Takes in that a public form gave a lead its first address: what was confirmed before, in a call say, was confirmed for
-/// none, and anybody may have typed this one. So what goes by address waits until its owner confirms it, and that the lead
-/// bought is no ground to write to it.
-pub(super) fn first_address_into(lead: &mut Lead, now: Timestamp, effects: &mut Vec<Effect>) {
-    lead.opt_in.typed = true;
-    for purpose in [Purpose::Marketing, Purpose::AdAudience] {
+/// Takes in that a public form gave a lead its first address, if it did: what was confirmed before, in a call say, was
+/// confirmed for none, and anybody may have typed this one. So what goes by address waits until its owner confirms it. Where
+/// the lead was known by what others can know of it too, its phone say, nothing but that is ground to write there; the id of
+/// a browser is known to that browser alone, and whoever fills in a form in it is whom it stands for.
+pub(super) fn first_address_into(
+    lead: &mut Lead,
+    known: &[Identity],
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    if lead.email().is_none() || known.iter().any(|identity| matches!(identity, Identity::Email(_))) {
+        return;
+    }
+    lead.opt_in.typed = known.iter().any(|identity| !matches!(identity, Identity::Anonymous(_)));
+    confirmed_for_another(lead, now, effects);
+}
+
+/// Takes in an address from somebody with a token where a stranger may have typed the one that was written to: mails go to
+/// this one from now on, and the other stays known behind it. What the owner of the other confirmed, and that it is dead,
+/// says nothing of this one.
+pub(super) fn own_address_into(
+    lead: &mut Lead,
+    claims: &[Identity],
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    let address = |identity: &Identity| match identity {
+        Identity::Email(email) => Some(email.clone()),
+        _ => None,
+    };
+    let own: Option<Email> = claims.iter().find_map(address);
+    let Some(own) = own.filter(|_| lead.opt_in.typed) else { return };
+    lead.prefer(&own);
+    lead.opt_in.typed = false;
+    lead.suppressed = lead.suppressed.filter(|reason| *reason != Reason::Bounced);
+    confirmed_for_another(lead, now, effects);
+}
+
+/// Lets what was confirmed for another address, or for none, wait until the owner of this one confirms it.
+fn confirmed_for_another(lead: &mut Lead, now: Timestamp, effects: &mut Vec<Effect>) {
+    for purpose in BY_ADDRESS {
         let state = lead.consents.0.get_mut(&purpose);
         let Some(state) = state.filter(|state| state.status() == Some(ConsentStatus::Confirmed)) else {
             continue;

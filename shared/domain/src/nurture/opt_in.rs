@@ -32,8 +32,8 @@ pub struct OptIn {
     /// When it was asked and did not answer, oldest first; [`MOST`] at most.
     pub asked: Vec<Timestamp>,
     /// Whether the first address of a lead that was known otherwise, by its phone say, came by a public form: anybody may have
-    /// typed it, and only a yes for it counts ([`may_write`](crate::permission::may_write)). The first address stays the one
-    /// that is written to, so this is never taken back.
+    /// typed it, and only its owner's own yes counts ([`may_write`](crate::permission::may_write)). An address from somebody
+    /// with a token takes its place, and takes this back.
     pub typed: bool,
 }
 

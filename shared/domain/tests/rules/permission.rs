@@ -5,11 +5,11 @@
 use crate::case::{lead_id, playbook, yaml};
 use domain::activity::Activity;
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
-use domain::change::nurture::sent_fact;
+use domain::change::nurture::{MAIL, sent_fact};
 use domain::change::{Capture, Fact, Incoming, Outcome, STALE_MS, Subject, decide};
 use domain::consent::{Basis, ConsentFact, ConsentStatus, Purpose};
 use domain::export::held_back;
-use domain::identity::{Email, ExternalId, Identity};
+use domain::identity::{AnonymousId, Email, ExternalId, Identity, Phone};
 use domain::lead::Lead;
 use domain::nurture::opt_in::{APART_MS, FORGOTTEN_MS, MOST, owed, owed_at, pending};
 use domain::nurture::{Mail, Sending};
@@ -102,6 +102,11 @@ fn consent(purpose: Purpose, status: ConsentStatus, basis: Basis, at: Timestamp)
 }
 
 /// Makes the delivery that tells of an event.
+/// What somebody is known by who has no address.
+fn phone() -> Vec<Identity> {
+    vec![Identity::Phone(Phone::parse("+436641234567").unwrap())]
+}
+
 fn delivered(n: usize, event: &Event, history: bool, now: Timestamp) -> Incoming {
     let mut capture = Capture::default();
     let (by, occurred_at, fact) = match event {
@@ -374,7 +379,7 @@ fn what_was_confirmed_without_an_address_waits_where_a_stranger_may_have_typed_t
     };
     let called = |purpose| {
         let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
-        decide(nobody, Vec::new(), &[], &[yes(purpose)], &playbook, People::nobody(), now).lead
+        decide(nobody, phone(), &[], &[yes(purpose)], &playbook, People::nobody(), now).lead
     };
     let gets = |lead: Lead, address: &str, public: bool| {
         let capture = Capture { public, ..Capture::default() };
@@ -390,8 +395,15 @@ fn what_was_confirmed_without_an_address_waits_where_a_stranger_may_have_typed_t
         let lead = gets(called(purpose), "ada@company.example", true);
         assert_eq!(may_write(&lead, purpose, &playbook), Err(Refusal::Pending), "anybody may have typed it");
         assert_eq!((owed(&lead, now), pending(&lead)), (Some(now), vec![purpose]), "its owner is asked");
-        let again = Incoming { delivery: DeliveryId::new("test", "3"), occurred_at: now, ..yes(purpose) };
-        let (lead, _) = take(Some(lead), &again, &playbook, now);
+        let said = |id, by: &str| Incoming {
+            delivery: DeliveryId::new("test", id),
+            occurred_at: now,
+            by: by.to_owned(),
+            ..yes(purpose)
+        };
+        let (lead, _) = take(Some(lead), &said("3", "api:crm"), &playbook, now);
+        assert_eq!(may_write(&lead, purpose, &playbook), Err(Refusal::Pending), "of no such address");
+        let (lead, _) = take(Some(lead), &said("4", MAIL), &playbook, now);
         let lead = gets(lead, "second@company.example", true);
         assert_eq!(
             may_write(&lead, purpose, &playbook),
@@ -410,13 +422,39 @@ fn what_was_confirmed_without_an_address_waits_where_a_stranger_may_have_typed_t
 }
 
 #[test]
+fn what_the_owner_of_a_typed_address_said_and_that_it_is_dead_says_nothing_of_the_one_that_takes_its_place() {
+    let (playbook, now) = (agreed(), start());
+    let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
+    let known = delivered(1, &Event::Country("DE"), false, now);
+    let mut lead = decide(nobody, phone(), &[], &[known], &playbook, People::nobody(), now).lead;
+    let gets = |lead: Lead, address: &str, fact: Incoming| {
+        let claims = vec![Identity::Email(Email::parse(address).unwrap())];
+        decide(Subject::Existing(Box::new(lead)), claims, &[], &[fact], &playbook, People::nobody(), now).lead
+    };
+    lead = gets(lead, "eve@evil.example", delivered(2, &Event::Form(vec![Purpose::Marketing]), false, now));
+    let yes = Event::Stated(Purpose::Marketing, ConsentStatus::Confirmed, Basis::Consent, 0);
+    let confirmed = Incoming { by: MAIL.to_owned(), ..delivered(3, &yes, false, now) };
+    (lead, _) = take(Some(lead), &confirmed, &playbook, now);
+    assert_eq!(may_write(&lead, Purpose::Marketing, &playbook), Ok(Basis::Consent));
+    let dead = Event::Did("email_bounced", "mail", [("permanent", AttributeValue::Flag(true))].into());
+    let (dead, _) = take(Some(lead.clone()), &delivered(4, &dead, false, now), &playbook, now);
+    assert_eq!(dead.suppressed, Some(Reason::Bounced));
+    let told = delivered(5, &Event::Country("AT"), false, now);
+    for lead in [lead, dead] {
+        let sure = gets(lead, "ada@company.example", told.clone());
+        assert_eq!(may_write(&sure, Purpose::Marketing, &playbook), Err(Refusal::Pending));
+        assert_eq!(owed(&sure, now), Some(now), "its own owner is asked");
+    }
+}
+
+#[test]
 fn who_bought_is_not_written_to_where_a_stranger_may_have_typed_the_first_address_until_its_owner_says_yes() {
     let (playbook, now) = (agreed(), start());
     let customer = || {
         let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
         let facts =
             [delivered(1, &Event::Country("AT"), false, now), delivered(2, &Event::Sales(true), false, now)];
-        decide(nobody, Vec::new(), &[], &facts, &playbook, People::nobody(), now).lead
+        decide(nobody, phone(), &[], &facts, &playbook, People::nobody(), now).lead
     };
     let gets = |lead: Lead, address: &str, public: bool| {
         let capture = Capture { public, ..Capture::default() };
@@ -436,7 +474,7 @@ fn who_bought_is_not_written_to_where_a_stranger_may_have_typed_the_first_addres
     assert_eq!(may(&gets(customer(), "ada@company.example", false)), soft, "somebody with a token knows it");
     let second = gets(gets(customer(), "ada@company.example", false), "eve@evil.example", true);
     assert_eq!(may(&second), soft, "the first address is the one that is written to");
-    // A tick alone changes nothing; what its owner confirms does, and so does what somebody with a token states.
+    // A tick alone changes nothing, nor what somebody with a token states of whom they know; what its owner confirms does.
     let (ticked, _) = take(
         Some(typed.clone()),
         &delivered(4, &Event::Form(vec![Purpose::Marketing]), false, now),
@@ -447,9 +485,27 @@ fn who_bought_is_not_written_to_where_a_stranger_may_have_typed_the_first_addres
     for (basis, expected) in [(Basis::Consent, Ok(Basis::Consent)), (Basis::SoftOptIn, soft)] {
         let yes = Event::Stated(Purpose::Marketing, ConsentStatus::Confirmed, basis, 0);
         let later = now.plus(HOUR_MS);
-        let (sure, _) = take(Some(ticked.clone()), &delivered(5, &yes, false, later), &playbook, later);
+        let stated = delivered(5, &yes, false, later);
+        let (asked, _) = take(Some(ticked.clone()), &stated, &playbook, later);
+        assert_eq!((may(&asked), owed(&asked, later)), (Err(Refusal::Pending), Some(later)));
+        let confirmed = Incoming { by: MAIL.to_owned(), ..stated };
+        let (sure, _) = take(Some(ticked.clone()), &confirmed, &playbook, later);
         assert_eq!(may(&sure), expected);
     }
+    // What somebody with a token brings takes its place, and the other stays known.
+    let sure = gets(typed.clone(), "ada@company.example", false);
+    assert_eq!((sure.email().map(Email::as_str), may(&sure)), (Some("ada@company.example"), soft));
+    let kinds: Vec<&str> = sure.identities.iter().map(Identity::kind).collect();
+    assert_eq!(kinds, ["email", "email", "phone"]);
+    let third = gets(sure, "third@company.example", false);
+    assert_eq!(third.email().map(Email::as_str), Some("ada@company.example"), "the first that is sure stays");
+    // Whom nothing but a browser's id stood for is whoever fills in its form.
+    let nobody = Subject::New { id: lead_id(1), playbook_version: 1 };
+    let seen =
+        [delivered(1, &Event::Country("AT"), false, now), delivered(2, &Event::Sales(true), false, now)];
+    let browser = vec![Identity::Anonymous(AnonymousId::parse("v-browser-0-0123").unwrap())];
+    let seen = decide(nobody, browser, &[], &seen, &playbook, People::nobody(), now).lead;
+    assert_eq!(may(&gets(seen, "ada@company.example", true)), soft);
     // Who was known by the form's own address from the start bought as whoever it is.
     let (own, _) = take(None, &delivered(0, &Event::Form(Vec::new()), false, now), &playbook, now);
     let (own, _) = take(Some(own), &delivered(1, &Event::Country("AT"), false, now), &playbook, now);

@@ -4,6 +4,7 @@ use super::Ports;
 use crate::builders::{
     NOON, a_lead, activity, change, delivered, email, external, phone, slug, time, visitor,
 };
+use adapters::dynamodb::keys::identity_key;
 use adapters::ports::{CatalogKind, Commit, Put, Record};
 use domain::attribute::{AttributeName, AttributeValue, NewAttribute};
 use domain::change::{Capture, Change, Fact, Incoming, MarketingFeedback, Subject, decide};
@@ -33,7 +34,11 @@ pub async fn a_stored_lead_reads_back_equal_and_is_found_by_each_identity(ports:
     for identity in &identities {
         let owners = ports.leads.owners(std::slice::from_ref(identity)).await.unwrap();
         assert_eq!(owners, vec![(identity.clone(), stored.id.clone())]);
+        let owner = ports.leads.owner_by_key(&identity_key(identity)).await.unwrap();
+        assert_eq!(owner, Some(stored.id.clone()));
     }
+    let nobodys = identity_key(&email("nobody@b.example"));
+    assert_eq!(ports.leads.owner_by_key(&nobodys).await.unwrap(), None);
     let mut twice: Vec<Identity> = identities.to_vec();
     twice.extend(identities.iter().cloned());
     twice.push(email("nobody@b.example"));

@@ -161,6 +161,11 @@ impl LeadStore for MemoryLeadStore {
         Ok(wanted.into_iter().filter_map(|identity| Some((identity.clone(), owner(identity)?))).collect())
     }
 
+    async fn owner_by_key(&self, key: &str) -> Result<Option<LeadId>, StoreError> {
+        tokio::task::yield_now().await;
+        Ok(lock(&self.state).identities.get(key).cloned())
+    }
+
     async fn load(&self, ids: &[LeadId]) -> Result<Vec<Lead>, StoreError> {
         tokio::task::yield_now().await;
         if ids.iter().collect::<BTreeSet<_>>().len() < ids.len() {
