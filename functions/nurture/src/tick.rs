@@ -12,7 +12,7 @@
 //!   in the log, and never sent again: at once where no answer came, when the claim's lease is over where its maker died.
 //! * **A mailbox that is not there**, by the word of the server that was given the mail, is what a mail service tells later:
 //!   the address comes onto the list, the lead hears that its mail came back for good, and rests. A server that says so of one
-//!   after the other and takes nothing in between is set up wrongly ([`BELIEVED`]): only people take an address off the list.
+//!   after the other and takes nothing in between is set up wrongly (`BELIEVED`): only people take an address off the list.
 //!
 //! A lead that fails is put off and reported, so that it holds up no other.
 
