@@ -9,6 +9,7 @@ use crate::calendar::Week;
 use crate::content::language::Language;
 use crate::country::Country;
 use crate::export::FIXED;
+use crate::identity::Email;
 use crate::machine::Rule;
 use crate::persona::Aspect;
 use crate::playbook::programs::{FIRST_AFTER_DAYS, GAP_DAYS, MOST_PER_WEEK, WAIT_DAYS, usual_hours};
@@ -368,6 +369,11 @@ fn nurturing(nurture: &mut Map<String, Value>) {
     nurture.entry("track_clicks").or_insert_with(|| json!("always"));
     if let Some(Value::String(site)) = nurture.get_mut("site") {
         *site = site.trim_end_matches('/').to_owned();
+    }
+    if let Some(Value::String(address)) = nurture.get_mut("reply_to")
+        && let Ok(email) = Email::parse(address)
+    {
+        *address = email.as_str().to_owned();
     }
     if let Some(Value::Object(sunset)) = nurture.get_mut("sunset") {
         sunset.entry("wait_days").or_insert_with(|| json!(WAIT_DAYS));
