@@ -16,12 +16,13 @@ use adapters::write_path::Recorded;
 use domain::activity::Activity;
 use domain::attribute::AttributeValue;
 use domain::change::{Capture, Effect, Entry, Fact, Incoming, Outcome, entry_id};
-use domain::consent::ConsentFact;
+use domain::consent::{ConsentFact, Purpose};
 use domain::evaluation::Evaluation;
 use domain::identity::{Identity, Slug};
 use domain::lead::{Company, Lead};
 use domain::nurture::Exit;
 use domain::outlook::{fading, ways_to_qualify};
+use domain::permission::{Refusal, may_write};
 use domain::phase::Phase;
 use domain::playbook::Playbook;
 use domain::playbook::diff::{condition_at, condition_of, in_words, reasons_in_words};
@@ -148,7 +149,7 @@ pub fn labels(version: u32, points: &[(Day, Score)]) -> Value {
 }
 
 /// Gives what a lead's nurturing is at.
-fn nurture(lead: &Lead) -> Value {
+fn nurture(lead: &Lead, playbook: &Playbook) -> Value {
     let nurture = &lead.nurture;
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     let programs = nurture.enrolments.iter().map(|(program, enrolment)| {
@@ -172,6 +173,7 @@ fn nurture(lead: &Lead) -> Value {
         "exhausted": nurture.exhausted.is_some(),
         "rests_since": time(nurture.rests_since),
         "paused_until": time(nurture.paused.map(|(until, _)| until)),
+        "no_mails_because": may_write(lead, Purpose::Marketing, playbook).err().map(Refusal::words),
         "programs": programs.collect::<Vec<_>>(),
     })
 }
@@ -226,7 +228,7 @@ pub(crate) fn dossier(
         "persona": lead.persona.as_ref().map(Slug::as_str),
         "phase": lead.phase.map(Phase::as_str),
         "segments": lead.segments.iter().map(Slug::as_str).collect::<Vec<_>>(),
-        "nurture": nurture(lead),
+        "nurture": nurture(lead, playbook),
         "consent": wire::consents_json(&lead.consents),
         "suppressed": lead.suppressed.map(suppression::Reason::as_str),
         "source": {

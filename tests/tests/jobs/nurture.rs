@@ -703,12 +703,17 @@ async fn who_ticked_a_box_is_asked_first_and_mailed_only_once_they_confirmed() {
     assert!(ask.subject.contains("bestätigen"), "in the language of Germany: {}", ask.subject);
     house.later(3 * DAY_MS);
     assert_eq!(house.tick().await["sent"], 0, "they are asked once, and mailed nothing");
+    let email = json!({ "email": "eva@company.example" });
+    let found = house.call(Role::Sales, "/v1/leads/lookup", &email).await.json();
+    let eva = LeadId::parse(found["items"][0]["lead_id"].as_str().unwrap()).unwrap();
+    assert_eq!(house.dossier(&eva).await["nurture"]["no_mails_because"], "has not confirmed consent");
     let api = Api::of(adapters::http::split(nurture::router(house.nurture.clone())).0);
     let confirm = link(&ask, "y");
     api.call("GET", &confirm).expect(200).await;
     assert_eq!(house.tick().await["sent"], 0, "a scanner that looks confirms nothing");
     api.call("POST", &confirm).body("application/x-www-form-urlencoded", "").expect(200).await;
     assert_eq!(house.tick().await["sent"], 1);
+    assert_eq!(house.dossier(&eva).await["nurture"]["no_mails_because"], Value::Null);
     let [first] = house.mails().try_into().unwrap();
     assert!(first.html.contains("Piece one"));
 }

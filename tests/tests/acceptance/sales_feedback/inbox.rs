@@ -231,10 +231,10 @@ async fn an_inbox_is_filtered_by_what_is_known_of_its_leads() {
     };
     assert_eq!(found("country=Schweiz").await, ["ch"]);
     assert_eq!(found("territory=default").await, ["jp"]);
-    assert_eq!(
-        (found("label=B1").await, found("label=A1").await.len()),
-        (vec!["jp".to_owned(), "fair".to_owned()], 2)
-    );
+    // Both rank the same, and then ids decide, which are new each time.
+    let mut of_label = found("label=B1").await;
+    of_label.sort();
+    assert_eq!((of_label, found("label=A1").await.len()), (vec!["fair".to_owned(), "jp".to_owned()], 2));
     assert_eq!(found("promise=none").await, ["at"]);
     let mut overdue = found("overdue=true").await;
     overdue.sort();
